@@ -1,0 +1,212 @@
+//! What happens in a run, as one ordered stream.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CallCtx, Kind, Money, RunId, Usage};
+
+/// Something that happened in a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// The run.
+    pub run: RunId,
+    /// Position in the run, from 1. Deltas share the number of the event they follow.
+    pub seq: u64,
+    /// Position among the deltas that follow event `seq`, from 1; 0 for events that are no deltas.
+    #[serde(default)]
+    pub index: u32,
+    /// Where in the tree of agents and steps it happened; empty at the root.
+    pub path: Arc<str>,
+    /// The run that started this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<RunId>,
+    /// Milliseconds since the Unix epoch.
+    pub time_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EventKind {
+    /// A run began.
+    RunStarted {
+        /// The agent's name.
+        agent: String,
+        /// The model it was given.
+        model: String,
+    },
+    /// A run ended well.
+    RunFinished {
+        /// Tokens of all its model calls.
+        usage: Usage,
+        /// What they cost, where the price is known.
+        cost: Option<Money>,
+        /// Wall time in milliseconds.
+        elapsed_ms: u64,
+    },
+    /// A run ended in an error.
+    RunFailed {
+        /// What went wrong.
+        error: Kind,
+        /// In words.
+        message: String,
+        /// Wall time in milliseconds.
+        elapsed_ms: u64,
+    },
+    /// A model is called.
+    ModelRequested {
+        /// The model.
+        model: String,
+        /// Position of the call in the run, from 1.
+        iteration: u32,
+        /// How many messages it is sent.
+        messages: usize,
+        /// How many tools it is offered.
+        tools: usize,
+    },
+    /// The model is called again from the start: deltas since the last `model_requested` are void.
+    ModelRetried {
+        /// The attempt that begins after the wait.
+        attempt: u32,
+        /// Milliseconds until then.
+        wait_ms: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The model wrote text.
+    TextDelta {
+        /// The piece.
+        text: String,
+    },
+    /// The model thought.
+    ThinkingDelta {
+        /// The piece.
+        text: String,
+    },
+    /// The model refuses.
+    RefusalDelta {
+        /// The piece.
+        text: String,
+    },
+    /// The model is writing a tool call. The first one of a call has empty `arguments`.
+    ToolCallStreamed {
+        /// Position among the calls of this answer, from 0.
+        call_index: u32,
+        /// The provider's id for the call.
+        call_id: String,
+        /// The tool's name.
+        name: String,
+        /// A piece of JSON text, cut anywhere.
+        arguments: String,
+    },
+    /// The model's answer is complete.
+    ModelFinished {
+        /// Why it ended, in the provider's own word.
+        finish: String,
+        /// Tokens of this call.
+        usage: Usage,
+        /// How many tools it asked for.
+        tool_calls: usize,
+        /// Wall time in milliseconds, retries included.
+        elapsed_ms: u64,
+    },
+    /// A tool starts.
+    ToolStarted {
+        /// The provider's id for the call.
+        call_id: String,
+        /// The tool's name.
+        name: String,
+        /// The arguments as the model wrote them.
+        arguments: String,
+    },
+    /// A tool ran, or could not be run.
+    ToolInvoked {
+        /// The provider's id for the call.
+        call_id: String,
+        /// The tool's name.
+        name: String,
+        /// Whether it succeeded.
+        ok: bool,
+        /// What went wrong.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Kind>,
+        /// The text the model sees.
+        result: String,
+        /// Wall time in milliseconds.
+        elapsed_ms: u64,
+    },
+    /// The listener was too slow: so many events were dropped before this one. Only that listener sees it.
+    Lagged {
+        /// How many.
+        missed: u64,
+    },
+}
+
+impl EventKind {
+    /// Whether this is a piece of something whose whole is told later.
+    #[must_use]
+    pub fn is_delta(&self) -> bool {
+        matches!(
+            self,
+            EventKind::TextDelta { .. }
+                | EventKind::ThinkingDelta { .. }
+                | EventKind::RefusalDelta { .. }
+                | EventKind::ToolCallStreamed { .. }
+        )
+    }
+
+    /// The name users see, in snake case.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            EventKind::RunStarted { .. } => "run_started",
+            EventKind::RunFinished { .. } => "run_finished",
+            EventKind::RunFailed { .. } => "run_failed",
+            EventKind::ModelRequested { .. } => "model_requested",
+            EventKind::ModelRetried { .. } => "model_retried",
+            EventKind::TextDelta { .. } => "text_delta",
+            EventKind::ThinkingDelta { .. } => "thinking_delta",
+            EventKind::RefusalDelta { .. } => "refusal_delta",
+            EventKind::ToolCallStreamed { .. } => "tool_call_streamed",
+            EventKind::ModelFinished { .. } => "model_finished",
+            EventKind::ToolStarted { .. } => "tool_started",
+            EventKind::ToolInvoked { .. } => "tool_invoked",
+            EventKind::Lagged { .. } => "lagged",
+        }
+    }
+}
+
+/// Where events go. The sink numbers them; emitting never waits for a listener.
+pub trait EventSink: Send + Sync {
+    /// Takes one event of the run that `ctx` belongs to.
+    fn emit(&self, ctx: &CallCtx, kind: EventKind);
+
+    /// Whether anybody would see it.
+    fn listening(&self) -> bool;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_survives_json_and_says_its_name() {
+        let event = Event {
+            run: RunId::new(),
+            seq: 3,
+            index: 1,
+            path: Arc::from("a/b"),
+            parent: None,
+            time_ms: 5,
+            kind: EventKind::TextDelta { text: "x".into() },
+        };
+        let json = serde_json::to_value(&event).unwrap();
+        assert_eq!(json["kind"], event.kind.name());
+        assert_eq!(serde_json::from_value::<Event>(json).unwrap(), event);
+    }
+}

@@ -1,0 +1,35 @@
+//! The nouns of atomr-agents. They do no I/O and know no runtime, no provider and no Python:
+//! every crate above speaks with these words and none may add a private dialect.
+//!
+//! ```
+//! use atomr_agents_core::{Message, ModelRequest};
+//!
+//! let request = ModelRequest::new("gpt-4o-mini", vec![Message::system("Be brief."), Message::user("Oslo?")]);
+//! assert_eq!(request.messages[1].text(), "Oslo?");
+//! ```
+
+mod context;
+mod ctx;
+mod event;
+mod id;
+mod kind;
+mod message;
+mod model;
+mod money;
+mod tool;
+mod usage;
+
+pub use context::{AgentContext, TurnInput};
+pub use ctx::{CallCtx, Extensions};
+pub use event::{Event, EventKind, EventSink};
+pub use id::RunId;
+pub use kind::Kind;
+pub use message::{Media, MediaKind, MediaSource, Message, Part, Role};
+pub use model::{FinishReason, ModelEvent, ModelRequest, OutputSchema, Sampling, ToolChoice};
+pub use money::Money;
+pub use tool::{ToolCall, ToolReturn, ToolSpec};
+pub use usage::Usage;
+
+pub use serde_json::Value;
+/// The one runtime type this crate names: cancelling is a tree, and this is its node.
+pub use tokio_util::sync::CancellationToken;

@@ -1,0 +1,94 @@
+//! Tool calls and what tools are made known by.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Part;
+
+/// The model asks for a tool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// The provider's id for this call; answers name it.
+    pub id: String,
+    /// The tool's name.
+    pub name: String,
+    /// The arguments as the model wrote them, which may not be valid JSON.
+    pub raw: String,
+}
+
+impl ToolCall {
+    /// The arguments as JSON. Empty text means no arguments: `{}`.
+    ///
+    /// # Errors
+    /// The parser's error when the model wrote something that is not JSON.
+    pub fn arguments(&self) -> Result<Value, serde_json::Error> {
+        if self.raw.trim().is_empty() {
+            return Ok(Value::Object(serde_json::Map::new()));
+        }
+        serde_json::from_str(&self.raw)
+    }
+}
+
+/// What a model is told about a tool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolSpec {
+    /// The name the model calls it by: 1 to 64 of `A-Z a-z 0-9 _ -`.
+    pub name: String,
+    /// What it does and when to use it.
+    #[serde(default)]
+    pub description: String,
+    /// JSON Schema of the arguments; its type is `object`.
+    pub parameters: Value,
+    /// Whether the provider shall force the arguments to match the schema, where it can.
+    #[serde(default)]
+    pub strict: bool,
+}
+
+/// What a tool gives back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ToolReturn {
+    /// Content that the model sees.
+    Content {
+        /// The parts.
+        parts: Vec<Part>,
+    },
+    /// Content that the model sees and data that only the caller sees.
+    ContentAndArtifact {
+        /// What the model sees.
+        parts: Vec<Part>,
+        /// What the caller finds in the tool result.
+        artifact: Value,
+    },
+}
+
+impl ToolReturn {
+    /// Plain text for the model.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        ToolReturn::Content { parts: vec![Part::text(text)] }
+    }
+
+    /// A JSON value for the model: a string as it is, anything else as its compact JSON text.
+    #[must_use]
+    pub fn json(value: Value) -> Self {
+        match value {
+            Value::String(text) => Self::text(text),
+            other => Self::text(other.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_arguments_are_an_empty_object_and_bad_ones_an_error() {
+        let call = |raw: &str| ToolCall { id: "1".into(), name: "t".into(), raw: raw.into() };
+        assert_eq!(call(" ").arguments().unwrap(), serde_json::json!({}));
+        assert_eq!(call("{\"a\":1}").arguments().unwrap(), serde_json::json!({"a": 1}));
+        assert!(call("{\"a\":").arguments().is_err());
+    }
+}
