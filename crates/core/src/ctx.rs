@@ -59,6 +59,12 @@ impl CallCtx {
         Self { cancel: self.cancel.child_token(), path: Arc::from(path), ..self.clone() }
     }
 
+    /// The same context with a cancellation of its own, for work that may end before its caller does.
+    #[must_use]
+    pub fn scoped(&self) -> Self {
+        Self { cancel: self.cancel.child_token(), ..self.clone() }
+    }
+
     /// The same context with a deadline no later than `timeout` from now.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {

@@ -1,0 +1,163 @@
+//! The fold of a stream into one reply.
+
+use std::collections::BTreeMap;
+
+use atomr_agents_core::{FinishReason, Message, ModelEvent, Part, Role, ToolCall, Usage};
+use serde::{Deserialize, Serialize};
+
+use crate::InferenceError;
+
+/// A whole reply of a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelReply {
+    /// What it said, ready to be put into the transcript.
+    pub message: Message,
+    /// Why it ended, normalised.
+    pub finish: FinishReason,
+    /// Why it ended, in the provider's own word.
+    pub finish_raw: String,
+    /// Tokens used.
+    pub usage: Usage,
+    /// The provider's id of the response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The model that really answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The other choices, when several were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<ModelReply>,
+}
+
+/// Builds a [`ModelReply`] from the events of a stream; at any moment it can tell what has arrived so far.
+#[derive(Debug, Default)]
+pub struct ReplyBuilder {
+    provider: String,
+    parts: Vec<Part>,
+    calls: BTreeMap<u32, ToolCall>,
+    finish: Option<(FinishReason, String)>,
+    usage: Usage,
+    id: Option<String>,
+    model: Option<String>,
+    alternatives: BTreeMap<u32, ReplyBuilder>,
+}
+
+impl ReplyBuilder {
+    /// An empty reply of `provider`.
+    #[must_use]
+    pub fn new(provider: &str) -> Self {
+        Self { provider: provider.to_owned(), ..Self::default() }
+    }
+
+    /// Takes the next event.
+    pub fn push(&mut self, event: ModelEvent) {
+        match event {
+            ModelEvent::Started { id, model } => {
+                self.id = id.or(self.id.take());
+                self.model = model.or(self.model.take());
+            }
+            ModelEvent::Retrying { .. } => *self = Self::new(&self.provider),
+            ModelEvent::Text(more) => match self.parts.last_mut() {
+                Some(Part::Text { text }) => text.push_str(&more),
+                _ => self.parts.push(Part::Text { text: more }),
+            },
+            ModelEvent::Thinking(more) => match self.parts.last_mut() {
+                Some(Part::Thinking { text, signature: None }) => text.push_str(&more),
+                _ => self.parts.push(Part::Thinking { text: more, signature: None }),
+            },
+            ModelEvent::ThinkingSignature(proof) => match self.parts.last_mut() {
+                Some(Part::Thinking { signature, .. }) => *signature = Some(proof),
+                _ => self.parts.push(Part::Thinking { text: String::new(), signature: Some(proof) }),
+            },
+            ModelEvent::Refusal(more) => match self.parts.last_mut() {
+                Some(Part::Refusal { text }) => text.push_str(&more),
+                _ => self.parts.push(Part::Refusal { text: more }),
+            },
+            ModelEvent::Opaque(data) => self.parts.push(Part::Opaque { provider: self.provider.clone(), data }),
+            ModelEvent::ToolCallFinished { index, call } => {
+                self.calls.insert(index, call);
+            }
+            ModelEvent::Usage(usage) => self.usage = usage,
+            ModelEvent::Finish { reason, raw } => self.finish = Some((reason, raw)),
+            ModelEvent::Alternative { choice, event } => {
+                let provider = &self.provider;
+                self.alternatives.entry(choice).or_insert_with(|| Self::new(provider)).push(*event);
+            }
+            _ => {} // the starts and pieces of tool calls are told again, whole
+        }
+    }
+
+    /// What has been said so far. Tool calls are left out: they may be run only after the terminal event.
+    #[must_use]
+    pub fn partial(&self) -> Option<Message> {
+        let parts: Vec<Part> = self.parts.iter().filter(|part| !matches!(part, Part::Opaque { .. })).cloned().collect();
+        (!parts.is_empty()).then_some(Message { role: Role::Assistant, parts })
+    }
+
+    /// The usage told so far.
+    #[must_use]
+    pub fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    /// The whole reply.
+    ///
+    /// # Errors
+    /// [`InferenceError::Interrupted`] when there was no terminal event.
+    pub fn finish(self) -> Result<ModelReply, InferenceError> {
+        let Some((finish, finish_raw)) = self.finish else {
+            return Err(InferenceError::Interrupted { message: "no finish reason arrived".into(), source: None });
+        };
+        let mut parts = self.parts;
+        parts.extend(self.calls.into_values().map(Part::ToolCall));
+        Ok(ModelReply {
+            message: Message { role: Role::Assistant, parts },
+            finish,
+            finish_raw,
+            usage: self.usage,
+            id: self.id,
+            model: self.model,
+            alternatives: self.alternatives.into_values().map(Self::finish).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(id: &str) -> ToolCall {
+        ToolCall { id: id.into(), name: "add".into(), raw: "{}".into() }
+    }
+
+    #[test]
+    fn folds_text_and_calls_in_order() {
+        let mut builder = ReplyBuilder::new("test");
+        builder.push(ModelEvent::Text("a".into()));
+        builder.push(ModelEvent::ToolCallFinished { index: 1, call: call("second") });
+        builder.push(ModelEvent::ToolCallFinished { index: 0, call: call("first") });
+        builder.push(ModelEvent::Text("b".into()));
+        builder.push(ModelEvent::Finish { reason: FinishReason::ToolCalls, raw: "tool_calls".into() });
+        let reply = builder.finish().unwrap();
+        assert_eq!(reply.message.text(), "ab");
+        assert_eq!(reply.message.tool_calls().map(|call| call.id.as_str()).collect::<Vec<_>>(), ["first", "second"]);
+    }
+
+    #[test]
+    fn without_a_finish_it_is_interrupted_and_the_partial_has_no_calls() {
+        let mut builder = ReplyBuilder::new("test");
+        builder.push(ModelEvent::Text("a".into()));
+        builder.push(ModelEvent::ToolCallFinished { index: 0, call: call("x") });
+        assert_eq!(builder.partial().unwrap().parts, [Part::text("a")]);
+        assert!(matches!(builder.finish(), Err(InferenceError::Interrupted { .. })));
+    }
+
+    #[test]
+    fn a_retry_voids_what_came_before() {
+        let mut builder = ReplyBuilder::new("test");
+        builder.push(ModelEvent::Text("void".into()));
+        builder.push(ModelEvent::Retrying { attempt: 2, wait: std::time::Duration::ZERO, reason: "reset".into() });
+        builder.push(ModelEvent::Text("kept".into()));
+        assert_eq!(builder.partial().unwrap().text(), "kept");
+    }
+}

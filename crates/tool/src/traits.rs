@@ -1,0 +1,50 @@
+//! The trait every tool implements.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atomr_agents_core::{CallCtx, ToolCall, ToolReturn, ToolSpec, Value};
+use futures_util::future::BoxFuture;
+
+use crate::ToolError;
+
+/// The future of one invocation.
+pub type ToolFuture<'a> = BoxFuture<'a, Result<ToolReturn, ToolError>>;
+
+/// Something a model can call.
+///
+/// Implementations run [`crate::conformance::check`] in their tests.
+pub trait Tool: Send + Sync + 'static {
+    /// What the model is told. Must not change during the tool's life.
+    fn spec(&self) -> &Arc<ToolSpec>;
+
+    /// How it is to be run.
+    fn options(&self) -> ToolOptions {
+        ToolOptions::default()
+    }
+
+    /// Runs it. The arguments are valid against the spec's schema. Dropping the future cancels the work;
+    /// the time-out and the retries of [`ToolOptions`] are the caller's business ([`crate::execute`]).
+    fn invoke(&self, invocation: Invocation) -> ToolFuture<'_>;
+}
+
+/// One call of a tool, ready to run.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// The call as the model wrote it.
+    pub call: ToolCall,
+    /// Its arguments, valid against the schema.
+    pub arguments: Value,
+    /// The context it runs in.
+    pub ctx: CallCtx,
+}
+
+/// How a tool is to be run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ToolOptions {
+    /// How long one attempt may take; without it, as long as the run may.
+    pub timeout: Option<Duration>,
+    /// How many times the runtime itself calls the tool again when it fails or times out, before the model is
+    /// told. Leave it at 0 for a tool whose effect must not happen twice.
+    pub retries: u32,
+}
