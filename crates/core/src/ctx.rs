@@ -114,6 +114,12 @@ impl CallCtx {
         self.deadline.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
+    /// Whether its events have somewhere to go.
+    #[must_use]
+    pub fn has_sink(&self) -> bool {
+        self.sink.is_some()
+    }
+
     /// Whether anybody listens. Ask before building an expensive event.
     #[must_use]
     pub fn listening(&self) -> bool {

@@ -100,6 +100,12 @@ impl ReplyBuilder {
         &self.usage
     }
 
+    /// Whether the terminal event has arrived.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.finish.is_some()
+    }
+
     /// The whole reply.
     ///
     /// # Errors

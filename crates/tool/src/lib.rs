@@ -8,6 +8,7 @@ pub mod conformance;
 mod error;
 mod execute;
 mod function;
+mod parser;
 mod toolbox;
 mod traits;
 
@@ -15,5 +16,6 @@ pub use arguments::parse_arguments;
 pub use error::{ToolDefinitionError, ToolError};
 pub use execute::{Execution, execute};
 pub use function::FnTool;
+pub use parser::{ParsedToolCall, Provider, ToolCallParser, ToolCallParserError};
 pub use toolbox::{CheckedTool, Toolbox};
 pub use traits::{Invocation, Tool, ToolFuture, ToolOptions};

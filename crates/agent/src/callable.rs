@@ -1,0 +1,47 @@
+//! An agent as a step of something larger.
+
+use std::sync::Arc;
+
+use atomr_agents_callable::{BoxFuture, Callable, CallableError, CallableHandle};
+use atomr_agents_core::{CallCtx, Value};
+use serde_json::json;
+
+use crate::BoxedAgent;
+
+impl BoxedAgent {
+    /// The agent as a [`Callable`]: it takes a string or `{"user": string}` and gives
+    /// `{"text", "input_tokens", "output_tokens"}`, and `"value"` when an output schema is set.
+    #[must_use]
+    pub fn as_callable(&self) -> CallableHandle {
+        Arc::new(self.clone())
+    }
+}
+
+impl Callable for BoxedAgent {
+    fn label(&self) -> &str {
+        self.name()
+    }
+
+    fn call(&self, input: Value, ctx: CallCtx) -> BoxFuture<'_, Result<Value, CallableError>> {
+        Box::pin(async move {
+            let user = input.as_str().or_else(|| input.get("user").and_then(Value::as_str));
+            let Some(user) = user else {
+                let message = format!("an agent takes a string or {{\"user\": string}}, not {input}");
+                return Err(CallableError::Contract { label: self.name().to_owned(), message });
+            };
+            let result = self.run(user, ctx).await.map_err(|error| {
+                let kind = error.kind();
+                CallableError::failed(self.name(), kind, error)
+            })?;
+            let mut output = json!({
+                "text": result.output,
+                "input_tokens": result.usage.input_tokens,
+                "output_tokens": result.usage.output_tokens,
+            });
+            if let Some(value) = result.value {
+                output["value"] = value;
+            }
+            Ok(output)
+        })
+    }
+}

@@ -1,0 +1,153 @@
+//! Performs what the run machine asks for.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use atomr_agents_core::{AgentContext, CallCtx, EventKind, FinishReason, Message, TurnInput};
+use atomr_agents_observability::RunEvents;
+
+use crate::engine::{Engine, Prepared};
+use crate::model_call::call_model;
+use crate::tool_calls::call_tools;
+use crate::{AgentError, Effect, Failure, RunError, RunResult, Transcript};
+
+/// One run: the engine, the machine it drives and the context it does so in.
+pub(crate) struct Driver {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) transcript: Transcript,
+    pub(crate) turn: TurnInput,
+    pub(crate) ctx: CallCtx,
+    pub(crate) events: Option<Arc<RunEvents>>,
+}
+
+impl Driver {
+    pub(crate) async fn run(self) -> Result<RunResult, RunError> {
+        let started = Instant::now();
+        // Whatever was started below this run ends with it, however it ends.
+        let _end = self.ctx.cancel.clone().drop_guard();
+        self.ctx
+            .emit(EventKind::RunStarted { agent: self.engine.options.name.clone(), model: self.engine.model.clone() });
+        let outcome = self.guarded().await;
+        let result = self.conclude(outcome, started);
+        if let Some(events) = &self.events {
+            events.close();
+        }
+        result
+    }
+
+    /// The loop, ended by whatever comes first: its end, cancellation, or the run's time limit.
+    async fn guarded(&self) -> Result<FinishReason, AgentError> {
+        let limit = self.engine.options.timeout;
+        tokio::select! {
+            biased;
+            () = self.ctx.cancel.cancelled() => Err(AgentError::Cancelled),
+            () = wait(limit) => Err(AgentError::Timeout { after: limit.unwrap_or_default() }),
+            outcome = self.turns() => outcome,
+        }
+    }
+
+    async fn turns(&self) -> Result<FinishReason, AgentError> {
+        let context =
+            AgentContext { agent: self.engine.options.name.clone(), run: self.ctx.run, turn: self.turn.clone() };
+        let prepared = self.engine.prepare(&context, &self.ctx).await?;
+        loop {
+            let effect = self.transcript.lock().machine.next();
+            match effect {
+                Effect::CallModel { iteration } => self.model(&prepared, iteration).await?,
+                Effect::CallTools(calls) => call_tools(self, &prepared.toolbox, calls).await?,
+                Effect::Fail(failure) => return Err(AgentError::Failure(failure)),
+                Effect::Finish { finish, .. } => {
+                    let messages = {
+                        let state = self.transcript.lock();
+                        state.machine.messages()[state.machine.history_len()..].to_vec()
+                    };
+                    self.engine.memory.store(&context, &messages, &self.ctx).await?;
+                    return Ok(finish);
+                }
+            }
+        }
+    }
+
+    async fn model(&self, prepared: &Prepared, iteration: u32) -> Result<(), AgentError> {
+        let request = {
+            let state = self.transcript.lock();
+            Arc::new(self.engine.request(prepared, state.machine.messages(), iteration))
+        };
+        let reply = call_model(self, request, iteration).await?;
+        let model = reply.model.clone();
+        let mut state = self.transcript.lock();
+        state.streaming = None;
+        let prices = &self.engine.options.prices;
+        let cost = model
+            .and_then(|model| prices.cost(&model, &reply.usage))
+            .or_else(|| prices.cost(&self.engine.model, &reply.usage));
+        // One call of unknown price makes the whole unknown.
+        state.cost = state.cost.zip(cost).map(|(mut sum, cost)| {
+            sum += cost;
+            sum
+        });
+        state.machine.feed_reply(reply)?;
+        Ok(())
+    }
+
+    /// Turns the end of the loop into the result, records it in the machine and announces it.
+    fn conclude(&self, outcome: Result<FinishReason, AgentError>, started: Instant) -> Result<RunResult, RunError> {
+        let elapsed_ms = millis(started.elapsed());
+        let outcome = outcome.and_then(|finish| self.result(finish));
+        match outcome {
+            Ok(mut result) => {
+                self.ctx.emit(EventKind::RunFinished { usage: result.usage.clone(), cost: result.cost, elapsed_ms });
+                result.events = self.events.as_ref().map_or(0, |events| events.count());
+                Ok(result)
+            }
+            Err(error) => {
+                self.record_failure(&error);
+                self.ctx.emit(EventKind::RunFailed { error: error.kind(), message: error.to_string(), elapsed_ms });
+                Err(RunError { error, partial: Box::new(self.transcript.partial()) })
+            }
+        }
+    }
+
+    fn result(&self, finish: FinishReason) -> Result<RunResult, AgentError> {
+        let state = self.transcript.lock();
+        let messages = state.machine.messages().to_vec();
+        let output = messages.last().map(Message::text).unwrap_or_default();
+        let value = self.engine.output.as_ref().map(|check| check.read(&output)).transpose()?;
+        Ok(RunResult {
+            run: self.ctx.run,
+            output,
+            value,
+            history: state.machine.history_len(),
+            messages,
+            usage: state.machine.usage().clone(),
+            cost: state.cost,
+            finish,
+            iterations: state.machine.iteration(),
+            events: 0,
+        })
+    }
+
+    fn record_failure(&self, error: &AgentError) {
+        if matches!(error, AgentError::Failure(_) | AgentError::InvalidOutput { .. }) {
+            return; // the machine knows, or the answer is complete as it is
+        }
+        let mut state = self.transcript.lock();
+        let (partial, usage) = match state.streaming.take() {
+            Some(builder) => (builder.partial(), builder.usage().clone()),
+            None => Default::default(),
+        };
+        let failure = Failure::Effect { kind: error.kind(), message: error.to_string() };
+        state.machine.fail(failure, partial, &usage);
+    }
+}
+
+async fn wait(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}
+
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

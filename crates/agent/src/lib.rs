@@ -1,0 +1,38 @@
+//! The agent: a run is a serialisable state machine without I/O ([`Machine`]) that is fed outcomes and asks for
+//! the next effect, and a driver that performs the effects: calls the model, streams its deltas, fans the tool
+//! calls of a turn out and puts their results back in the order of the calls.
+//!
+//! This crate knows no wire format and no Python. One engine serves both the typed [`Agent`] and [`BoxedAgent`].
+//!
+//! ```
+//! use std::sync::Arc;
+//! use atomr_agents_agent::AgentBuilder;
+//! use atomr_agents_core::CallCtx;
+//! use atomr_agents_testkit::ScriptedModel;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! let model = Arc::new(ScriptedModel::new().text("Rain."));
+//! let agent = AgentBuilder::new(model, "scripted").instructions("Answer in one word.").build().unwrap();
+//! let result = agent.run("Oslo tomorrow?", CallCtx::new()).await.unwrap();
+//! assert_eq!(result.output, "Rain.");
+//! # }
+//! ```
+
+mod agent;
+mod callable;
+mod driver;
+mod engine;
+mod error;
+mod input;
+mod machine;
+mod model_call;
+mod output;
+mod run;
+mod tool_calls;
+
+pub use agent::{Agent, AgentBuilder, BoxedAgent};
+pub use engine::AgentOptions;
+pub use error::{AgentError, RunError};
+pub use input::RunInput;
+pub use machine::{CallResult, Effect, Failure, Machine, MachineError};
+pub use run::{Partial, Run, RunResult, Transcript};

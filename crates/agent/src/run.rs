@@ -1,0 +1,143 @@
+//! A run as its starter sees it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use atomr_agents_core::{FinishReason, Message, Money, RunId, Usage, Value};
+use atomr_agents_inference::ReplyBuilder;
+use atomr_agents_observability::{RunEvents, Subscription};
+use futures_util::future::BoxFuture;
+
+use crate::{Machine, RunError};
+
+/// What a run produced.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunResult {
+    /// The run.
+    pub run: RunId,
+    /// The model's final text.
+    pub output: String,
+    /// The final text as JSON, when an output schema was asked for.
+    pub value: Option<Value>,
+    /// The whole transcript: history, input, everything said and every tool result. Ready to be the history of
+    /// the next run.
+    pub messages: Vec<Message>,
+    /// How many of the messages are history.
+    pub history: usize,
+    /// Tokens of all model calls.
+    pub usage: Usage,
+    /// What they cost; `None` when the price of a model is not known.
+    pub cost: Option<Money>,
+    /// Why the model stopped, normalised. [`FinishReason::Length`] means that the text is cut.
+    pub finish: FinishReason,
+    /// How many times the model was called.
+    pub iterations: u32,
+    /// How many events the run emitted.
+    pub events: u64,
+}
+
+/// What a failed run had produced.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Partial {
+    /// The run.
+    pub run: RunId,
+    /// The transcript, fit to be sent to a model again: calls without an answer are answered with why.
+    pub messages: Vec<Message>,
+    /// Tokens of all model calls, as far as they were told.
+    pub usage: Usage,
+    /// What they cost; `None` when the price of a model is not known.
+    pub cost: Option<Money>,
+}
+
+/// What changes while a run goes on.
+pub(crate) struct RunState {
+    pub(crate) machine: Machine,
+    /// The answer that is being streamed.
+    pub(crate) streaming: Option<ReplyBuilder>,
+    pub(crate) cost: Option<Money>,
+}
+
+/// A view of a run's transcript that stays good when the run is dropped.
+#[derive(Clone)]
+pub struct Transcript {
+    pub(crate) run: RunId,
+    pub(crate) state: Arc<Mutex<RunState>>,
+}
+
+impl Transcript {
+    /// What has been produced so far.
+    #[must_use]
+    pub fn partial(&self) -> Partial {
+        let state = self.lock();
+        let mut messages = state.machine.closed_messages();
+        let mut usage = state.machine.usage().clone();
+        if let Some(builder) = &state.streaming {
+            messages.extend(builder.partial());
+            usage += builder.usage();
+        }
+        Partial { run: self.run, messages, usage, cost: state.cost }
+    }
+
+    /// The run machine as it is now.
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        self.lock().machine.clone()
+    }
+
+    /// No code that holds this lock can leave the state half changed, so a poisoned lock is as good as another.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, RunState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Transcript {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transcript").field("run", &self.run).finish_non_exhaustive()
+    }
+}
+
+/// A run that was begun. It is a future: nothing happens before it is polled, and dropping it stops the model's
+/// stream and all tools.
+#[must_use = "a run does nothing until it is awaited"]
+pub struct Run {
+    pub(crate) transcript: Transcript,
+    pub(crate) events: Option<Arc<RunEvents>>,
+    pub(crate) future: BoxFuture<'static, Result<RunResult, RunError>>,
+}
+
+impl Run {
+    /// The run's id.
+    #[must_use]
+    pub fn id(&self) -> RunId {
+        self.transcript.run
+    }
+
+    /// The run's events from here on; `None` for a run inside another run, whose events go to the outer one.
+    #[must_use]
+    pub fn subscribe(&self) -> Option<Subscription> {
+        self.events.as_ref().map(|events| events.subscribe())
+    }
+
+    /// A view of the transcript that stays good when the run is dropped.
+    #[must_use]
+    pub fn transcript(&self) -> Transcript {
+        self.transcript.clone()
+    }
+}
+
+impl Future for Run {
+    type Output = Result<RunResult, RunError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.future.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").field("id", &self.id()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,90 @@
+//! The tool calls of one turn, run at once up to a limit.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use atomr_agents_core::{CallCtx, EventKind, Part, ToolCall, ToolReturn};
+use atomr_agents_tool::{Execution, ToolError, Toolbox, execute};
+use tokio::task::JoinSet;
+
+use crate::driver::{Driver, millis};
+use crate::{AgentError, CallResult};
+
+/// Runs the calls and feeds each result to the machine as it comes. An error of a tool is a result that the model
+/// sees; an error that ends the run cancels the siblings and waits until they have stopped.
+pub(crate) async fn call_tools(
+    driver: &Driver,
+    toolbox: &Arc<Toolbox>,
+    calls: Vec<(usize, ToolCall)>,
+) -> Result<(), AgentError> {
+    let siblings = driver.ctx.scoped();
+    let mut waiting: VecDeque<_> = calls.into();
+    let mut running = JoinSet::new();
+    loop {
+        while running.len() < driver.engine.options.max_parallel_tools
+            && let Some((index, call)) = waiting.pop_front()
+        {
+            running.spawn(call_tool(Arc::clone(toolbox), index, call, siblings.clone()));
+        }
+        let Some(joined) = running.join_next().await else { return Ok(()) };
+        // The body catches panics of tools itself; what is left is a task that was aborted with the runtime.
+        let (index, call, execution) = joined.map_err(|_| AgentError::Cancelled)?;
+        match execution.result {
+            Err(error) if error.ends_the_run() => {
+                siblings.cancel.cancel();
+                running.shutdown().await;
+                return Err(if matches!(error, ToolError::Cancelled) {
+                    AgentError::Cancelled
+                } else {
+                    AgentError::Tool(error)
+                });
+            }
+            result => driver.transcript.lock().machine.feed_tool(index, seen_by_model(&call, result))?,
+        }
+    }
+}
+
+async fn call_tool(toolbox: Arc<Toolbox>, index: usize, call: ToolCall, ctx: CallCtx) -> (usize, ToolCall, Execution) {
+    ctx.emit(EventKind::ToolStarted { call_id: call.id.clone(), name: call.name.clone(), arguments: call.raw.clone() });
+    let execution = execute(&toolbox, &call, &ctx).await;
+    let (ok, error, result) = match &execution.result {
+        Ok(returned) => (true, None, text_of(returned)),
+        Err(error) => (false, Some(error.kind()), error.to_string()),
+    };
+    ctx.emit(EventKind::ToolInvoked {
+        call_id: call.id.clone(),
+        name: call.name.clone(),
+        ok,
+        error,
+        result,
+        elapsed_ms: millis(execution.elapsed),
+    });
+    (index, call, execution)
+}
+
+fn seen_by_model(call: &ToolCall, result: Result<ToolReturn, ToolError>) -> CallResult {
+    match result {
+        Ok(ToolReturn::Content { parts }) => CallResult { parts, is_error: false, artifact: None },
+        Ok(ToolReturn::ContentAndArtifact { parts, artifact }) => {
+            CallResult { parts, is_error: false, artifact: Some(artifact) }
+        }
+        // A kind of return that a later version knows: the model is told that it could not be read.
+        Ok(_) => CallResult {
+            parts: vec![Part::text(format!("{} returned something this version cannot read", call.name))],
+            is_error: true,
+            artifact: None,
+        },
+        Err(error) => CallResult { parts: vec![Part::text(error.to_string())], is_error: true, artifact: None },
+    }
+}
+
+fn text_of(returned: &ToolReturn) -> String {
+    let (ToolReturn::Content { parts } | ToolReturn::ContentAndArtifact { parts, .. }) = returned else {
+        return String::new();
+    };
+    let text = |part: &Part| match part {
+        Part::Text { text } => Some(text.clone()),
+        _ => None,
+    };
+    parts.iter().filter_map(text).collect()
+}

@@ -1,0 +1,159 @@
+//! What errors of the transport and of the provider amount to.
+
+use std::time::Duration;
+
+use atomr_agents_core::Kind;
+use atomr_agents_http::{HttpError, Phase as HttpPhase, SecretError};
+use atomr_agents_inference::{ApiError, InferenceError, Phase};
+use atomr_agents_wire::{ProviderError, WireError};
+
+use crate::config::PROVIDER;
+
+/// An error of the transport.
+pub(crate) fn from_http(error: HttpError) -> InferenceError {
+    let config = |setting: &str, message: String| InferenceError::Config { setting: setting.into(), message };
+    match error {
+        HttpError::InvalidUrl { url, message } => config("base_url", format!("{url}: {message}")),
+        HttpError::Config { setting, message } => config(&setting, message),
+        HttpError::Secret(SecretError::NoVariable { name }) => {
+            InferenceError::MissingKey { provider: PROVIDER.into(), variable: name }
+        }
+        HttpError::Secret(error) => config("api_key", error.to_string()),
+        HttpError::Connect { host, source } => InferenceError::Connect { host, source },
+        HttpError::Tls { host, source } => InferenceError::Tls { host, source },
+        HttpError::Timeout { phase, after } => InferenceError::Timeout {
+            phase: match phase {
+                HttpPhase::Connect => Phase::Connect,
+                HttpPhase::FirstByte => Phase::FirstByte,
+                HttpPhase::Idle => Phase::Idle,
+                HttpPhase::Deadline => Phase::Deadline,
+            },
+            after,
+        },
+        HttpError::Interrupted { host, source } => {
+            InferenceError::Interrupted { message: format!("{host} closed the connection"), source: Some(source) }
+        }
+        HttpError::Protocol { host, message, source } => InferenceError::Protocol { provider: host, message, source },
+        HttpError::TooLarge { what, limit } => {
+            InferenceError::TooLarge { what: what.to_string(), limit: limit_of(limit) }
+        }
+        HttpError::Redirect { host, status, to } => InferenceError::Protocol {
+            provider: host,
+            message: format!("it answered {status} and points to {to}; redirects are not followed, set base_url"),
+            source: None,
+        },
+        HttpError::Cancelled => InferenceError::Cancelled,
+        other => config("http", other.to_string()),
+    }
+}
+
+fn limit_of<T: TryInto<usize>>(limit: T) -> usize {
+    limit.try_into().unwrap_or(usize::MAX)
+}
+
+/// An error of the decoders.
+pub(crate) fn from_wire(error: WireError) -> InferenceError {
+    match error {
+        WireError::EventTooLarge { limit, .. } => InferenceError::TooLarge { what: "one event".into(), limit },
+        WireError::ArgumentsTooLarge { name, limit, .. } => {
+            InferenceError::TooLarge { what: format!("the arguments for {name}"), limit }
+        }
+        error => InferenceError::Protocol {
+            provider: PROVIDER.into(),
+            message: error.to_string(),
+            source: Some(std::sync::Arc::new(error)),
+        },
+    }
+}
+
+/// An error the provider reports, as a status or (200) inside its stream.
+pub(crate) fn from_provider(
+    status: u16,
+    error: ProviderError,
+    retry_after: Option<Duration>,
+    request_id: Option<String>,
+) -> InferenceError {
+    let code = error.code.as_ref().map(ToString::to_string);
+    let class = classify(status, error.error_type.as_deref(), code.as_deref(), &error.message);
+    let message = match &error.upstream {
+        Some(upstream) if error.message.is_empty() => upstream.clone(),
+        Some(upstream) => format!("{} ({upstream})", error.message),
+        None => error.message,
+    };
+    ApiError {
+        class: Some(class),
+        status,
+        error_type: error.error_type,
+        code,
+        message,
+        retry_after,
+        request_id,
+        body: error.raw,
+    }
+    .into()
+}
+
+fn classify(status: u16, error_type: Option<&str>, code: Option<&str>, message: &str) -> Kind {
+    let words = [error_type.unwrap_or_default(), code.unwrap_or_default()];
+    let is = |word: &str| words.contains(&word);
+    let message = message.to_ascii_lowercase();
+    let says = |text: &str| message.contains(text);
+    if is("insufficient_quota") || is("billing_hard_limit_reached") {
+        return Kind::QuotaExceeded;
+    }
+    if is("context_length_exceeded")
+        || is("exceed_context_size_error")
+        || says("maximum context length")
+        || says("context length")
+        || says("prompt is too long")
+    {
+        return Kind::ContextTooLong;
+    }
+    if is("content_filter") || is("content_policy_violation") || is("ResponsibleAIPolicyViolation") {
+        return Kind::ContentFilter;
+    }
+    if is("invalid_api_key") || (status == 400 && says("incorrect api key")) {
+        return Kind::Authentication;
+    }
+    // Inside a stream the status is 200; some routers put the upstream's status into the code.
+    let status = match (status, code.and_then(|code| code.parse::<u16>().ok())) {
+        (200, Some(code @ 400..=599)) => code,
+        _ => status,
+    };
+    match status {
+        200 if is("rate_limit_exceeded") => Kind::RateLimited,
+        200 if is("invalid_request_error") || is("tool_use_failed") => Kind::InvalidRequest,
+        401 => Kind::Authentication,
+        402 => Kind::QuotaExceeded,
+        403 => Kind::Permission,
+        404 => Kind::NotFound,
+        408 => Kind::Timeout,
+        413 => Kind::TooLarge,
+        429 => Kind::RateLimited,
+        400..=499 => Kind::InvalidRequest,
+        _ => Kind::ServerError,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes() {
+        for (status, kind, code, message, class) in [
+            (429, None, Some("insufficient_quota"), "", Kind::QuotaExceeded),
+            (429, None, Some("rate_limit_exceeded"), "", Kind::RateLimited),
+            (400, None, None, "This model's maximum context length is 8192 tokens", Kind::ContextTooLong),
+            (400, None, None, "Incorrect API key provided", Kind::Authentication),
+            (400, Some("invalid_request_error"), None, "bad", Kind::InvalidRequest),
+            (200, None, Some("400"), "Token limit reached", Kind::InvalidRequest),
+            (200, None, Some("529"), "", Kind::ServerError),
+            (200, None, None, "overloaded", Kind::ServerError),
+            (529, None, None, "", Kind::ServerError),
+            (404, None, None, "", Kind::NotFound),
+        ] {
+            assert_eq!(classify(status, kind, code, message), class, "{status} {code:?} {message}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_stream::stream;
+use atomr_agents_core::{CallCtx, ModelEvent, ModelRequest};
+use atomr_agents_http::{Body, Client, Decision, Response, pause, retry_after};
+use atomr_agents_inference::{InferenceClient, InferenceError, ModelStream};
+use atomr_agents_wire::{ProviderError, SseDecoder};
+
+use crate::classify::{from_http, from_provider, from_wire};
+use crate::config::{OpenAiConfig, PROVIDER};
+use crate::lower;
+use crate::translate::Translator;
+
+/// The most that is read of the body of an error.
+const MAX_ERROR_BODY: usize = 64 << 10;
+
+/// How long the end of the body may take after `[DONE]`.
+const DRAIN: Duration = Duration::from_millis(250);
+
+/// A client of OpenAI chat completions. Cheap to clone; clones share their connections.
+#[derive(Clone, Debug)]
+pub struct OpenAiClient(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    http: Client,
+    config: OpenAiConfig,
+}
+
+impl OpenAiClient {
+    /// A client set up like this. Nothing is connected before the first call.
+    ///
+    /// # Errors
+    /// [`InferenceError::Config`] for a setting that cannot be used.
+    pub fn new(config: OpenAiConfig) -> Result<Self, InferenceError> {
+        let http = Client::new(config.http.clone()).map_err(from_http)?;
+        Ok(Self(Arc::new(Inner { http, config })))
+    }
+}
+
+impl InferenceClient for OpenAiClient {
+    fn provider(&self) -> &str {
+        PROVIDER
+    }
+
+    fn stream(&self, request: Arc<ModelRequest>, ctx: CallCtx) -> ModelStream {
+        let inner = Arc::clone(&self.0);
+        Box::pin(stream! {
+            if ctx.cancel.is_cancelled() {
+                yield Err(InferenceError::Cancelled);
+                return;
+            }
+            let body = match lower::body(&request, &inner.config.quirks) {
+                Ok(body) => bytes_of(body),
+                Err(error) => {
+                    yield Err(error);
+                    return;
+                }
+            };
+            let mut attempt = 1;
+            loop {
+                let mut answer = Answer::new(&inner.config);
+                let mut events = Vec::new();
+                let mut spoke = false;
+                let error = match inner.open(body.clone(), &ctx).await {
+                    Err(error) => error,
+                    Ok(mut response) => loop {
+                        let more = answer.read(&mut response, &mut events).await;
+                        for event in events.drain(..) {
+                            spoke |= is_speech(&event);
+                            yield Ok(event);
+                        }
+                        match more {
+                            Ok(true) => {}
+                            Ok(false) => return,
+                            Err(error) => break error,
+                        }
+                    },
+                };
+                // Once the caller has seen something, calling again is the caller's decision.
+                let decision = if spoke {
+                    Decision::GiveUp
+                } else {
+                    inner.config.retry.decide(attempt, error.kind(), error.retry_after(), ctx.remaining())
+                };
+                match decision {
+                    Decision::Retry { wait } => {
+                        attempt += 1;
+                        yield Ok(ModelEvent::Retrying { attempt, wait, reason: error.to_string() });
+                        if let Err(interrupted) = pause(wait, &ctx).await {
+                            yield Err(from_http(interrupted));
+                            return;
+                        }
+                    }
+                    Decision::GiveUp => {
+                        yield Err(error);
+                        return;
+                    }
+                }
+            }
+        })
+    }
+}
+
+/// Whether the caller may have acted on it.
+fn is_speech(event: &ModelEvent) -> bool {
+    !matches!(event, ModelEvent::Started { .. } | ModelEvent::Usage(_) | ModelEvent::Retrying { .. })
+}
+
+fn bytes_of(body: Vec<u8>) -> bytes::Bytes {
+    body.into()
+}
+
+impl Inner {
+    /// Sends the request and waits for a good status.
+    async fn open(&self, body: bytes::Bytes, ctx: &CallCtx) -> Result<Response, InferenceError> {
+        let response = self.http.post_json("/chat/completions", body, ctx).await.map_err(from_http)?;
+        if response.is_success() {
+            return Ok(response);
+        }
+        let (status, request_id) = (response.status, response.request_id.clone());
+        let wait = retry_after(&response.headers, None);
+        let body = response.body.prefix(MAX_ERROR_BODY).await;
+        Err(from_provider(status, ProviderError::from_body(&body), wait, request_id))
+    }
+}
+
+/// One answer, read piece by piece.
+struct Answer {
+    sse: SseDecoder,
+    translator: Option<Translator>,
+    done_is_finish: bool,
+}
+
+impl Answer {
+    fn new(config: &OpenAiConfig) -> Self {
+        Self {
+            sse: SseDecoder::new(),
+            translator: Some(Translator::new(config.max_tool_args)),
+            done_is_finish: config.quirks.done_is_finish,
+        }
+    }
+
+    /// Reads on; false at the end of the answer.
+    async fn read(&mut self, response: &mut Response, out: &mut Vec<ModelEvent>) -> Result<bool, InferenceError> {
+        let is_json = response
+            .header("content-type")
+            .is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("application/json"));
+        if is_json { self.whole(&mut response.body, out).await } else { self.piece(&mut response.body, out).await }
+    }
+
+    async fn piece(&mut self, body: &mut Body, out: &mut Vec<ModelEvent>) -> Result<bool, InferenceError> {
+        let Some(translator) = &mut self.translator else { return Ok(false) };
+        let read = if translator.saw_done_marker() {
+            // Nothing is to come but the end of the body; reading it keeps the connection, waiting for it is no use.
+            tokio::time::timeout(DRAIN, body.next()).await.unwrap_or_default()
+        } else {
+            body.next().await
+        };
+        let read = match read {
+            Some(read) => read,
+            None => {
+                if let Some(event) = self.sse.finish().map_err(from_wire)? {
+                    translator.chunk(event.data, out).map_err(from_wire)?;
+                }
+                return self.end(out);
+            }
+        };
+        let read = match read {
+            Ok(read) => read,
+            Err(error) => {
+                // What the provider said of its usage is worth having although the answer broke off.
+                let _ = self.end(out);
+                return Err(from_http(error));
+            }
+        };
+        let mut events = self.sse.feed(&read);
+        while let Some(event) = events.next_event().map_err(from_wire)? {
+            translator.chunk(event.data, out).map_err(from_wire)?;
+        }
+        if translator.failed() { self.end(out) } else { Ok(true) }
+    }
+
+    /// A server that was asked for a stream may answer with one JSON body all the same.
+    async fn whole(&mut self, body: &mut Body, out: &mut Vec<ModelEvent>) -> Result<bool, InferenceError> {
+        let mut text = Vec::new();
+        while let Some(read) = body.next().await {
+            text.extend_from_slice(&read.map_err(from_http)?);
+        }
+        let text = String::from_utf8(text).map_err(|error| InferenceError::Protocol {
+            provider: PROVIDER.into(),
+            message: format!("the body is not UTF-8 at byte {}", error.utf8_error().valid_up_to()),
+            source: None,
+        })?;
+        if let Some(translator) = &mut self.translator {
+            translator.chunk(&text, out).map_err(from_wire)?;
+        }
+        self.end(out)
+    }
+
+    fn end(&mut self, out: &mut Vec<ModelEvent>) -> Result<bool, InferenceError> {
+        match self.translator.take() {
+            Some(translator) => translator.end(self.done_is_finish, out).map(|()| false),
+            None => Ok(false),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Reads tool calls from a provider's stream while they are being written.
+
+use std::fmt;
+use std::str::FromStr;
+
+use atomr_agents_core::{Kind, ToolCall, Value};
+use atomr_agents_wire::{ToolCallAssembler, ToolCallEvent, WireError};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+/// Whose stream a [`ToolCallParser`] reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Provider {
+    /// OpenAI chat completions and the servers that speak like it.
+    OpenAi,
+}
+
+impl Provider {
+    /// Every provider, for completeness tests.
+    pub const ALL: &'static [Provider] = &[Provider::OpenAi];
+
+    /// The name users see.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Provider::OpenAi => "openai",
+        }
+    }
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Provider {
+    type Err = ToolCallParserError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.iter().copied().find(|provider| provider.as_str() == name).ok_or_else(|| {
+            let known = Self::ALL.iter().map(|provider| provider.as_str()).collect::<Vec<_>>().join(", ");
+            ToolCallParserError::UnknownProvider { name: name.to_owned(), known }
+        })
+    }
+}
+
+/// Why a delta could not be read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ToolCallParserError {
+    /// There is no provider of that name.
+    #[error("there is no tool call format named {name:?}; known are: {known}")]
+    UnknownProvider {
+        /// The name.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// The delta breaks the provider's protocol.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The delta is not JSON of the expected shape.
+    #[error("the delta is no JSON object of the expected shape: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl ToolCallParserError {
+    /// What it amounts to.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::UnknownProvider { .. } => Kind::Config,
+            Self::Wire(_) | Self::Json(_) => Kind::Protocol,
+        }
+    }
+}
+
+/// A call that was read to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParsedToolCall {
+    /// The provider's id for the call; empty where it sends none.
+    pub id: String,
+    /// The tool's name.
+    pub name: String,
+    /// The arguments as the model wrote them.
+    pub arguments_raw: String,
+}
+
+impl ParsedToolCall {
+    /// The arguments as JSON; empty text means `{}`.
+    ///
+    /// # Errors
+    /// The parser's error when the model wrote something that is not JSON.
+    pub fn arguments(&self) -> Result<Value, serde_json::Error> {
+        ToolCall { id: String::new(), name: String::new(), raw: self.arguments_raw.clone() }.arguments()
+    }
+}
+
+/// Puts tool calls together from the deltas of a stream. Deltas of several calls may alternate; calls are given in
+/// the order in which they appeared.
+///
+/// ```
+/// use atomr_agents_tool::{Provider, ToolCallParser};
+///
+/// let mut parser = ToolCallParser::new(Provider::OpenAi);
+/// parser.feed(r#"{"tool_calls":[{"index":0,"id":"c1","function":{"name":"add","arguments":"{\"a\""}}]}"#)?;
+/// parser.feed(r#"{"tool_calls":[{"index":0,"function":{"arguments":":1}"}}]}"#)?;
+/// let calls = parser.finish()?;
+/// assert_eq!((calls[0].name.as_str(), calls[0].arguments_raw.as_str()), ("add", r#"{"a":1}"#));
+/// # Ok::<(), atomr_agents_tool::ToolCallParserError>(())
+/// ```
+#[derive(Debug)]
+pub struct ToolCallParser {
+    provider: Provider,
+    assembler: ToolCallAssembler,
+    events: Vec<ToolCallEvent>,
+}
+
+/// A chat completion chunk, its delta, or a bare list: the place where the calls are.
+#[derive(Deserialize)]
+struct OpenAiDelta<'a> {
+    #[serde(borrow)]
+    tool_calls: Option<&'a RawValue>,
+    #[serde(borrow)]
+    choices: Option<Vec<OpenAiChoice<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct OpenAiChoice<'a> {
+    #[serde(borrow)]
+    delta: Option<OpenAiChoiceDelta<'a>>,
+    #[serde(default)]
+    index: u32,
+}
+
+#[derive(Deserialize)]
+struct OpenAiChoiceDelta<'a> {
+    #[serde(borrow)]
+    tool_calls: Option<&'a RawValue>,
+}
+
+impl ToolCallParser {
+    /// A parser for the stream of `provider`.
+    #[must_use]
+    pub fn new(provider: Provider) -> Self {
+        Self { provider, assembler: ToolCallAssembler::new(), events: Vec::new() }
+    }
+
+    /// Whose stream it reads.
+    #[must_use]
+    pub fn provider(&self) -> Provider {
+        self.provider
+    }
+
+    /// Takes one delta as JSON text: `{"tool_calls": […]}`, or a whole chunk that holds it. A delta without tool
+    /// calls is fine.
+    ///
+    /// # Errors
+    /// [`ToolCallParserError`] when it is no such JSON or breaks the protocol, e.g. two calls of one index.
+    pub fn feed(&mut self, delta: &str) -> Result<(), ToolCallParserError> {
+        let delta: OpenAiDelta<'_> = serde_json::from_str(delta)?;
+        let mut feed = |calls: Option<&RawValue>| match calls.map(RawValue::get) {
+            Some(calls) if calls != "null" => self.assembler.deltas_json(calls, &mut self.events),
+            _ => Ok(()),
+        };
+        feed(delta.tool_calls)?;
+        for choice in delta.choices.into_iter().flatten().filter(|choice| choice.index == 0) {
+            feed(choice.delta.and_then(|delta| delta.tool_calls))?;
+        }
+        // Only the whole calls are of interest here.
+        self.events.clear();
+        Ok(())
+    }
+
+    /// The calls, in order of appearance. The parser is empty afterwards.
+    ///
+    /// # Errors
+    /// [`ToolCallParserError`] when the calls break the protocol.
+    pub fn finish(&mut self) -> Result<Vec<ParsedToolCall>, ToolCallParserError> {
+        self.events.clear();
+        let finished = std::mem::take(&mut self.assembler).finish(&mut self.events);
+        finished?;
+        Ok(self
+            .events
+            .drain(..)
+            .filter_map(|event| match event {
+                ToolCallEvent::Finished { id, name, arguments, .. } => {
+                    Some(ParsedToolCall { id, name, arguments_raw: arguments })
+                }
+                _ => None,
+            })
+            .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_alternating_calls_chunks_and_deltas_without_calls() {
+        let mut parser = ToolCallParser::new(Provider::OpenAi);
+        for delta in [
+            r#"{"role":"assistant","content":null}"#,
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"x","arguments":""}}]}"#,
+            r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":1,"id":"b","function":{"name":"y","arguments":"[1"}}]}}]}"#,
+            r#"{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}"#,
+            r#"{"tool_calls":[{"index":1,"function":{"arguments":"]"}}]}"#,
+            r#"{"tool_calls":null}"#,
+        ] {
+            parser.feed(delta).unwrap();
+        }
+        let calls = parser.finish().unwrap();
+        assert_eq!(calls.iter().map(|c| (&*c.id, &*c.arguments_raw)).collect::<Vec<_>>(), [("a", "{}"), ("b", "[1]")]);
+        assert!(parser.finish().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_name_sent_twice_is_kept_once_and_two_ids_of_one_index_are_an_error() {
+        let mut parser = ToolCallParser::new(Provider::OpenAi);
+        let again = r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"calc","arguments":""}}]}"#;
+        parser.feed(again).unwrap();
+        parser.feed(again).unwrap();
+        assert!(parser.feed(&again.replace("\"a\"", "\"b\"")).is_err());
+        let mut parser = ToolCallParser::new(Provider::OpenAi);
+        parser.feed(again).unwrap();
+        parser.feed(again).unwrap();
+        assert_eq!(parser.finish().unwrap()[0].name, "calc");
+        assert!(parser.feed("[").unwrap_err().to_string().contains("no JSON object"));
+        assert!("nobody".parse::<Provider>().unwrap_err().to_string().contains("known are: openai"));
+    }
+}
