@@ -18,12 +18,15 @@ use crate::output::OutputCheck;
 use crate::run::RunState;
 use crate::{AgentError, AgentOptions, Machine, Run, RunError, RunInput, RunResult, Transcript};
 
+/// Remembers the types of the strategies without holding any.
+type Strategies<I, T, Ms, Sk> = PhantomData<fn() -> (I, T, Ms, Sk)>;
+
 /// An agent whose strategies are known by type: `I` instructions, `T` tools, `Ms` memory, `Sk` skills. It runs on
 /// the same engine as [`BoxedAgent`], to which it dereferences.
 #[derive(Debug)]
 pub struct Agent<I = StaticInstructions, T = StaticTools, Ms = NoMemory, Sk = StaticSkills> {
     inner: BoxedAgent,
-    strategies: PhantomData<fn() -> (I, T, Ms, Sk)>,
+    strategies: Strategies<I, T, Ms, Sk>,
 }
 
 impl<I, T, Ms, Sk> Clone for Agent<I, T, Ms, Sk> {

@@ -1,5 +1,6 @@
 //! Performs what the run machine asks for.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,9 @@ use crate::engine::{Engine, Prepared};
 use crate::model_call::call_model;
 use crate::tool_calls::call_tools;
 use crate::{AgentError, Effect, Failure, RunError, RunResult, Transcript};
+
+/// How long the parts of a run may take to end once it was cancelled.
+const WIND_DOWN: Duration = Duration::from_secs(1);
 
 /// One run: the engine, the machine it drives and the context it does so in.
 pub(crate) struct Driver {
@@ -35,15 +39,22 @@ impl Driver {
         result
     }
 
-    /// The loop, ended by whatever comes first: its end, cancellation, or the run's time limit.
+    /// The loop, ended by whatever comes first: its end, cancellation, or the run's time limit. When it is ended
+    /// early, the model's stream and the tools are told and waited for, so that nothing runs on once the caller
+    /// knows.
     async fn guarded(&self) -> Result<FinishReason, AgentError> {
         let limit = self.engine.options.timeout;
-        tokio::select! {
+        let mut turns = pin!(self.turns());
+        let early = tokio::select! {
             biased;
-            () = self.ctx.cancel.cancelled() => Err(AgentError::Cancelled),
-            () = wait(limit) => Err(AgentError::Timeout { after: limit.unwrap_or_default() }),
-            outcome = self.turns() => outcome,
-        }
+            () = self.ctx.cancel.cancelled() => AgentError::Cancelled,
+            () = wait(limit) => AgentError::Timeout { after: limit.unwrap_or_default() },
+            outcome = &mut turns => return outcome,
+        };
+        self.ctx.cancel.cancel();
+        // What does not end in time is dropped with this future.
+        let _ = tokio::time::timeout(WIND_DOWN, turns).await;
+        Err(early)
     }
 
     async fn turns(&self) -> Result<FinishReason, AgentError> {

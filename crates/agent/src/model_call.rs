@@ -27,7 +27,14 @@ pub(crate) async fn call_model(
     driver.transcript.lock().streaming = Some(ReplyBuilder::new(client.provider()));
     let mut announcer = Announcer::default();
     let mut stream = client.stream(request, driver.ctx.clone());
-    while let Some(event) = stream.next().await {
+    let cancelled = driver.ctx.cancel.cancelled();
+    let mut cancelled = std::pin::pin!(cancelled);
+    loop {
+        let event = tokio::select! {
+            event = stream.next() => event,
+            () = &mut cancelled => return Err(InferenceError::Cancelled),
+        };
+        let Some(event) = event else { break };
         let event = event?;
         if let Some(kind) = announcer.announce(&event) {
             driver.ctx.emit(kind);

@@ -1,0 +1,55 @@
+"""Every benchmark, or those named: `python run.py [turn] [concurrent] [guest] [import]`.
+
+The figures also go to results/, as JSON.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import concurrent_turns
+import import_time
+import turn
+from common import child, failures, save, table, target
+from peers import PEERS
+
+
+def guest() -> dict[str, dict]:
+    """Calls from Rust into Python beside the same thing in plain Python."""
+    rows = child("guest_calls.py", "--json")
+    if "failed" in rows:
+        rows = {"ours": rows}
+    lines = [
+        [name, f"{row['ours_us']:.1f}", f"{row['plain_us']:.1f}", f"{row['ratio']:.2f} x"]
+        for name, row in rows.items()
+        if "ratio" in row
+    ]
+    table("Guest calls", ["", "us", "plain Python us", "ratio"], lines)
+    failures(rows)
+    for name, row in rows.items():
+        if "target" in row:
+            target(f"{name}: within {row['target']} x", met=row["ratio"] <= row["target"])
+    save("guest", rows)
+    return rows
+
+
+BENCHMARKS = {
+    "turn": lambda: turn.main(list(PEERS)),
+    "concurrent": lambda: concurrent_turns.main(concurrent_turns.DEFAULT),
+    "guest": guest,
+    "import": lambda: import_time.main(list(import_time.IMPORTS)),
+}
+
+
+def main(names: list[str]) -> int:
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        print(f"no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
+        return 2
+    results = [BENCHMARKS[name]() for name in names or BENCHMARKS]
+    ours = [rows["ours"] for rows in results if "ours" in rows]
+    return 1 if any("failed" in row or row.get("errors") for row in ours) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

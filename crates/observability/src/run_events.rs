@@ -1,0 +1,216 @@
+//! The events of one run.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use atomr_agents_core::{CallCtx, Event, EventKind, EventSink};
+
+use crate::Subscription;
+use crate::batch::now_ms;
+use crate::bus::{DEFAULT_CAPACITY, EventBus};
+use crate::ring::Effect;
+
+/// The events of one run: numbers them and publishes them to the run's own bus and to any shared ones.
+///
+/// The run's sub-agents and steps emit through the same sink; their events carry the run, parent and path of the context
+/// they were emitted with, and numbers of the one stream. Whatever is no delta gets the next `seq`; deltas share the
+/// `seq` of the event before them and count `index` from 1. Numbering and publishing are one step, so every bus has
+/// the events in the order of their numbers, whichever threads they came from. Numbers advance also when nobody
+/// listens, so they mean the same for one who listens from the start as for one who joins late.
+pub struct RunEvents {
+    own: EventBus,
+    shared: Vec<EventBus>,
+    numbers: Mutex<Numbers>,
+}
+
+#[derive(Default)]
+struct Numbers {
+    seq: u64,
+    index: u32,
+    count: u64,
+    time_ms: u64,
+    closed: bool,
+}
+
+impl Numbers {
+    fn advance(&mut self, delta: bool) {
+        self.count += 1;
+        if delta {
+            self.index = self.index.saturating_add(1);
+        } else {
+            self.seq += 1;
+            self.index = 0;
+        }
+    }
+
+    /// Time within a run never goes back, even if the machine's clock does.
+    fn tick(&mut self) -> u64 {
+        self.time_ms = self.time_ms.max(now_ms());
+        self.time_ms
+    }
+}
+
+impl RunEvents {
+    /// The events of a new run, also published to these buses.
+    #[must_use]
+    pub fn new(shared: impl IntoIterator<Item = EventBus>) -> Self {
+        Self::with_capacity(DEFAULT_CAPACITY, shared)
+    }
+
+    /// The same, keeping up to `capacity` events for a slow subscriber of the run's own bus.
+    #[must_use]
+    pub fn with_capacity(capacity: usize, shared: impl IntoIterator<Item = EventBus>) -> Self {
+        Self { own: EventBus::with_capacity(capacity), shared: shared.into_iter().collect(), numbers: Mutex::default() }
+    }
+
+    /// Sees the events of this run from now on, and the end of it.
+    #[must_use]
+    pub fn subscribe(&self) -> Subscription {
+        self.own.subscribe()
+    }
+
+    /// Ends the stream of this run: its subscribers drain it, what is emitted later (by a tool thread that was
+    /// abandoned, say) is ignored. Shared buses stay open. Dropping the sink does the same.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.own.close();
+    }
+
+    /// How many events were emitted, deltas included.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.lock().count
+    }
+
+    /// The number of the last event that was no delta; 0 before the first.
+    #[must_use]
+    pub fn last_seq(&self) -> u64 {
+        self.lock().seq
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Numbers> {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Numbers and publishes in one step; hands back what must happen after the lock is released.
+    fn publish(&self, ctx: &CallCtx, kind: EventKind) -> (Effect, Vec<Effect>) {
+        let mut numbers = self.lock();
+        if numbers.closed {
+            return Default::default();
+        }
+        numbers.advance(kind.is_delta());
+        if !self.listening() {
+            return Default::default();
+        }
+        let event = Arc::new(Event {
+            run: ctx.run,
+            seq: numbers.seq,
+            index: numbers.index,
+            path: ctx.shared_path(),
+            parent: ctx.parent,
+            time_ms: numbers.tick(),
+            kind,
+        });
+        let shared = self.shared.iter().map(|bus| bus.push(Arc::clone(&event))).collect();
+        (self.own.push(event), shared)
+    }
+}
+
+impl EventSink for RunEvents {
+    fn emit(&self, ctx: &CallCtx, kind: EventKind) {
+        let (own, shared) = self.publish(ctx, kind);
+        own.run();
+        shared.into_iter().for_each(Effect::run);
+    }
+
+    fn listening(&self) -> bool {
+        self.own.subscribers() > 0 || self.shared.iter().any(|bus| bus.subscribers() > 0)
+    }
+}
+
+impl fmt::Debug for RunEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunEvents")
+            .field("count", &self.count())
+            .field("shared", &self.shared.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TryRecvError;
+
+    fn start() -> EventKind {
+        EventKind::RunStarted { agent: "a".into(), model: "m".into() }
+    }
+
+    fn text() -> EventKind {
+        EventKind::TextDelta { text: "t".into() }
+    }
+
+    fn numbers(subscription: &mut Subscription) -> Vec<(u64, u32)> {
+        let batch = subscription.try_recv_batch(1_000).unwrap();
+        batch.events.iter().map(|event| (event.seq, event.index)).collect()
+    }
+
+    #[test]
+    fn deltas_share_the_number_of_the_event_they_follow() {
+        let events = Arc::new(RunEvents::new([]));
+        let mut subscription = events.subscribe();
+        let ctx = CallCtx::new().with_sink(events.clone());
+        for kind in [start(), text(), text(), start(), text()] {
+            ctx.emit(kind);
+        }
+        assert_eq!(numbers(&mut subscription), [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]);
+        assert_eq!((events.count(), events.last_seq()), (5, 2));
+    }
+
+    #[test]
+    fn numbers_advance_when_nobody_listens_and_the_end_is_the_end() {
+        let shared = EventBus::new();
+        let events = Arc::new(RunEvents::new([shared.clone()]));
+        let ctx = CallCtx::new().with_sink(events.clone());
+        assert!(!ctx.listening());
+        ctx.emit(start());
+        ctx.emit(text());
+        let mut late = shared.subscribe();
+        let mut own = events.subscribe();
+        assert!(ctx.listening());
+        ctx.emit(text());
+        ctx.emit(start());
+        events.close();
+        ctx.emit(start());
+        assert_eq!(numbers(&mut late), [(1, 2), (2, 0)]);
+        assert_eq!(late.try_recv_batch(1).unwrap_err(), TryRecvError::Empty);
+        assert_eq!(numbers(&mut own), [(1, 2), (2, 0)]);
+        assert_eq!(own.try_recv_batch(1).unwrap_err(), TryRecvError::Closed);
+        assert_eq!(events.count(), 4);
+    }
+
+    #[test]
+    fn an_event_says_where_it_came_from() {
+        let events = Arc::new(RunEvents::new([]));
+        let mut subscription = events.subscribe();
+        let ctx = CallCtx::new().with_sink(events);
+        let mut child = ctx.child("planner").child("researcher");
+        child.parent = Some(ctx.run);
+        child.run = atomr_agents_core::RunId::new();
+        ctx.emit(start());
+        child.emit(start());
+        let batch = subscription.try_recv_batch(10).unwrap();
+        let [first, second] = &batch.events[..] else { panic!("{batch:?}") };
+        assert_eq!((first.run, first.parent, &*first.path), (ctx.run, None, ""));
+        assert_eq!((second.run, second.parent, &*second.path), (child.run, Some(ctx.run), "planner/researcher"));
+        assert!(first.time_ms > 0 && second.time_ms >= first.time_ms);
+    }
+
+    #[test]
+    fn a_dropped_sink_ends_the_stream() {
+        let events = RunEvents::new([]);
+        let mut subscription = events.subscribe();
+        drop(events);
+        assert_eq!(subscription.try_recv_batch(1).unwrap_err(), TryRecvError::Closed);
+    }
+}

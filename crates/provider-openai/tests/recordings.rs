@@ -1,0 +1,278 @@
+//! Every recorded chat exchange, through the real client over real HTTP, gives what is expected of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use atomr_agents_core::{CallCtx, Message, ModelEvent, ModelRequest, Part};
+use atomr_agents_http::{RetryPolicy, Secret};
+use atomr_agents_inference::{ApiError, InferenceClient, InferenceError, ModelReply, ReplyBuilder, conformance};
+use atomr_agents_provider_openai::{OpenAiClient, OpenAiConfig};
+use atomr_agents_testkit::{Cut, Exchange, Fault, ReplayServer, Reply, Script};
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+
+fn recordings() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/recordings/openai-chat")
+}
+
+fn cases() -> Vec<String> {
+    let folders = fs::read_dir(recordings()).unwrap().map(|entry| entry.unwrap());
+    let mut cases: Vec<String> =
+        folders.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name().into_string().unwrap()).collect();
+    cases.sort();
+    assert_eq!(cases.len(), 65, "all recordings must be seen");
+    cases
+}
+
+fn client(url: &str, quick: bool) -> OpenAiClient {
+    let mut config = OpenAiConfig::new(url, Some(Secret::new("sk-canary"))).unwrap();
+    config.retry = RetryPolicy::never();
+    if quick {
+        config.http.idle_timeout = Duration::from_millis(300);
+        config.http.first_byte_timeout = Duration::from_millis(300);
+    }
+    OpenAiClient::new(config).unwrap()
+}
+
+fn request() -> ModelRequest {
+    ModelRequest::new("m", vec![Message::user("Hi")])
+}
+
+/// What arrived, and how it ended.
+async fn answer(client: &OpenAiClient) -> (ReplyBuilder, Vec<ModelEvent>, Option<InferenceError>) {
+    let mut builder = ReplyBuilder::new(client.provider());
+    let mut events = Vec::new();
+    let mut stream = client.stream(Arc::new(request()), CallCtx::new());
+    while let Some(event) = stream.next().await {
+        match event {
+            Ok(event) => {
+                events.push(event.clone());
+                builder.push(event);
+            }
+            Err(error) => return (builder, events, Some(error)),
+        }
+    }
+    (builder, events, None)
+}
+
+/// The message as `expected.json` describes one.
+fn described(message: &Message) -> Value {
+    let joined = |wanted: fn(&Part) -> Option<&str>| message.parts.iter().filter_map(wanted).collect::<String>();
+    let calls: Vec<Value> =
+        message.tool_calls().map(|call| json!({"id": call.id, "name": call.name, "arguments_raw": call.raw})).collect();
+    json!({
+        "text": message.text(),
+        "reasoning": joined(|part| match part {
+            Part::Thinking { text, .. } => Some(text),
+            _ => None,
+        }),
+        "refusal": message.refusal(),
+        "tool_calls": calls,
+    })
+}
+
+fn wanted(expected: &Value) -> Value {
+    let calls: Vec<Value> = expected["tool_calls"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|call| {
+            let id = call["id"].as_str().unwrap_or_default();
+            json!({"id": id, "name": call["name"], "arguments_raw": call["arguments_raw"]})
+        })
+        .collect();
+    json!({
+        "text": expected["text"].as_str().unwrap_or_default(),
+        "reasoning": expected["reasoning"].as_str().unwrap_or_default(),
+        "refusal": expected["refusal"],
+        "tool_calls": calls,
+    })
+}
+
+fn assert_reply(case: &str, expected: &Value, reply: &ModelReply) {
+    assert_eq!(described(&reply.message), wanted(expected), "{case}");
+    assert_eq!(expected["finish_reason"], json!(reply.finish_raw), "{case}");
+    if expected["usage"].is_object() {
+        assert_usage(case, expected, &reply.usage);
+    }
+    for (choice, alternative) in reply.alternatives.iter().enumerate() {
+        let wanted_choice = &expected["choices"][choice + 1];
+        assert_eq!(wanted_choice["text"], json!(alternative.message.text()), "{case}");
+        assert_eq!(wanted_choice["finish_reason"], json!(alternative.finish_raw), "{case}");
+    }
+    let choices = expected["choices"].as_array().map_or(1, Vec::len);
+    assert_eq!(reply.alternatives.len() + 1, choices.max(1), "{case}");
+}
+
+fn assert_usage(case: &str, expected: &Value, usage: &atomr_agents_core::Usage) {
+    assert_eq!(usage.raw.as_ref(), Some(&expected["usage"]), "{case}");
+    let normalised = &expected["usage_normalised"];
+    let same = |name: &str, have: Option<u64>| assert_eq!(normalised[name].as_u64(), have, "{case}: {name}");
+    same("input_tokens", Some(usage.input_tokens));
+    same("output_tokens", Some(usage.output_tokens));
+    same("total_tokens", usage.total_tokens);
+    same("cached_input_tokens", usage.cached_input_tokens);
+    same("cache_write_tokens", usage.cache_write_tokens);
+    same("reasoning_tokens", usage.reasoning_tokens);
+}
+
+fn assert_api_error(case: &str, expected: &Value, error: &ApiError) {
+    assert_eq!(expected["status"].as_u64(), Some(error.status.into()), "{case}");
+    let text = |name: &str| match &expected[name] {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    };
+    assert_eq!(text("error_type"), error.error_type, "{case}");
+    assert_eq!(text("error_code"), error.code, "{case}");
+    let message = text("error_message").unwrap_or_default();
+    assert!(error.message.starts_with(&message), "{case}: {} is not {message}", error.message);
+    assert_eq!(expected["error"], error.body, "{case}");
+    if let Some(millis) = expected["retry_after_ms"].as_str().and_then(|millis| millis.parse().ok()) {
+        assert_eq!(error.retry_after, Some(Duration::from_millis(millis)), "{case}");
+    } else if let Some(seconds) = expected["retry_after"].as_str().and_then(|seconds| seconds.parse().ok()) {
+        assert_eq!(error.retry_after, Some(Duration::from_secs(seconds)), "{case}");
+    }
+    assert_eq!(text("request_id"), error.request_id, "{case}");
+}
+
+async fn assert_case(case: &str, cut: Cut) {
+    let folder = recordings().join(case);
+    let expected: Value = serde_json::from_slice(&fs::read(folder.join("expected.json")).unwrap()).unwrap();
+    let reply = Reply::new(Exchange::load(&folder).unwrap()).cut(cut);
+    let server = ReplayServer::start(Script::always(reply)).await.unwrap();
+    let (builder, events, error) = answer(&client(&server.url(), false)).await;
+    match (expected["outcome"].as_str().unwrap(), error) {
+        ("ok", None) => assert_reply(case, &expected, &builder.finish().unwrap()),
+        ("http_error", Some(InferenceError::Api(error))) => {
+            assert!(events.is_empty(), "{case}");
+            assert_api_error(case, &expected, &error);
+        }
+        ("stream_error", Some(InferenceError::Api(error))) => {
+            assert_eq!(error.status, 200, "{case}");
+            assert_eq!(expected["error"]["message"], json!(error.message), "{case}");
+            let partial = builder.partial().map(|message| described(&message));
+            let reasoning = partial.as_ref().map_or("", |message| message["reasoning"].as_str().unwrap());
+            assert_eq!(expected["reasoning"].as_str().unwrap_or_default(), reasoning, "{case}");
+        }
+        ("incomplete_stream", Some(InferenceError::Interrupted { .. })) => {
+            let text = builder.partial().map(|message| message.text()).unwrap_or_default();
+            assert_eq!(expected["text"].as_str(), Some(text.as_str()), "{case}");
+            if expected["usage"].is_object() {
+                assert_usage(case, &expected, builder.usage());
+            }
+            let names = events.iter().filter_map(|event| match event {
+                ModelEvent::ToolCallFinished { call, .. } => Some(call.name.clone()),
+                _ => None,
+            });
+            let wanted = expected["tool_calls"].as_array().unwrap().iter().map(|call| call["name"].as_str().unwrap());
+            assert!(names.eq(wanted), "{case}");
+        }
+        (outcome, error) => panic!("{case}: expected {outcome}, but it ended with {error:?}"),
+    }
+    let received = server.requests();
+    assert_eq!(received.len(), 1, "{case}");
+    assert_eq!(received[0].header("authorization"), Some("Bearer sk-canary"));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_recording_gives_what_is_expected() {
+    for case in cases() {
+        assert_case(&case, Cut::Whole).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_the_bytes_are_cut() {
+    for (seed, case) in cases().into_iter().enumerate() {
+        assert_case(&case, Cut::Seeded(seed as u64)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_client_conforms() {
+    for case in ["tools-parallel-stream", "text-json", "error-401", "groq-midstream-tool-use-failed"] {
+        let exchange = Exchange::load(recordings().join(case)).unwrap();
+        let server = ReplayServer::start(Script::always(exchange)).await.unwrap();
+        conformance::check(&client(&server.url(), false), request()).await.unwrap();
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_anywhere_is_an_error_and_never_a_finished_answer() {
+    let exchange = Exchange::load(recordings().join("tools-parallel-stream")).unwrap();
+    let body = exchange.body.clone();
+    let done = body.windows(15).position(|window| window == b"\"finish_reason\"").unwrap();
+    for at in (0..body.len()).step_by(61) {
+        for fault in [Fault::ResetAt(at), Fault::CleanEndAt(at), Fault::CloseAt(at)] {
+            let server = ReplayServer::start(Script::always(Reply::new(exchange.clone()).fault(fault))).await.unwrap();
+            let (builder, _, error) = answer(&client(&server.url(), false)).await;
+            match error {
+                None => assert!(at > done && builder.is_finished()),
+                Some(InferenceError::Interrupted { .. } | InferenceError::Protocol { .. }) => {
+                    assert!(!builder.is_finished());
+                }
+                Some(other) => panic!("{other:?}"),
+            }
+            server.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stalled_stream_and_stalled_headers_time_out() {
+    let exchange = Exchange::load(recordings().join("text-stream")).unwrap();
+    for fault in [Fault::StallAt(200), Fault::StallBeforeHeaders] {
+        let server = ReplayServer::start(Script::always(Reply::new(exchange.clone()).fault(fault))).await.unwrap();
+        let (_, _, error) = answer(&client(&server.url(), true)).await;
+        assert!(matches!(error, Some(InferenceError::Timeout { .. })), "{error:?}");
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn redirects_are_refused_and_carry_no_key() {
+    let elsewhere = ReplayServer::start(Script::always(Exchange::json(200, &json!({})))).await.unwrap();
+    let exchange = Exchange::load(recordings().join("text-stream")).unwrap();
+    let reply = Reply::new(exchange).fault(Fault::RedirectTo(elsewhere.url()));
+    let server = ReplayServer::start(Script::always(reply)).await.unwrap();
+    let (_, _, error) = answer(&client(&server.url(), false)).await;
+    assert!(error.unwrap().to_string().contains("redirects are not followed"));
+    assert!(elsewhere.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_failed_call_is_made_again_and_says_so() {
+    let load = |case: &str| Exchange::load(recordings().join(case)).unwrap();
+    let limited = Exchange::json(429, &json!({"error": {"message": "slow down"}})).header("retry-after-ms", "5");
+    let script = Script::new().then(limited).then(load("error-500-server-error")).then(load("text-stream"));
+    let server = ReplayServer::start(script).await.unwrap();
+    let mut config = OpenAiConfig::new(&server.url(), None).unwrap();
+    config.retry = RetryPolicy { base: Duration::from_millis(1), ..RetryPolicy::default() };
+    let (builder, events, error) = answer(&OpenAiClient::new(config).unwrap()).await;
+    assert!(error.is_none(), "{error:?}");
+    let attempts: Vec<u32> = events
+        .iter()
+        .filter_map(|event| match event {
+            ModelEvent::Retrying { attempt, .. } => Some(*attempt),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(attempts, [2, 3]);
+    assert_eq!(builder.finish().unwrap().message.text(), "Olá!");
+}
+
+#[tokio::test]
+async fn no_key_is_told_with_its_variable_and_a_secret_never_prints() {
+    let config = OpenAiConfig::new("https://example.org/v1", Some(Secret::new("sk-canary"))).unwrap();
+    assert!(!format!("{config:?}").contains("canary"));
+    if std::env::var_os("OPENAI_API_KEY").is_none() {
+        let error = OpenAiConfig::from_env(Some("https://example.org/v1"), None).unwrap_err();
+        assert!(error.to_string().contains("OPENAI_API_KEY"), "{error}");
+    }
+    assert!(OpenAiConfig::from_env(Some("http://127.0.0.1:1/v1"), None).is_ok());
+}

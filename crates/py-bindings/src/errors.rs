@@ -1,0 +1,140 @@
+//! The one table from the errors of the crates to the exceptions of Python.
+
+use std::error::Error;
+
+use atomr_agents_agent::{AgentError, RunError};
+use atomr_agents_callable::CallableError;
+use atomr_agents_core::Kind;
+use atomr_agents_inference::InferenceError;
+use atomr_agents_observability::TracerError;
+use atomr_agents_py_bridge::original;
+use atomr_agents_tool::{ToolCallParserError, ToolDefinitionError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::agent::Partial;
+
+pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(kinds, module)?)?;
+    module.add_function(wrap_pyfunction!(retryable, module)?)
+}
+
+/// Every kind of error, in snake case.
+#[pyfunction]
+fn kinds() -> Vec<&'static str> {
+    Kind::ALL.iter().map(|kind| kind.as_str()).collect()
+}
+
+/// Whether the same call may succeed if it is made again later.
+#[pyfunction]
+fn retryable(kind: &str) -> bool {
+    Kind::ALL.iter().any(|known| known.as_str() == kind && known.retryable())
+}
+
+/// What an exception says besides its kind and message.
+#[derive(Default)]
+struct Fields {
+    request_id: Option<String>,
+    status: Option<u16>,
+    code: Option<String>,
+    retry_after: Option<f64>,
+}
+
+impl Fields {
+    fn of(error: &InferenceError) -> Self {
+        let InferenceError::Api(api) = error else { return Self::default() };
+        Self {
+            request_id: api.request_id.clone(),
+            status: Some(api.status),
+            code: api.code.clone(),
+            retry_after: api.retry_after.map(|wait| wait.as_secs_f64()),
+        }
+    }
+}
+
+/// Makes the exception of a kind. `error` gives its text and that of its sources.
+fn raise(py: Python<'_>, kind: Kind, error: &(dyn Error + 'static), fields: &Fields) -> PyErr {
+    let made = || -> PyResult<Bound<'_, PyAny>> {
+        let extra = PyDict::new(py);
+        extra.set_item("retryable", kind.retryable())?;
+        extra.set_item("request_id", fields.request_id.as_deref())?;
+        extra.set_item("status", fields.status)?;
+        extra.set_item("code", fields.code.as_deref())?;
+        extra.set_item("retry_after", fields.retry_after)?;
+        py.import("atomr_agents.errors")?.call_method1("make", (kind.as_str(), chain(error), extra))
+    };
+    match made() {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(failed) => failed,
+    }
+}
+
+/// The error and its sources in one line; a source that its error repeats is left out.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let more = source.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        next = source.source();
+    }
+    text
+}
+
+/// What a guest raised comes back as itself; everything else by the table.
+fn convert(py: Python<'_>, kind: Kind, error: &(dyn Error + 'static), fields: &Fields) -> PyErr {
+    match original(error) {
+        Some(guest) => guest.to_py(py),
+        None => raise(py, kind, error, fields),
+    }
+}
+
+pub(crate) fn from_run(py: Python<'_>, failed: RunError) -> PyErr {
+    let fields = match &failed.error {
+        AgentError::Inference(error) => Fields::of(error),
+        _ => Fields::default(),
+    };
+    let error = convert(py, failed.kind(), &failed.error, &fields);
+    // An exception of the user may refuse the attribute; it is still the better thing to raise.
+    if let Ok(partial) = Py::new(py, Partial::new(*failed.partial)) {
+        let _ = error.value(py).setattr("partial", partial);
+    }
+    error
+}
+
+/// Errors that become exceptions by their kind alone.
+pub(crate) trait Kinded: Error + 'static {
+    fn kind(&self) -> Kind;
+}
+
+macro_rules! kinded {
+    ($($error:ty),*) => { $(impl Kinded for $error {
+        fn kind(&self) -> Kind { <$error>::kind(self) }
+    })* };
+}
+
+kinded!(AgentError, CallableError, InferenceError, TracerError, ToolCallParserError, ToolDefinitionError);
+
+pub(crate) fn from_kinded<E: Kinded>(error: E) -> PyErr {
+    Python::attach(|py| convert(py, error.kind(), &error, &Fields::default()))
+}
+
+/// A run's error on its way to the interpreter.
+pub(crate) struct Failed(pub(crate) RunError);
+
+impl From<Failed> for PyErr {
+    fn from(failed: Failed) -> Self {
+        Python::attach(|py| from_run(py, failed.0))
+    }
+}
+
+/// Any other error on its way to the interpreter.
+pub(crate) struct Fault<E>(pub(crate) E);
+
+impl<E: Kinded> From<Fault<E>> for PyErr {
+    fn from(fault: Fault<E>) -> Self {
+        from_kinded(fault.0)
+    }
+}

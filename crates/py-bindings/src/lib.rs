@@ -1,0 +1,43 @@
+//! The extension module `atomr_agents._native`: thin classes over the crates, one file per submodule. Nothing is
+//! decided here; what users see is `python/atomr_agents`.
+#![allow(missing_docs)] // the documentation of these classes is in the stubs, where users and tools read it
+
+mod agent;
+mod callable;
+mod context;
+mod core;
+mod errors;
+mod guest;
+mod inference;
+mod observability;
+mod seconds;
+mod testkit;
+mod tool;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+/// Makes the submodule `_native.<name>`, importable by its path.
+fn submodule(parent: &Bound<'_, PyModule>, name: &str, fill: fn(&Bound<'_, PyModule>) -> PyResult<()>) -> PyResult<()> {
+    let py = parent.py();
+    let path = format!("{}.{name}", parent.name()?);
+    let module = PyModule::new(py, &path)?;
+    fill(&module)?;
+    parent.add(name, &module)?;
+    py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?.set_item(path, module)
+}
+
+#[pymodule(gil_used = true)]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("__path__", Vec::<String>::new())?;
+    submodule(module, "errors", errors::fill)?;
+    submodule(module, "core", core::fill)?;
+    submodule(module, "tool", tool::fill)?;
+    submodule(module, "guest", guest::fill)?;
+    submodule(module, "observability", observability::fill)?;
+    submodule(module, "callable_", callable::fill)?;
+    submodule(module, "agent", agent::fill)?;
+    submodule(module, "testkit", testkit::fill)?;
+    submodule(module, "_bridge_test", atomr_agents_py_bridge::selftest::register)
+}

@@ -1,0 +1,219 @@
+//! `_native.observability`: buses, their listeners, and tracers written in Python.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use atomr_agents_core::{self as core, Kind};
+use atomr_agents_observability::{self as obs, Batch, BoxFuture, Tracer, TracerError, TryRecvError};
+use atomr_agents_py_bridge::{Args, GuestOptions, GuestTracer, Reply, arguments, awaitable, no_args, runtime, to_unit};
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::core::Event;
+use crate::errors::Fault;
+
+pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<EventBus>()?;
+    module.add_class::<Subscription>()?;
+    module.add_class::<TracerHandle>()
+}
+
+#[pyclass(frozen, module = "atomr_agents._native.observability")]
+pub(crate) struct EventBus(pub(crate) obs::EventBus);
+
+#[pymethods]
+impl EventBus {
+    #[new]
+    #[pyo3(signature = (capacity = obs::DEFAULT_CAPACITY))]
+    fn new(capacity: usize) -> PyResult<Self> {
+        if capacity == 0 {
+            return Err(PyValueError::new_err("capacity must be at least 1"));
+        }
+        Ok(Self(obs::EventBus::with_capacity(capacity)))
+    }
+
+    #[getter]
+    fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+
+    #[getter]
+    fn subscribers(&self) -> usize {
+        self.0.subscribers()
+    }
+
+    fn subscribe_batches(&self) -> Subscription {
+        Subscription::new(self.0.subscribe())
+    }
+
+    fn attach_tracer(&self, target: &Bound<'_, PyAny>, key: &str) -> PyResult<TracerHandle> {
+        let py = target.py();
+        let guest = GuestTracer::wrap(py, key, target, GuestOptions::default())?;
+        let handle = self.0.attach_tracer_on(Arc::new(PythonTracer(guest)), runtime::handle(py)?);
+        Ok(TracerHandle(Arc::new(Mutex::new(Some(Arc::new(handle))))))
+    }
+
+    fn close(&self) {
+        self.0.close();
+    }
+}
+
+/// A batch as Python sees it: what was missed is told first, as an event of its own.
+fn listed(py: Python<'_>, batch: Batch) -> PyResult<Vec<Py<Event>>> {
+    let lagged = batch.lagged().map(Arc::new);
+    lagged.into_iter().chain(batch.events).map(|event| Py::new(py, Event(event))).collect()
+}
+
+#[pyclass(frozen, module = "atomr_agents._native.observability")]
+pub(crate) struct Subscription {
+    /// Taken while a batch is awaited, so that waiting holds no lock.
+    slot: Arc<Mutex<Slot>>,
+}
+
+enum Slot {
+    Here(obs::Subscription),
+    Awaited,
+    Closed,
+}
+
+impl Subscription {
+    pub(crate) fn new(subscription: obs::Subscription) -> Self {
+        Self { slot: Arc::new(Mutex::new(Slot::Here(subscription))) }
+    }
+}
+
+/// Puts the subscription back when the wait ends, however it ends.
+struct Borrowed {
+    slot: Arc<Mutex<Slot>>,
+    subscription: Option<obs::Subscription>,
+}
+
+impl Borrowed {
+    fn take(slot: &Arc<Mutex<Slot>>) -> PyResult<Option<Self>> {
+        let mut here = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *here, Slot::Awaited) {
+            Slot::Here(subscription) => Ok(Some(Self { slot: Arc::clone(slot), subscription: Some(subscription) })),
+            Slot::Awaited => Err(PyRuntimeError::new_err("another task is already waiting for these events")),
+            Slot::Closed => {
+                *here = Slot::Closed;
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        let mut here = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Slot::Awaited, Some(subscription)) = (&*here, self.subscription.take()) {
+            *here = Slot::Here(subscription);
+        }
+    }
+}
+
+#[pymethods]
+impl Subscription {
+    fn try_batch(&self, py: Python<'_>, limit: usize) -> PyResult<Option<Vec<Py<Event>>>> {
+        let mut here = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let Slot::Here(subscription) = &mut *here else {
+            return Ok(matches!(*here, Slot::Awaited).then(Vec::new));
+        };
+        match subscription.try_recv_batch(limit) {
+            Ok(batch) => listed(py, batch).map(Some),
+            Err(TryRecvError::Empty) => Ok(Some(Vec::new())),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn batch(&self, py: Python<'_>, limit: usize) -> PyResult<Py<PyAny>> {
+        let slot = Arc::clone(&self.slot);
+        awaitable(py, move |_scope| async move {
+            let Some(mut borrowed) = Borrowed::take(&slot)? else { return Ok(Reply::new(|py| Ok(py.None()))) };
+            let batch = match &mut borrowed.subscription {
+                Some(subscription) => subscription.recv_batch(limit).await,
+                None => None,
+            };
+            drop(borrowed);
+            Ok::<_, PyErr>(Reply::new(move |py| match batch {
+                Some(batch) => listed(py, batch)?.into_py_any(py),
+                None => Ok(py.None()),
+            }))
+        })
+    }
+
+    fn close(&self) {
+        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Slot::Closed;
+    }
+}
+
+/// A tracer written in Python.
+struct PythonTracer(GuestTracer);
+
+impl Tracer for PythonTracer {
+    fn name(&self) -> &str {
+        self.0.key()
+    }
+
+    fn on_event(&self, event: Arc<core::Event>) -> BoxFuture<'_, Result<(), TracerError>> {
+        let build = arguments(move |py: Python<'_>| {
+            let event = Py::new(py, Event(event))?;
+            Ok(Args::positional((event,).into_pyobject(py)?))
+        });
+        self.0.on_event(build, None);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn flush(&self) -> BoxFuture<'_, Result<(), TracerError>> {
+        if !self.0.has("flush") {
+            return Box::pin(async { Ok(()) });
+        }
+        let flushing = self.0.flush(no_args(), to_unit, None);
+        Box::pin(async move {
+            flushing.await.map_err(|error| TracerError::Failed {
+                tracer: self.0.key().to_owned(),
+                kind: Kind::Guest,
+                message: error.to_string(),
+                source: Some(Arc::new(error)),
+            })
+        })
+    }
+}
+
+#[pyclass(frozen, module = "atomr_agents._native.observability")]
+pub(crate) struct TracerHandle(Arc<Mutex<Option<Arc<obs::TracerHandle>>>>);
+
+impl TracerHandle {
+    fn handle(&self) -> Option<Arc<obs::TracerHandle>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[pymethods]
+impl TracerHandle {
+    #[getter]
+    fn errors(&self) -> u64 {
+        self.handle().map_or(0, |handle| handle.errors())
+    }
+
+    fn flush(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let handle = self.handle();
+        awaitable(py, move |_scope| async move {
+            match handle {
+                Some(handle) => handle.flush().await.map_err(Fault),
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn detach(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let slot = Arc::clone(&self.0);
+        awaitable(py, move |_scope| async move {
+            let handle = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            match handle {
+                // Dropping the last handle detaches.
+                Some(handle) => handle.flush().await.map_err(Fault),
+                None => Ok(()),
+            }
+        })
+    }
+}

@@ -1,0 +1,191 @@
+//! `_native.testkit`: a scripted model and a replay server.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use atomr_agents_core::{Kind, Value};
+use atomr_agents_inference::ApiError;
+use atomr_agents_py_bridge::{detached, json, runtime};
+use atomr_agents_testkit::{Cut, Exchange, ReplayServer, Script, ScriptedModel, TestkitError, Turn, recordings};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use serde_json::json;
+
+use crate::core::to_py;
+use crate::inference::InferenceClient;
+use crate::seconds;
+
+pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<NativeScript>()?;
+    module.add_class::<NativeReplayServer>()
+}
+
+/// The script while it is written, and the model once it was asked for.
+#[derive(Default)]
+struct Writing {
+    turns: Vec<Turn>,
+    delay: Option<Duration>,
+    repeat: bool,
+    model: Option<Arc<ScriptedModel>>,
+}
+
+#[pyclass(frozen, module = "atomr_agents._native.testkit")]
+pub(crate) struct NativeScript(Mutex<Writing>);
+
+impl NativeScript {
+    /// The script, to be changed; a model that was made from it before goes on with its own.
+    fn edit(&self) -> MutexGuard<'_, Writing> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, turn: Turn) -> PyResult<()> {
+        let mut writing = self.edit();
+        if writing.model.is_some() {
+            return Err(PyRuntimeError::new_err("the model is in use; write its whole script before the first run"));
+        }
+        writing.turns.push(turn);
+        Ok(())
+    }
+}
+
+#[pymethods]
+impl NativeScript {
+    #[new]
+    fn new() -> Self {
+        Self(Mutex::default())
+    }
+
+    fn text(&self, text: &str) -> PyResult<()> {
+        self.push(Turn::text(text))
+    }
+
+    #[pyo3(signature = (calls, text = ""))]
+    fn tool_calls(&self, calls: Vec<(String, Bound<'_, PyAny>)>, text: &str) -> PyResult<()> {
+        let calls: PyResult<Vec<(String, String)>> = calls
+            .into_iter()
+            .map(|(name, arguments)| match arguments.extract::<String>() {
+                Ok(raw) => Ok((name, raw)),
+                Err(_) => Ok((name, json::from_py(&arguments)?.to_string())),
+            })
+            .collect();
+        self.push(Turn::raw_tool_calls(calls?).after_text(text))
+    }
+
+    fn error(&self, kind: &str, message: &str) -> PyResult<()> {
+        let class: Kind = serde_json::from_value(Value::from(kind))
+            .map_err(|_| PyValueError::new_err(format!("there is no kind of error named {kind:?}")))?;
+        let error = ApiError { class: Some(class), status: 400, message: message.to_owned(), ..ApiError::default() };
+        self.push(Turn::error(error.into()))
+    }
+
+    fn delay(&self, seconds: f64) -> PyResult<()> {
+        self.edit().delay = Some(seconds::duration("delay", seconds)?);
+        Ok(())
+    }
+
+    fn repeat(&self) {
+        self.edit().repeat = true;
+    }
+
+    fn requests<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let model = self.edit().model.clone();
+        let requests = model.map(|model| model.requests()).unwrap_or_default();
+        requests.iter().map(|request| to_py(py, &**request)).collect()
+    }
+
+    fn client(&self) -> InferenceClient {
+        let mut writing = self.edit();
+        if writing.model.is_none() {
+            let mut model = ScriptedModel::new();
+            for turn in &writing.turns {
+                model = model.turn(turn.clone());
+            }
+            if let Some(delay) = writing.delay {
+                model = model.delay(delay);
+            }
+            if writing.repeat {
+                model = model.repeat();
+            }
+            writing.model = Some(Arc::new(model));
+        }
+        let model: Arc<ScriptedModel> = writing.model.clone().unwrap_or_default();
+        InferenceClient(model)
+    }
+}
+
+#[pyclass(frozen, module = "atomr_agents._native.testkit")]
+pub(crate) struct NativeReplayServer(Mutex<Option<ReplayServer>>);
+
+fn failed(error: TestkitError) -> PyErr {
+    PyRuntimeError::new_err(error.to_string())
+}
+
+#[pymethods]
+impl NativeReplayServer {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        exchanges: Option<Vec<String>>,
+        mode: &str,
+        cut: &str,
+        seed: u64,
+        delay_ms: u64,
+    ) -> PyResult<Self> {
+        let exchanges = match exchanges {
+            None => recordings::demo().map_err(failed)?,
+            Some(folders) => folders.iter().map(Exchange::load).collect::<Result<_, _>>().map_err(failed)?,
+        };
+        let script = match mode {
+            "conversation" => Script::conversation(exchanges),
+            "sequence" => exchanges.into_iter().fold(Script::new(), Script::then),
+            other => {
+                return Err(PyValueError::new_err(format!("mode must be sequence or conversation, not {other:?}")));
+            }
+        };
+        let script = script.cut(match cut {
+            "whole" => Cut::Whole,
+            "event" => Cut::PerEvent(Duration::from_millis(delay_ms)),
+            "byte" => Cut::Every(1),
+            "seeded" => Cut::Seeded(seed),
+            other => {
+                return Err(PyValueError::new_err(format!("cut must be whole, event, byte or seeded, not {other:?}")));
+            }
+        });
+        let runtime = runtime::handle(py)?;
+        let server = detached(py, || runtime.block_on(ReplayServer::start(script)))?.map_err(failed)?;
+        Ok(Self(Mutex::new(Some(server))))
+    }
+
+    #[getter]
+    fn base_url(&self) -> PyResult<String> {
+        let server = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        server.as_ref().map(ReplayServer::url).ok_or_else(|| PyRuntimeError::new_err("the server was closed"))
+    }
+
+    fn requests<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let server = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let received = server.as_ref().map(ReplayServer::requests).unwrap_or_default();
+        received
+            .iter()
+            .map(|request| {
+                let headers: serde_json::Map<String, Value> =
+                    request.headers.iter().map(|(name, value)| (name.to_string(), json!(value))).collect();
+                to_py(
+                    py,
+                    &json!({
+                        "method": request.method, "path": request.path, "headers": headers, "body": request.body,
+                    }),
+                )
+            })
+            .collect()
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let server = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(server) = server {
+            let runtime = runtime::handle(py)?;
+            detached(py, || runtime.block_on(server.stop()))?;
+        }
+        Ok(())
+    }
+}

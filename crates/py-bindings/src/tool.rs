@@ -1,0 +1,295 @@
+//! `_native.tool`: tools written in Python, and the streaming call parser.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use atomr_agents_core::{ToolReturn, ToolSpec, Value};
+use atomr_agents_py_bridge::{Args, GuestError, GuestOptions, GuestTool, Scope, arguments, json, to_json};
+use atomr_agents_tool::{self as tool, CheckedTool, Invocation, Tool, ToolError, ToolFuture, ToolOptions};
+use atomr_agents_wire::SseDecoder;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
+use std::sync::Mutex;
+
+use crate::context::run_context;
+use crate::errors::from_kinded;
+use crate::seconds;
+
+pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<NativeTool>()?;
+    module.add_class::<Provider>()?;
+    module.add_class::<ParsedToolCall>()?;
+    module.add_class::<ToolCallParser>()
+}
+
+/// A tool written in Python, as the agent sees it.
+struct PythonTool {
+    guest: GuestTool,
+    spec: Arc<ToolSpec>,
+    options: ToolOptions,
+    takes_context: bool,
+    raw: bool,
+    decode: Option<Arc<Py<PyAny>>>,
+}
+
+impl Tool for PythonTool {
+    fn spec(&self) -> &Arc<ToolSpec> {
+        &self.spec
+    }
+
+    fn options(&self) -> ToolOptions {
+        self.options
+    }
+
+    fn invoke(&self, invocation: Invocation) -> ToolFuture<'_> {
+        let Invocation { call, arguments: values, ctx } = invocation;
+        let scope = ctx.get::<Scope>();
+        let (takes_context, raw) = (self.takes_context, self.raw);
+        let decode = self.decode.clone();
+        // Set while the arguments are being made, so that their faults are told apart from the tool's own.
+        let refused = Arc::new(AtomicBool::new(false));
+        let refusing = Arc::clone(&refused);
+        let build = arguments(move |py: Python<'_>| {
+            refusing.store(true, Ordering::Relaxed);
+            let mut values = json::to_py(py, &values)?;
+            if let Some(decode) = &decode {
+                values = decode.bind(py).call1((values,))?;
+            }
+            refusing.store(false, Ordering::Relaxed);
+            let context = match takes_context {
+                true => Some(run_context(py, &ctx, &call.name, &call.id)?),
+                false => None,
+            };
+            let positional: Vec<Bound<'_, PyAny>> = match raw {
+                true => [Some(values.clone()), context].into_iter().flatten().collect(),
+                false => context.into_iter().collect(),
+            };
+            let args = Args::positional(PyTuple::new(py, positional)?);
+            Ok(if raw { args } else { args.with_keywords(values.cast_into::<PyDict>()?) })
+        });
+        let running = self.guest.invoke(build, to_json, scope.as_deref());
+        Box::pin(async move {
+            match running.await {
+                Ok(value) => Ok(ToolReturn::json(value)),
+                Err(GuestError::Raised(raised)) if refused.load(Ordering::Relaxed) => {
+                    Err(ToolError::InvalidArguments { name: self.spec.name.clone(), message: raised.message().into() })
+                }
+                Err(error) => Err(self.told(error)),
+            }
+        })
+    }
+}
+
+impl PythonTool {
+    /// What the model is told of a failure, and which failures end the run.
+    fn told(&self, error: GuestError) -> ToolError {
+        let message = match &error {
+            GuestError::Raised(raised) if raised.class() == "ModelRetry" => raised.message().to_owned(),
+            GuestError::Raised(raised) => format!("{}: {}", raised.class(), raised.message()),
+            GuestError::Cancelled => format!("{} was cancelled", self.spec.name),
+            GuestError::Contract(breach) => breach.to_string(),
+            GuestError::Panicked { message } => message.clone(),
+            _ => {
+                let message = error.to_string();
+                return ToolError::Fatal { name: self.spec.name.clone(), message, source: Arc::new(error) };
+            }
+        };
+        ToolError::Failed { message, source: Some(Arc::new(error)) }
+    }
+}
+
+#[pyclass(frozen, module = "atomr_agents._native.tool")]
+pub(crate) struct NativeTool {
+    pub(crate) checked: Arc<CheckedTool>,
+    timeout: Option<Duration>,
+    retries: u32,
+}
+
+#[pymethods]
+impl NativeTool {
+    #[new]
+    #[pyo3(signature = (target, name, description, parameters, *, takes_context, raw, decode, timeout, retries, strict, key))]
+    #[allow(clippy::too_many_arguments)] // called from one place, by keyword
+    fn new(
+        target: &Bound<'_, PyAny>,
+        name: String,
+        description: String,
+        parameters: &Bound<'_, PyAny>,
+        takes_context: bool,
+        raw: bool,
+        decode: Option<Py<PyAny>>,
+        timeout: Option<f64>,
+        retries: u32,
+        strict: bool,
+        key: &str,
+    ) -> PyResult<Self> {
+        let guest = GuestTool::wrap(target.py(), key, target, GuestOptions::default())?;
+        let spec = ToolSpec { name, description, parameters: json::from_py(parameters)?, strict };
+        let timeout = seconds::optional("timeout", timeout)?;
+        let tool = PythonTool {
+            guest,
+            spec: Arc::new(spec),
+            options: ToolOptions { timeout, retries },
+            takes_context,
+            raw,
+            decode: decode.map(Arc::new),
+        };
+        let checked = CheckedTool::new(Arc::new(tool)).map_err(from_kinded)?;
+        if raw {
+            // A schema written by hand is looked at now; those made from signatures are good.
+            checked.compile().map_err(from_kinded)?;
+        }
+        Ok(Self { checked: Arc::new(checked), timeout, retries })
+    }
+
+    #[getter]
+    fn name(&self) -> String {
+        self.checked.tool().spec().name.clone()
+    }
+
+    #[getter]
+    fn description(&self) -> String {
+        self.checked.tool().spec().description.clone()
+    }
+
+    #[getter]
+    fn parameters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        json::to_py(py, &self.checked.tool().spec().parameters)
+    }
+
+    #[getter]
+    fn timeout(&self) -> Option<f64> {
+        self.timeout.map(|timeout| timeout.as_secs_f64())
+    }
+
+    #[getter]
+    fn retries(&self) -> u32 {
+        self.retries
+    }
+
+    fn __repr__(&self) -> String {
+        format!("NativeTool({:?})", self.checked.tool().spec().name)
+    }
+}
+
+#[pyclass(frozen, eq, from_py_object, module = "atomr_agents._native.tool")]
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) struct Provider(tool::Provider);
+
+#[pymethods]
+impl Provider {
+    #[new]
+    fn new(name: &str) -> PyResult<Self> {
+        name.parse().map(Self).map_err(from_kinded::<tool::ToolCallParserError>)
+    }
+
+    #[staticmethod]
+    fn openai() -> Self {
+        Self(tool::Provider::OpenAi)
+    }
+
+    #[getter]
+    fn name(&self) -> &'static str {
+        self.0.as_str()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Provider({:?})", self.0.as_str())
+    }
+}
+
+#[pyclass(frozen, eq, module = "atomr_agents._native.tool")]
+#[derive(PartialEq)]
+pub(crate) struct ParsedToolCall(tool::ParsedToolCall);
+
+#[pymethods]
+impl ParsedToolCall {
+    #[getter]
+    fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    #[getter]
+    fn arguments_raw(&self) -> &str {
+        &self.0.arguments_raw
+    }
+
+    fn arguments<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let value = self.0.arguments().map_err(|error| {
+            PyValueError::new_err(format!("the arguments of {} are not JSON: {error}", self.0.name))
+        })?;
+        json::to_py(py, &value)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("ParsedToolCall({:?}, {:?}, {})", self.0.id, self.0.name, self.0.arguments_raw)
+    }
+}
+
+/// The parser, and the decoder in front of it for raw reads.
+struct Reading {
+    parser: tool::ToolCallParser,
+    sse: SseDecoder,
+}
+
+#[pyclass(frozen, module = "atomr_agents._native.tool")]
+pub(crate) struct ToolCallParser(Mutex<Reading>);
+
+impl ToolCallParser {
+    fn with<T>(&self, work: impl FnOnce(&mut Reading) -> Result<T, tool::ToolCallParserError>) -> PyResult<T> {
+        let mut reading = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        work(&mut reading).map_err(from_kinded)
+    }
+}
+
+#[pymethods]
+impl ToolCallParser {
+    #[new]
+    fn new(provider: Provider) -> Self {
+        Self(Mutex::new(Reading { parser: tool::ToolCallParser::new(provider.0), sse: SseDecoder::new() }))
+    }
+
+    fn feed(&self, delta: &Bound<'_, PyAny>) -> PyResult<()> {
+        if let Ok(text) = delta.extract::<&str>() {
+            return self.with(|reading| reading.parser.feed(text));
+        }
+        if let Ok(bytes) = delta.cast::<PyBytes>() {
+            let text = std::str::from_utf8(bytes.as_bytes())
+                .map_err(|error| PyValueError::new_err(format!("the delta is not UTF-8: {error}")))?;
+            return self.with(|reading| reading.parser.feed(text));
+        }
+        let value: Value = json::from_py(delta)?;
+        self.with(|reading| reading.parser.feed(&value.to_string()))
+    }
+
+    fn feed_sse(&self, read: &[u8]) -> PyResult<()> {
+        self.with(|Reading { parser, sse }| {
+            let mut events = sse.feed(read);
+            while let Some(event) = events.next_event()? {
+                if event.data.trim_ascii() != "[DONE]" {
+                    parser.feed(event.data)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn finish(&self) -> PyResult<Vec<ParsedToolCall>> {
+        self.with(|reading| {
+            if let Some(event) = reading.sse.finish()?
+                && event.data.trim_ascii() != "[DONE]"
+            {
+                reading.parser.feed(event.data)?;
+            }
+            reading.sse = SseDecoder::new();
+            Ok(reading.parser.finish()?.into_iter().map(ParsedToolCall).collect())
+        })
+    }
+}

@@ -1,0 +1,42 @@
+//! The only doorway between Rust and Python: one way out ([`awaitable()`]), one way in ([`Guest`]), one runtime, one port
+//! per event loop, one table of guest kinds.
+//!
+//! Rust threads never take the interpreter's lock to talk to a loop; they push a job into the loop's port and wake it,
+//! once for however many jobs. It knows nothing of agents, models or tools: a guest's arguments and results are closures
+//! and JSON values, what they mean is the bindings' matter.
+
+pub mod awaitable;
+pub mod blocking;
+mod call;
+pub mod codec;
+pub mod error;
+pub mod faults;
+mod flavor;
+mod glue;
+mod guest;
+mod in_flight;
+pub mod json;
+pub mod kinds;
+mod notify;
+pub mod pool;
+mod port;
+pub mod registry;
+pub mod runtime;
+mod scope;
+pub mod selftest;
+mod slot;
+mod stream;
+mod ticket;
+mod wire;
+
+pub use awaitable::{IntoReply, Reply, awaitable};
+pub use blocking::{block_on, detached};
+pub use codec::{arguments, json_args, json_kwargs, no_args, to_json, to_object, to_serde, to_unit};
+pub use error::{BadShape, Breach, GuestError, Raised, original};
+pub use flavor::Flavor;
+pub use guest::{Guest, GuestOptions};
+pub use json::{Json, JsonFault};
+pub use kinds::{GuestCallable, GuestInferenceClient, GuestTool, GuestTracer, KINDS, KindRow, MethodRow, Verb, kind};
+pub use scope::{Corked, Live, Scope};
+pub use stream::GuestStream;
+pub use ticket::Args;

@@ -1,0 +1,202 @@
+//! Worker threads for synchronous guests: bounded, and Python's own.
+//!
+//! They are Python daemon threads, not Rust ones: a guest that still blocks when the interpreter exits is ended by the
+//! interpreter with `pthread_exit`, which a Rust frame further up the stack would turn into an abort. They also see a
+//! true `threading.current_thread()`. A worker that takes a call first sees to it that another one is idle, so that
+//! handing a call over never needs the interpreter's lock.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::call::Outcome;
+use crate::error::GuestError;
+use crate::port::lock;
+use crate::ticket::Ticket;
+use crate::{glue, runtime};
+
+pub use crate::call::abandoned;
+
+/// Names the environment variable that bounds the number of threads for synchronous guests.
+pub const THREADS_ENV: &str = "ATOMR_AGENTS_SYNC_THREADS";
+
+const DEFAULT_LIMIT: usize = 64;
+const IDLE: Duration = Duration::from_secs(30);
+
+static POOL: Pool = Pool { state: Mutex::new(State::new()), changed: Condvar::new() };
+static WANTED: AtomicBool = AtomicBool::new(false);
+
+struct Pool {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    queue: VecDeque<Ticket>,
+    threads: usize,
+    idle: usize,
+    stopping: bool,
+}
+
+impl State {
+    const fn new() -> Self {
+        Self { queue: VecDeque::new(), threads: 0, idle: 0, stopping: false }
+    }
+}
+
+fn limit() -> usize {
+    static LIMIT: OnceLock<usize> = OnceLock::new();
+    *LIMIT.get_or_init(|| {
+        let asked = std::env::var(THREADS_ENV).ok().and_then(|text| text.trim().parse::<usize>().ok());
+        asked.filter(|count| *count > 0).unwrap_or(DEFAULT_LIMIT)
+    })
+}
+
+/// How many worker threads there are.
+pub fn threads() -> usize {
+    lock(&POOL.state).threads
+}
+
+/// Notes that a synchronous guest exists, so that the next awaitable brings the first worker up.
+pub(crate) fn want() {
+    WANTED.store(true, Ordering::Relaxed);
+}
+
+/// Hires the first worker if one is wanted and none is there.
+pub(crate) fn ready(py: Python<'_>) {
+    if WANTED.load(Ordering::Relaxed) && reserve_first() {
+        hire(py);
+    }
+}
+
+fn reserve_first() -> bool {
+    let mut state = lock(&POOL.state);
+    let first = state.threads == 0 && !state.stopping;
+    if first {
+        state.threads = 1;
+    }
+    first
+}
+
+/// Hands a call to a worker.
+pub(crate) fn submit(ticket: Ticket) {
+    let stopped = {
+        let mut state = lock(&POOL.state);
+        if state.stopping {
+            Some(ticket)
+        } else {
+            state.queue.push_back(ticket);
+            None
+        }
+    };
+    if let Some(ticket) = stopped {
+        ticket.state.settle(Outcome::Failed(GuestError::ShutDown));
+        return;
+    }
+    POOL.changed.notify_one();
+    if reserve_first() {
+        runtime::attach_later(hire);
+    }
+}
+
+/// Starts one worker thread, already counted.
+fn hire(py: Python<'_>) {
+    let hired = glue::glue(py).and_then(|glue| {
+        let pool = Py::new(py, Workers)?;
+        glue.hire.bind(py).call1((pool,))
+    });
+    let Err(error) = hired else { return };
+    let stranded: Vec<Ticket> = {
+        let mut state = lock(&POOL.state);
+        state.threads -= 1;
+        if state.threads == 0 { state.queue.drain(..).collect() } else { Vec::new() }
+    };
+    let why = GuestError::raised(py, error);
+    for ticket in stranded {
+        ticket.state.settle(Outcome::Failed(why.clone()));
+    }
+}
+
+/// Ends the idle workers and waits for them, briefly; a busy one is left to the interpreter.
+pub(crate) fn stop(deadline: Instant) {
+    let mut state = lock(&POOL.state);
+    state.stopping = true;
+    let stranded: Vec<Ticket> = state.queue.drain(..).collect();
+    POOL.changed.notify_all();
+    while state.idle > 0 {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        state = POOL.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+    }
+    drop(state);
+    for ticket in stranded {
+        ticket.state.settle(Outcome::Failed(GuestError::ShutDown));
+    }
+}
+
+/// What a worker does next.
+enum Next {
+    Run(Ticket, bool),
+    Quit,
+}
+
+/// Waits, detached, for a call; tells whether another worker must be hired first.
+fn wait() -> Next {
+    let mut state = lock(&POOL.state);
+    loop {
+        if state.stopping {
+            state.threads -= 1;
+            POOL.changed.notify_all();
+            return Next::Quit;
+        }
+        if let Some(ticket) = state.queue.pop_front() {
+            let hire = state.idle == 0 && state.threads < limit();
+            if hire {
+                state.threads += 1;
+            }
+            return Next::Run(ticket, hire);
+        }
+        state.idle += 1;
+        let (back, waited) = POOL.changed.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+        state = back;
+        state.idle -= 1;
+        if waited.timed_out() && state.idle > 0 && state.queue.is_empty() {
+            state.threads -= 1;
+            return Next::Quit;
+        }
+    }
+}
+
+/// The pool as its threads see it.
+#[pyclass(frozen, module = "atomr_agents._native")]
+struct Workers;
+
+#[pymethods]
+impl Workers {
+    /// The next call to run, or `None` when the thread shall end.
+    fn next<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyTuple>> {
+        loop {
+            let (ticket, more) = match py.detach(wait) {
+                Next::Run(ticket, more) => (ticket, more),
+                Next::Quit => return None,
+            };
+            if more {
+                hire(py);
+            }
+            if !ticket.state.begin(true) {
+                continue;
+            }
+            let state = ticket.state.clone();
+            match ticket.unpack(py) {
+                Ok(call) => return Some(call),
+                Err(error) => state.settle(Outcome::Failed(GuestError::raised(py, error))),
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Agents tested without a provider, for the tests of this project's users and for its own.
+//!
+//! [`ScriptedModel`] is a model that says what a test tells it to. [`ReplayServer`] is an HTTP server on loopback that
+//! answers with bytes real providers sent, cut where the test wants and broken how the test wants.
+//!
+//! It does not know any engine: what it serves is told apart by whoever reads it. It decodes no provider's format; it
+//! looks into a request only to count the assistant's turns.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use atomr_agents_core::{CallCtx, Message, ModelRequest};
+//! use atomr_agents_testkit::ScriptedModel;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let model = ScriptedModel::new().text("4 °C, rain.");
+//! let request = Arc::new(ModelRequest::new("any", vec![Message::user("Oslo?")]));
+//! let reply = atomr_agents_inference::run(&model, request, CallCtx::new()).await?;
+//! assert_eq!(reply.message.text(), "4 °C, rain.");
+//! assert_eq!(model.requests()[0].messages[0].text(), "Oslo?");
+//! # Ok(())
+//! # }
+//! ```
+
+mod connection;
+mod cut;
+mod error;
+mod exchange;
+mod fault;
+mod received;
+pub mod recordings;
+mod script;
+mod scripted;
+mod server;
+mod turn;
+
+pub use cut::Cut;
+pub use error::TestkitError;
+pub use exchange::Exchange;
+pub use fault::Fault;
+pub use received::Received;
+pub use script::{Reply, Script};
+pub use scripted::ScriptedModel;
+pub use server::{ReplayServer, Summary};
+pub use turn::Turn;

@@ -1,0 +1,141 @@
+//! What a server answers.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::{Cut, Exchange, Fault, Received};
+
+/// One answer: a recorded one, how it is cut, and what goes wrong with it.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Shared: one answer may be given thousands of times.
+    pub(crate) exchange: Arc<Exchange>,
+    pub(crate) cut: Cut,
+    pub(crate) fault: Option<Fault>,
+}
+
+impl Reply {
+    /// The answer of `exchange`, whole.
+    #[must_use]
+    pub fn new(exchange: Exchange) -> Self {
+        Self { exchange: Arc::new(exchange), cut: Cut::Whole, fault: None }
+    }
+
+    /// The same answer, cut like this.
+    #[must_use]
+    pub fn cut(mut self, cut: Cut) -> Self {
+        self.cut = cut;
+        self
+    }
+
+    /// The same answer with this fault.
+    #[must_use]
+    pub fn fault(mut self, fault: Fault) -> Self {
+        self.fault = Some(fault);
+        self
+    }
+}
+
+impl From<Exchange> for Reply {
+    fn from(exchange: Exchange) -> Self {
+        Self::new(exchange)
+    }
+}
+
+/// An empty answer with this fault.
+impl From<Fault> for Reply {
+    fn from(fault: Fault) -> Self {
+        Self::new(Exchange::event_stream("")).fault(fault)
+    }
+}
+
+/// What a server answers, request by request. A request that it has no answer for gets a 400 that says so.
+#[derive(Clone)]
+pub struct Script {
+    choose: Choose,
+    cut: Option<Cut>,
+}
+
+type Chooser = dyn Fn(&Received) -> Option<Reply> + Send + Sync;
+
+#[derive(Clone)]
+enum Choose {
+    Sequence(Arc<Mutex<VecDeque<Reply>>>),
+    By(Arc<Chooser>),
+}
+
+impl Script {
+    /// A fixed sequence, empty so far: each request takes the next answer.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { choose: Choose::Sequence(Arc::default()), cut: None }
+    }
+
+    /// The next answer of the sequence. On a script that chooses it changes nothing.
+    #[must_use]
+    pub fn then(self, reply: impl Into<Reply>) -> Self {
+        if let Choose::Sequence(replies) = &self.choose {
+            replies.lock().unwrap_or_else(PoisonError::into_inner).push_back(reply.into());
+        }
+        self
+    }
+
+    /// The same answer to every request.
+    #[must_use]
+    pub fn always(reply: impl Into<Reply>) -> Self {
+        let reply = reply.into();
+        Self::choose(move |_| Some(reply.clone()))
+    }
+
+    /// The answer that `choose` picks for each request.
+    #[must_use]
+    pub fn choose(choose: impl Fn(&Received) -> Option<Reply> + Send + Sync + 'static) -> Self {
+        Self { choose: Choose::By(Arc::new(choose)), cut: None }
+    }
+
+    /// The steps of a conversation: the answer is chosen by the number of assistant turns in the request (the rest of
+    /// a division, beyond the last step), so that many conversations can go on at once and each can go on for ever.
+    #[must_use]
+    pub fn conversation<R: Into<Reply>>(steps: impl IntoIterator<Item = R>) -> Self {
+        let steps: Vec<Reply> = steps.into_iter().map(Into::into).collect();
+        Self::choose(move |request| {
+            let at = request.assistant_turns().checked_rem(steps.len())?;
+            steps.get(at).cloned()
+        })
+    }
+
+    /// The same answers, all cut like this.
+    #[must_use]
+    pub fn cut(mut self, cut: Cut) -> Self {
+        self.cut = Some(cut);
+        self
+    }
+
+    pub(crate) fn reply(&self, request: &Received) -> Option<Reply> {
+        let mut reply = match &self.choose {
+            Choose::Sequence(replies) => replies.lock().unwrap_or_else(PoisonError::into_inner).pop_front(),
+            Choose::By(choose) => choose(request),
+        }?;
+        if let Some(cut) = &self.cut {
+            reply.cut = cut.clone();
+        }
+        Some(reply)
+    }
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.choose {
+            Choose::Sequence(_) => "a sequence",
+            Choose::By(_) => "a choice",
+        };
+        f.debug_struct("Script").field("answers", &kind).field("cut", &self.cut).finish()
+    }
+}

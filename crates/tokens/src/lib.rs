@@ -1,0 +1,23 @@
+//! What model calls cost. A [`PriceTable`] knows what a provider asks for a million tokens of a model on a certain
+//! date, and turns the [`Usage`](atomr_agents_core::Usage) of one call into [`Money`](atomr_agents_core::Money),
+//! exactly: integers all the way, rounded once, at the end.
+//!
+//! This crate knows no provider's protocol and does no I/O: prices are compiled in, carry the date they were read, and
+//! anybody may put their own over them. A model it does not know has no price, not a price of zero.
+//!
+//! ```
+//! use atomr_agents_core::Usage;
+//! use atomr_agents_tokens::{Price, PriceTable};
+//!
+//! let prices = PriceTable::builtin().with_price("my-model", Price::new(1_000_000, 500_000, 2_000_000));
+//! let usage = Usage { input_tokens: 1_000, output_tokens: 200, ..Usage::default() };
+//! assert_eq!(prices.cost("gpt-4o-mini-2024-07-18", &usage).unwrap().micro_usd(), 270);
+//! assert_eq!(prices.cost("my-model", &usage).unwrap().micro_usd(), 1_400);
+//! assert_eq!(prices.cost("someone-elses-model", &usage), None);
+//! ```
+
+mod price;
+mod table;
+
+pub use price::Price;
+pub use table::PriceTable;

@@ -1,0 +1,38 @@
+"""A scripted model and a replay server, for tests."""
+
+from collections.abc import Sequence
+from typing import Any, final
+
+from .agent import InferenceClient
+
+@final
+class NativeScript:
+    """A scripted model."""
+
+    def __new__(cls) -> NativeScript: ...
+    def text(self, text: str) -> None:
+        """The next answer is this text, streamed word by word."""
+    def tool_calls(self, calls: Sequence[tuple[str, dict[str, Any] | str]], text: str = "") -> None:
+        """The next answer asks for these tools."""
+    def error(self, kind: str, message: str) -> None:
+        """The next answer is a provider's error of this kind."""
+    def delay(self, seconds: float) -> None:
+        """How long each piece takes."""
+    def repeat(self) -> None:
+        """Begin again when the script is at its end."""
+    def requests(self) -> list[dict[str, Any]]:
+        """The requests that were made."""
+    def client(self) -> InferenceClient: ...
+
+@final
+class NativeReplayServer:
+    """Answers over real HTTP on the loopback with bytes that a provider sent."""
+
+    def __new__(cls, exchanges: Sequence[str] | None, mode: str, cut: str, seed: int, delay_ms: int) -> NativeReplayServer:
+        """`exchanges` are folders of recordings, `None` the built-in demonstration; `mode` is `sequence` or
+        `conversation`; `cut` is `whole`, `event`, `byte` or `seeded`."""
+    @property
+    def base_url(self) -> str: ...
+    def requests(self) -> list[dict[str, Any]]:
+        """The bodies of the requests that were made, as JSON, with `path` and `headers` beside them."""
+    def close(self) -> None: ...

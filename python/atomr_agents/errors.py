@@ -1,0 +1,380 @@
+"""The exceptions of the package, on one screen. All of them are an `AgentError`; catch as wide as you need.
+
+```text
+AgentError                      .kind .retryable .request_id .status .code .retry_after .partial
+├── ConfigError                 (ValueError) a setting is missing or makes no sense: no key, unknown model prefix
+├── ModelError                  the model could not be called, or its answer is none
+│   ├── AuthenticationError     401
+│   ├── PermissionDeniedError   403
+│   ├── NotFoundError           404
+│   ├── InvalidRequestError     400, 422
+│   ├── ContextTooLongError     the conversation does not fit the model
+│   ├── ContentFilterError      the provider's safety system
+│   ├── RefusalError            the model said no
+│   ├── RateLimitedError        429
+│   ├── QuotaExceededError      the account is empty
+│   ├── ServerError             5xx, 529
+│   ├── ConnectError            (ConnectionError) the host cannot be reached
+│   ├── TlsError                (ConnectionError) its certificate or protocol was not accepted
+│   ├── StreamInterruptedError  the answer broke off
+│   ├── ProtocolError           the peer broke its protocol
+│   ├── TooLargeError           a limit on size was exceeded
+│   └── IncompleteToolCallError the output limit cut a tool call's arguments
+├── RunTimeoutError             (TimeoutError) a deadline passed
+├── IterationCapError           the model wants more tools than `max_iterations` allows
+├── InvalidOutputError          (ValueError) the answer is not of `output_type`
+├── RunCancelledError           the run was stopped
+├── ToolDefinitionError         a tool cannot be offered: its name, its schema, two of one name
+│   └── SchemaError             (TypeError) no JSON Schema can be made from a signature or a type
+├── ToolError                   a tool stopped the run; what tools merely raise is told to the model
+│   ├── UnknownToolError
+│   └── InvalidArgumentsError
+│       └── ArgumentError       (ValueError) a JSON value does not fit its Python type
+├── GuestError                  code of yours, called by the core, failed
+│   └── GuestExitedError        it raised SystemExit or KeyboardInterrupt
+├── ContractError               (TypeError) code of yours is not what its decorator promises
+├── RuntimeUnavailableError     (RuntimeError) the runtime cannot be used here
+│   ├── NoEventLoopError
+│   ├── LoopClosedError
+│   ├── RuntimeForkedError
+│   └── RuntimeShutDownError
+└── InternalError               a bug of this project
+    └── RustPanicError
+```
+
+`ModelRetry` stands beside the tree: you raise it, the model reads it.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from ._native.agent import Partial
+    from ._native.errors import kinds as kinds
+    from ._native.errors import retryable as retryable
+
+
+class AgentError(Exception):
+    """The root of every error that this package raises.
+
+    Example:
+        >>> from atomr_agents import AgentError
+        >>> from atomr_agents.errors import RateLimitedError
+        >>> issubclass(RateLimitedError, AgentError), RateLimitedError.retryable
+        (True, True)
+    """
+
+    kind: str = "internal"
+    """What went wrong, as one word of a closed list (`errors.kinds()`)."""
+    retryable: bool = False
+    """Whether the same call may succeed if it is made again later."""
+    request_id: str | None = None
+    """The provider's id of the request."""
+    status: int | None = None
+    """The HTTP status of the provider's answer; 200 for an error inside its stream."""
+    code: str | None = None
+    """The provider's own code."""
+    retry_after: float | None = None
+    """How many seconds the provider asks to wait."""
+    partial: Partial | None = None
+    """What the run had produced: `.messages`, `.usage`, `.cost`, `.run_id`."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The transcript of a run stays in its process; the rest of the error may travel.
+        state = {name: value for name, value in self.__dict__.items() if name != "partial"}
+        return (type(self), self.args, state)
+
+
+class ConfigError(AgentError, ValueError):
+    """A setting is missing or makes no sense (no API key, unknown model prefix, bad URL)."""
+
+    kind = "config"
+
+
+class ModelError(AgentError):
+    """The model could not be called, or what it answered is no answer."""
+
+
+class AuthenticationError(ModelError):
+    """The provider did not accept the credentials (401)."""
+
+    kind = "authentication"
+
+
+class PermissionDeniedError(ModelError):
+    """The credentials are good but do not allow this (403)."""
+
+    kind = "permission"
+
+
+class NotFoundError(ModelError):
+    """The model, deployment or resource does not exist (404)."""
+
+    kind = "not_found"
+
+
+class InvalidRequestError(ModelError):
+    """The provider refuses the request as malformed (400, 422)."""
+
+    kind = "invalid_request"
+
+
+class ContextTooLongError(ModelError):
+    """The conversation does not fit the model's context window."""
+
+    kind = "context_too_long"
+
+
+class ContentFilterError(ModelError):
+    """The provider's safety system blocked the input or the output."""
+
+    kind = "content_filter"
+
+
+class RefusalError(ModelError):
+    """The model refused to answer."""
+
+    kind = "refusal"
+
+
+class RateLimitedError(ModelError):
+    """Too many requests (429); `.retry_after` says how long to wait, where the provider does."""
+
+    kind = "rate_limited"
+    retryable = True
+
+
+class QuotaExceededError(ModelError):
+    """The account has no quota left; waiting does not help."""
+
+    kind = "quota_exceeded"
+
+
+class ServerError(ModelError):
+    """The provider failed or is overloaded (5xx, 529)."""
+
+    kind = "server_error"
+    retryable = True
+
+
+class ConnectError(ModelError, ConnectionError):
+    """The host could not be reached."""
+
+    kind = "connect"
+    retryable = True
+
+
+class TlsError(ModelError, ConnectionError):
+    """The TLS handshake failed."""
+
+    kind = "tls"
+
+
+class StreamInterruptedError(ModelError):
+    """The stream ended before its terminal event; nothing that it had begun was run."""
+
+    kind = "stream_interrupted"
+    retryable = True
+
+
+class ProtocolError(ModelError):
+    """The peer broke its protocol."""
+
+    kind = "protocol"
+
+
+class TooLargeError(ModelError):
+    """A limit on size was exceeded."""
+
+    kind = "too_large"
+
+
+class IncompleteToolCallError(ModelError):
+    """The output limit cut a tool call's arguments."""
+
+    kind = "incomplete_tool_call"
+
+
+class RunTimeoutError(AgentError, TimeoutError):
+    """A deadline passed: connecting, the first byte, a silent stream, or the whole run."""
+
+    kind = "timeout"
+    retryable = True
+
+
+class IterationCapError(AgentError):
+    """The iteration cap was reached while tool calls were pending."""
+
+    kind = "iteration_cap"
+
+
+class InvalidOutputError(AgentError, ValueError):
+    """The final output does not match the requested type."""
+
+    kind = "invalid_output"
+
+
+class RunCancelledError(AgentError):
+    """The run was stopped. (A cancelled asyncio task sees `asyncio.CancelledError`, as always.)"""
+
+    kind = "cancelled"
+
+
+class ToolDefinitionError(AgentError):
+    """A tool's description cannot be used (name, schema, two of one name)."""
+
+    kind = "tool_definition"
+
+
+class SchemaError(ToolDefinitionError, TypeError):
+    """No JSON Schema can be made from a signature or a type: names what stands in the way, and what to do."""
+
+
+class ToolError(AgentError):
+    """A tool failed in a way the run cannot go on from."""
+
+    kind = "tool"
+
+
+class UnknownToolError(ToolError):
+    """The model asked for a tool that does not exist."""
+
+    kind = "unknown_tool"
+
+
+class InvalidArgumentsError(ToolError):
+    """The arguments do not match the tool's schema."""
+
+    kind = "invalid_arguments"
+
+
+class ArgumentError(InvalidArgumentsError, ValueError):
+    """A JSON value does not fit the Python type it is meant for."""
+
+
+class GuestError(AgentError):
+    """Code of yours that the core called has failed."""
+
+    kind = "guest"
+
+
+class GuestExitedError(GuestError):
+    """Code of yours raised SystemExit or KeyboardInterrupt; the original is the `__cause__`."""
+
+
+class ContractError(AgentError, TypeError):
+    """An object is not what its decorator promises, or a value cannot cross between the languages."""
+
+    kind = "contract"
+    guest: str | None = None
+    """The decorator's kind, such as `tool`."""
+    key: str | None = None
+    """The key that the object was registered under."""
+    method: str | None = None
+    """The method that broke the contract."""
+
+
+class RuntimeUnavailableError(AgentError, RuntimeError):
+    """The runtime cannot be used here (closed loop, fork, shut down)."""
+
+    kind = "runtime"
+
+
+class NoEventLoopError(RuntimeUnavailableError):
+    """There is no running event loop where one is needed."""
+
+
+class LoopClosedError(RuntimeUnavailableError):
+    """The event loop was closed while the work was under way."""
+
+
+class RuntimeForkedError(RuntimeUnavailableError):
+    """The runtime was started before this process was forked; start the work in a fresh process."""
+
+
+class RuntimeShutDownError(RuntimeUnavailableError):
+    """The interpreter is exiting and the runtime has stopped."""
+
+
+class InternalError(AgentError):
+    """A bug of this project; please report it."""
+
+
+class RustPanicError(InternalError):
+    """The native side failed in a way it did not foresee; the work is lost, the runtime is not."""
+
+
+class ModelRetry(Exception):
+    """Raise it in a tool: its text is what the model is told, word for word, so that it can try again better.
+
+    Example:
+        >>> from atomr_agents import ModelRetry, tool
+        >>> @tool
+        ... def seats(row: int) -> int:
+        ...     '''Free seats of a row.'''
+        ...     if row > 30:
+        ...         raise ModelRetry("there are 30 rows; ask for a smaller one")
+        ...     return 4
+    """
+
+
+BY_KIND: dict[str, type[AgentError]] = {
+    error.kind: error
+    for error in (
+        ConfigError,
+        AuthenticationError,
+        PermissionDeniedError,
+        NotFoundError,
+        InvalidRequestError,
+        ContextTooLongError,
+        ContentFilterError,
+        RefusalError,
+        RateLimitedError,
+        QuotaExceededError,
+        ServerError,
+        ConnectError,
+        TlsError,
+        RunTimeoutError,
+        StreamInterruptedError,
+        ProtocolError,
+        TooLargeError,
+        IncompleteToolCallError,
+        IterationCapError,
+        InvalidOutputError,
+        ToolDefinitionError,
+        ToolError,
+        UnknownToolError,
+        InvalidArgumentsError,
+        ContractError,
+        GuestError,
+        RunCancelledError,
+        RuntimeUnavailableError,
+        InternalError,
+    )
+}
+"""The class of each kind."""
+
+
+def make(kind: str, message: str, fields: Mapping[str, object]) -> AgentError:
+    """The error of a kind, with the fields that are known. The native side raises through this one table.
+
+    Example:
+        >>> error = make("rate_limited", "slow down", {"status": 429, "retry_after": 2.0, "code": None})
+        >>> error, error.status, error.retry_after, error.code
+        (RateLimitedError('slow down'), 429, 2.0, None)
+    """
+    error = BY_KIND.get(kind, InternalError)(message)
+    error.__dict__.update({name: value for name, value in fields.items() if value is not None})
+    return error
+
+
+def __getattr__(name: str) -> Any:
+    # Two functions of the native module, which is not loaded for the sake of the exceptions.
+    if name in ("kinds", "retryable"):
+        from ._native import errors
+
+        return getattr(errors, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
