@@ -246,7 +246,7 @@ async def ours(base_url: str) -> Turn:
         stream = agent.stream(QUESTION)
         async for _ in stream:
             pass
-        return str(stream.result.output)
+        return str((await stream.result()).output)
 
     return turn
 

@@ -25,7 +25,7 @@ from .errors import ModelRetry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any, Protocol
 
     P = ParamSpec("P")
@@ -78,6 +78,8 @@ class Tool(Generic[P, R]):
     """The set it belongs to; see `toolset`."""
     native: NativeTool
     """The tool as the core runs it."""
+    instance: object
+    """The function, or the object whose `invoke` runs."""
 
     def __init__(
         self,
@@ -86,12 +88,14 @@ class Tool(Generic[P, R]):
         native: NativeTool,
         parameters: dict[str, Any],
         toolset: str | None,
+        instance: object,
     ) -> None:
         self.name = native.name
         self.description = native.description
         self.parameters = parameters
         self.toolset = toolset
         self.native = native
+        self.instance = instance
         self.__wrapped__ = target
         self.__name__ = native.name
         self.__doc__ = getattr(target, "__doc__", None)
@@ -163,7 +167,7 @@ def tool(
         timeout: How many seconds one attempt may take. The model is told when it was too slow.
         retries: How often it is called again after it raised or was too slow. Only for what may run twice.
         parameters: The JSON Schema of the arguments. The signature is not read then: the function gets the
-            arguments as one dict.
+            arguments as one dict, and the run's context after it if it takes two.
         strict: Whether the provider shall force the arguments to match the schema, where it can.
 
     Raises:
@@ -194,7 +198,9 @@ def tool(
             strict=strict,
             toolset=toolset,
         )
-        guest.register("tool", made.name, _object_of(made))
+        guest.register("tool", made.name, made.instance)
+        # A key that is used again moves to the end, as if it were new.
+        _made.pop(made.name, None)
         _made[made.name] = made
         return made
 
@@ -213,41 +219,111 @@ def make_tool(
     toolset: str | None = None,
 ) -> Tool[..., Any]:
     """As `tool`, but nothing is registered."""
-    import inspect
+    from ._guests import instance_of, name_of, takes_context_second
 
-    original = target.__wrapped__ if isinstance(target, Tool) else target
-    instance = _instance(original) if inspect.isclass(original) else original
-    is_function = inspect.isroutine(instance) or not hasattr(instance, "invoke")
-    call = instance if is_function else instance.invoke
+    original: Any = target.__wrapped__ if isinstance(target, Tool) else target
+    instance = instance_of("tool", original)
+    method: Any = getattr(instance, "invoke", None)
+    call: Any = instance if method is None else method
     if not callable(call):
         from .errors import ContractError
 
         what = type(instance).__qualname__
         raise ContractError(f"@tool: {what} is no function and has no method `invoke`; give it one")
-    if not is_function:
+    if method is not None:
         name = name or _text(instance, "name") or type(instance).__name__
-        description = description or _text(instance, "description") or _class_doc(call, instance)
+        description = description or _text(instance, "description") or _class_doc(instance, method)
+    decode: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     if parameters is None:
         from ._schema import describe
 
         signature = describe(call, name=name, description=description)
-        name, description, parameters = signature.name, signature.description, signature.schema
-        takes_context, decode = signature.takes_context, None if signature.plain else signature.decode
+        called, description, schema = signature.name, signature.description, signature.schema
+        takes_context = signature.takes_context
+        if not signature.plain:
+            decode = signature.decode
     else:
-        name = name or getattr(call, "__name__", None) or type(call).__name__
-        description = (inspect.getdoc(call) or "") if description is None else description
-        takes_context, decode = _takes_context(call), None
+        schema = parameters
+        called = name or name_of(call)
+        description = _doc(call) if description is None else description
+        takes_context = takes_context_second(call)
     native = NativeTool(
         instance,
-        name,
+        called,
         description,
-        parameters,
+        schema,
         takes_context=takes_context,
-        raw=decode is None and takes_dict(parameters) is None and False,
+        raw=parameters is not None,
         decode=decode,
         timeout=timeout,
         retries=retries,
         strict=strict,
-        key=name,
+        key=called,
     )
-    return Tool(original, call, native, parameters, toolset)
+    return Tool(original, call, native, schema, toolset, instance)
+
+
+def as_tool(target: Any) -> Tool[..., Any]:
+    """What `Agent(tools=[...])` makes of each entry: a tool stays itself, anything else becomes one."""
+    tool: Tool[..., Any] = target if isinstance(target, Tool) else make_tool(target)  # pyright: ignore[reportUnknownVariableType]
+    return tool
+
+
+def _text(instance: object, name: str) -> str | None:
+    value = getattr(instance, name, None)
+    return value if isinstance(value, str) and value else None
+
+
+def _doc(call: object) -> str:
+    import inspect
+
+    return inspect.getdoc(call) or ""
+
+
+def _class_doc(instance: object, method: object) -> str | None:
+    """The docstring of the class, where `invoke` has none of its own."""
+    return None if getattr(method, "__doc__", None) else _doc(type(instance)) or None
+
+
+def tool_from_factory(key: str) -> Tool[..., Any]:
+    """The tool that was registered under this key.
+
+    Raises:
+        KeyError: nothing is; the message lists what there is.
+
+    Example:
+        >>> @tool
+        ... def shout(text: str) -> str:
+        ...     return text.upper()
+        >>> tool_from_factory("shout") is shout
+        True
+    """
+    from ._native import guest
+
+    target = guest.target("tool", key)
+    made = _made.get(key)
+    return made if made is not None and made.instance is target else make_tool(target, name=key)
+
+
+def toolset(name: str) -> list[Tool[..., Any]]:
+    """The registered tools of a set, in the order in which they were made.
+
+    Example:
+        >>> @tool(toolset="numbers")
+        ... def double(n: int) -> int:
+        ...     return 2 * n
+        >>> toolset("numbers")
+        [<tool double(n)>]
+    """
+    from ._native import guest
+
+    known = set(guest.list_factories("tool"))
+    return [made for made in _made.values() if made.toolset == name and made.name in known]
+
+
+def forget() -> None:
+    """Forgets the registered tools, as `clear_factories` does with all guests."""
+    _made.clear()
+
+
+make_callable(__name__, tool)

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import inspect
+import time
 import warnings
 
 import pytest
@@ -165,5 +166,17 @@ def test_long_rust_work_holds_no_lock():
             await asyncio.sleep(0.005)
             worst, last = max(worst, loop.time() - last), loop.time()
         assert worst < 0.25, f"the loop stood still for {worst} s"
+
+    asyncio.run(main())
+
+
+def test_a_guest_that_keeps_the_lock_does_not_stop_the_runtime():
+    async def main():
+        beats = asyncio.create_task(bt.heartbeat(40, 0.01))
+        await asyncio.sleep(0.02)
+        started = time.monotonic()
+        while time.monotonic() - started < 0.5:
+            sum(range(3_000_000))  # one C call: the lock is not given up within it
+        assert await beats < 0.2
 
     asyncio.run(main())

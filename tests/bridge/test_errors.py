@@ -123,7 +123,7 @@ def test_a_wrong_shape_names_kind_method_and_place():
             'callable_ "guest": invoke broke its contract: at /cities/1/name: bytes is no JSON value; '
             "decode it, or encode it with base64"
         )
-        assert (error.kind, error.key, error.method) == ("callable_", "guest", "invoke")
+        assert (error.guest, error.key, error.method) == ("callable_", "guest", "invoke")
 
     asyncio.run(main())
 

@@ -124,7 +124,7 @@ def test_a_wrong_shape_is_a_contract_error(kind, form, speed):
         asyncio.run(call(kind, form, speed, heard))
     error = caught.value
     assert type(error).__name__ == "ContractError"
-    assert (error.kind, error.key, error.method) == (kind, "k", MAIN[kind])
+    assert (error.guest, error.key, error.method) == (kind, "k", MAIN[kind])
     assert "sorted" in str(error) and heard.left == 1
 
 
@@ -222,7 +222,7 @@ def test_streams_of_the_wrong_sort_are_refused():
         bt.wrap("inference_client", "bad", plain)
     with pytest.raises(TypeError, match="must return an asynchronous iterator, it returned list") as caught:
         asyncio.run(bt.stream(lambda: [1]))
-    assert (caught.value.kind, caught.value.method) == ("inference_client", "stream")
+    assert (caught.value.guest, caught.value.method) == ("inference_client", "stream")
 
 
 def test_a_stream_may_be_any_async_iterator():

@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import os
+import subprocess
+import sys
 import threading
 import tracemalloc
 
@@ -121,3 +123,27 @@ def test_the_number_of_worker_threads_is_bounded():
 
     asyncio.run(main())
     assert 2 <= most <= 64 and bt.stats()["threads"] <= 64
+
+
+LIMITED = """
+import asyncio, threading, time
+from atomr_agents._native import _bridge_test as bt
+seen = set()
+def guest(n):
+    seen.add(threading.get_ident())
+    time.sleep(0.005)
+    return n
+assert asyncio.run(bt.fan_out(guest, 40, spawn=True)) == list(range(40))
+workers = [t for t in __import__("os").listdir("/proc/self/task")] if __import__("os").path.isdir("/proc/self/task") else []
+names = [open(f"/proc/self/task/{t}/comm").read().strip() for t in workers]
+print(len(seen), names.count("atomr-worker"))
+"""
+
+
+def test_both_pools_are_bounded_by_the_environment():
+    env = os.environ | {"ATOMR_AGENTS_SYNC_THREADS": "3", "ATOMR_AGENTS_WORKER_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, env=env, timeout=30)
+    assert done.returncode == 0, done.stderr
+    threads, workers = map(int, done.stdout.split())
+    assert 1 <= threads <= 3
+    assert workers == (1 if os.path.isdir("/proc/self/task") else 0)

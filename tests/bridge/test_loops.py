@@ -166,3 +166,17 @@ def test_a_task_factory_is_respected():
         assert len(made) == 3
 
     asyncio.run(main())
+
+
+def test_uvloop_if_it_is_installed():
+    uvloop = pytest.importorskip("uvloop")
+    mark = []
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+
+        async def main():
+            assert set(await bt.fan_out(where, 20, spawn=True)) == {id(asyncio.get_running_loop())}
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(bt.sleep(30, mark), 0.05)
+
+        runner.run(main())
+    assert mark == ["started", "dropped"]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_stream::stream;
 use atomr_agents_core::{CallCtx, ModelEvent, ModelRequest};
-use atomr_agents_http::{Body, Client, Decision, Response, pause, retry_after};
+use atomr_agents_http::{Body, Client, Decision, HttpError, Response, pause, retry_after};
 use atomr_agents_inference::{InferenceClient, InferenceError, ModelStream};
 use atomr_agents_wire::{ProviderError, SseDecoder};
 
@@ -171,11 +171,9 @@ impl Answer {
         };
         let read = match read {
             Ok(read) => read,
-            Err(error) => {
-                // What the provider said of its usage is worth having although the answer broke off.
-                let _ = self.end(out);
-                return Err(from_http(error));
-            }
+            Err(HttpError::Cancelled) => return Err(InferenceError::Cancelled),
+            // An answer whose finish reason has arrived is whole, however its connection ended.
+            Err(error) => return self.end(out).map_err(|_| from_http(error)),
         };
         let mut events = self.sse.feed(&read);
         while let Some(event) = events.next_event().map_err(from_wire)? {

@@ -73,11 +73,13 @@ fn described(message: &Message) -> Value {
     })
 }
 
+/// The deprecated single call counts as a tool call without an id.
 fn wanted(expected: &Value) -> Value {
     let calls: Vec<Value> = expected["tool_calls"]
         .as_array()
         .into_iter()
         .flatten()
+        .chain(expected.get("function_call").filter(|call| call.is_object()))
         .map(|call| {
             let id = call["id"].as_str().unwrap_or_default();
             json!({"id": id, "name": call["name"], "arguments_raw": call["arguments_raw"]})
@@ -135,7 +137,9 @@ fn assert_api_error(case: &str, expected: &Value, error: &ApiError) {
     } else if let Some(seconds) = expected["retry_after"].as_str().and_then(|seconds| seconds.parse().ok()) {
         assert_eq!(error.retry_after, Some(Duration::from_secs(seconds)), "{case}");
     }
-    assert_eq!(text("request_id"), error.request_id, "{case}");
+    if let Some(request_id) = text("request_id") {
+        assert_eq!(Some(request_id), error.request_id, "{case}");
+    }
 }
 
 async fn assert_case(case: &str, cut: Cut) {

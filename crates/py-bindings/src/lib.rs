@@ -31,6 +31,8 @@ fn submodule(parent: &Bound<'_, PyModule>, name: &str, fill: fn(&Bound<'_, PyMod
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("__path__", Vec::<String>::new())?;
+    // The exceptions are Python's, so that they can have fields; from here on the bridge raises them.
+    atomr_agents_py_bridge::faults::install(&module.py().import("atomr_agents.errors")?)?;
     submodule(module, "errors", errors::fill)?;
     submodule(module, "core", core::fill)?;
     submodule(module, "tool", tool::fill)?;

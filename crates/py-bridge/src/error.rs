@@ -169,7 +169,7 @@ impl GuestError {
         }
         if let Self::Contract(breach) = self {
             let value = error.value(py);
-            for (name, text) in [("kind", &breach.kind), ("key", &breach.key), ("method", &breach.method)] {
+            for (name, text) in [("guest", &breach.kind), ("key", &breach.key), ("method", &breach.method)] {
                 // A class without room for attributes still carries it all in its message.
                 let _unset = value.setattr(name, text);
             }

@@ -273,9 +273,12 @@ fn read_once(
 ) -> Result<Option<Value>, GuestError> {
     let py = object.py();
     match object.getattr_opt(method.name).map_err(|error| GuestError::raised(py, error))? {
-        Some(value) => json::from_py(&value)
-            .map(Some)
-            .map_err(|fault| GuestError::contract(row.kind, key, method.name, fault.to_string())),
+        Some(value) => match json::from_py(&value) {
+            Ok(value) => Ok(Some(value)),
+            Err(fault) if method.required => Err(GuestError::contract(row.kind, key, method.name, fault.to_string())),
+            // An attribute that merely has the same name, such as the weights that a client calls `model`.
+            Err(_) => Ok(None),
+        },
         None if method.required => Err(missing(row, key, object, method)),
         None => Ok(None),
     }

@@ -273,11 +273,12 @@ mod tests {
     #[test]
     fn attributes_are_read_once_and_methods_found() {
         Python::attach(|py| {
-            let code = c"class Weather:\n    name = 'w'\n    async def invoke(self, args): pass\n";
+            let code =
+                c"class Weather:\n    name = 'w'\n    description = object()\n    async def invoke(self, args): pass\n";
             let class = PyModule::from_code(py, code, c"w.py", c"w").unwrap().getattr("Weather").unwrap();
             let tool = GuestTool::wrap(py, "weather", &class, GuestOptions::default()).unwrap();
             assert_eq!(tool.name(), Some(&Value::from("w")));
-            assert_eq!(tool.description(), None);
+            assert_eq!(tool.description(), None, "an attribute that is no JSON value is somebody else's");
             assert!(tool.has("invoke") && !tool.has("flush"));
             assert!(tool.object(py).is_instance(&class).unwrap(), "a class is instantiated");
             assert_eq!(tool.flavor("invoke"), Some(crate::flavor::Flavor::Async));

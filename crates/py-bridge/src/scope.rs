@@ -67,7 +67,8 @@ impl Scope {
         self.work.live.load(Ordering::Acquire)
     }
 
-    /// Counts one piece of work in until the token is dropped.
+    /// Counts one piece of work in until the token is dropped. Guest calls count themselves; a task that an engine spawns
+    /// holds a token of its own, so that a cancelled awaitable waits for it too.
     pub fn enter(&self) -> Live {
         self.work.live.fetch_add(1, Ordering::AcqRel);
         Live(self.work.clone())

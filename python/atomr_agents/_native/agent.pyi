@@ -54,7 +54,7 @@ class AgentCore:
         tool_choice: str,
         output: tuple[str, dict[str, Any], bool] | None,
         extra_body: dict[str, Any] | None,
-        prices: dict[str, tuple[float, float, float]] | None,
+        prices: Sequence[tuple[str, tuple[float, float, float]]] | None,
     ) -> AgentCore:
         """`tool_choice` is auto, none, required or a tool's name; `output` is name, JSON Schema, strict;
         `prices` are USD per million input, cached input and output tokens, by model."""

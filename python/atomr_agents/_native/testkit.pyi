@@ -28,7 +28,9 @@ class NativeScript:
 class NativeReplayServer:
     """Answers over real HTTP on the loopback with bytes that a provider sent."""
 
-    def __new__(cls, exchanges: Sequence[str] | None, mode: str, cut: str, seed: int, delay_ms: int) -> NativeReplayServer:
+    def __new__(
+        cls, exchanges: Sequence[str] | None, mode: str, cut: str, seed: int, delay_ms: int
+    ) -> NativeReplayServer:
         """`exchanges` are folders of recordings, `None` the built-in demonstration; `mode` is `sequence` or
         `conversation`; `cut` is `whole`, `event`, `byte` or `seeded`."""
     @property

@@ -23,7 +23,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         };
     }
     add!(identity, json_round_trip, unit, sleep, spin, panic, panic_in_reply, blocking, block_on_sleep);
-    add!(drop_on_thread, stats);
+    add!(drop_on_thread, heartbeat, stats);
     guests::register(module)
 }
 
@@ -118,6 +118,21 @@ fn drop_on_thread(py: Python<'_>, object: Py<PyAny>) -> PyResult<Py<PyAny>> {
     awaitable(py, move |_| async move {
         drop(object);
         Ok::<(), GuestError>(())
+    })
+}
+
+/// Beats on the runtime, whatever the interpreter does; gives by how many seconds the latest beat was late.
+#[pyfunction]
+fn heartbeat(py: Python<'_>, beats: u32, seconds: f64) -> PyResult<Py<PyAny>> {
+    let period = Duration::from_secs_f64(seconds);
+    awaitable(py, move |_| async move {
+        let mut worst = Duration::ZERO;
+        for _ in 0..beats {
+            let due = Instant::now() + period;
+            tokio::time::sleep_until(due.into()).await;
+            worst = worst.max(due.elapsed());
+        }
+        Ok::<_, GuestError>(worst.as_secs_f64())
     })
 }
 

@@ -1,0 +1,170 @@
+"""Agents in Python on a Rust core: it owns the loop, the stream and the clock; you write functions with type hints.
+
+```python
+from atomr_agents import Agent, tool
+
+
+@tool
+async def forecast(city: str) -> str:
+    '''Tomorrow's weather.'''
+    return "rain"
+
+
+agent = Agent("openai:gpt-4o-mini", instructions="Answer in one line.", tools=[forecast])
+print(agent.run_sync("What shall I wear in Oslo?").output)
+```
+
+Every name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from . import agent as agent
+    from . import core as core
+    from . import errors as errors
+    from . import guest as guest
+    from . import observability as observability
+    from . import testkit as testkit
+    from ._builder import AgentBuilder as AgentBuilder
+    from ._builder import AgentRef as AgentRef
+    from ._context import RunContext as RunContext
+    from ._native import __version__ as __version__
+    from ._native.agent import InferenceClient as InferenceClient
+    from ._native.core import Event as Event
+    from ._native.core import Message as Message
+    from ._native.core import Usage as Usage
+    from ._native.tool import ParsedToolCall as ParsedToolCall
+    from ._native.tool import Provider as Provider
+    from ._native.tool import ToolCallParser as ToolCallParser
+    from ._runs import RunResult as RunResult
+    from ._runs import RunStream as RunStream
+    from .agent import Agent as Agent
+    from .callable_ import Callable as Callable
+    from .callable_ import Pipeline as Pipeline
+    from .callable_ import branch as branch
+    from .callable_ import fan_out as fan_out
+    from .callable_ import lambda_ as lambda_
+    from .callable_ import passthrough as passthrough
+    from .callable_ import with_config as with_config
+    from .callable_ import with_fallbacks as with_fallbacks
+    from .callable_ import with_retry as with_retry
+    from .callable_ import with_timeout as with_timeout
+    from .errors import AgentError as AgentError
+    from .errors import ModelRetry as ModelRetry
+    from .guest import callable_ as callable_
+    from .guest import clear_factories as clear_factories
+    from .guest import inference_client as inference_client
+    from .guest import list_factories as list_factories
+    from .guest import tracer as tracer
+    from .observability import EventBus as EventBus
+    from .observability import EventStream as EventStream
+    from .tool import Tool as Tool
+    from .tool import tool as tool
+
+# Where each name lives; None where the name is that of the module itself.
+_HOMES: dict[str, str | None] = {
+    "Agent": "agent",
+    "AgentBuilder": "_builder",
+    "AgentError": "errors",
+    "AgentRef": "_builder",
+    "Callable": "callable_",
+    "Event": "core",
+    "EventBus": "observability",
+    "EventStream": "observability",
+    "InferenceClient": "agent",
+    "Message": "core",
+    "ModelRetry": "errors",
+    "ParsedToolCall": "tool",
+    "Pipeline": "callable_",
+    "Provider": "tool",
+    "RunContext": "_context",
+    "RunResult": "_runs",
+    "RunStream": "_runs",
+    "Tool": "tool",
+    "ToolCallParser": "tool",
+    "Usage": "core",
+    "__version__": "_native",
+    "agent": None,
+    "branch": "callable_",
+    "callable_": None,
+    "clear_factories": "guest",
+    "core": None,
+    "errors": None,
+    "fan_out": "callable_",
+    "guest": None,
+    "inference_client": "guest",
+    "lambda_": "callable_",
+    "list_factories": "guest",
+    "observability": None,
+    "passthrough": "callable_",
+    "testkit": None,
+    "tool": None,
+    "tracer": "guest",
+    "with_config": "callable_",
+    "with_fallbacks": "callable_",
+    "with_retry": "callable_",
+    "with_timeout": "callable_",
+}
+
+__all__ = [
+    "Agent",
+    "AgentBuilder",
+    "AgentError",
+    "AgentRef",
+    "Callable",
+    "Event",
+    "EventBus",
+    "EventStream",
+    "InferenceClient",
+    "Message",
+    "ModelRetry",
+    "ParsedToolCall",
+    "Pipeline",
+    "Provider",
+    "RunContext",
+    "RunResult",
+    "RunStream",
+    "Tool",
+    "ToolCallParser",
+    "Usage",
+    "__version__",
+    "agent",
+    "branch",
+    "callable_",
+    "clear_factories",
+    "core",
+    "errors",
+    "fan_out",
+    "guest",
+    "inference_client",
+    "lambda_",
+    "list_factories",
+    "observability",
+    "passthrough",
+    "testkit",
+    "tool",
+    "tracer",
+    "with_config",
+    "with_fallbacks",
+    "with_retry",
+    "with_timeout",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOMES[name]
+    # Not `importlib`: the import statement's own function is there already.
+    module = __import__(f"{__name__}.{home or name}", fromlist=["__name__"])
+    value = module if home is None else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOMES)

@@ -1,0 +1,43 @@
+"""What is asked of an object written by the user before the core gets it."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def instance_of(kind: str, target: Any) -> Any:
+    """A class becomes its instance; everything else stays itself."""
+    if not isinstance(target, type):
+        return target
+    wanted = [parameter.name for parameter in _positional(target) if parameter.default is parameter.empty]
+    if wanted:
+        from .errors import ContractError
+
+        names = ", ".join(wanted)
+        raise ContractError(f"@{kind}: {target.__qualname__}() takes arguments ({names}); decorate an instance instead")
+    return target()
+
+
+def takes_context_second(call: Any) -> bool:
+    """Whether a function takes, after its one value, the context of the run."""
+    return len(_positional(call)) >= 2
+
+
+def name_of(target: Any) -> str:
+    """The key of an object without a name of its own: that of its function or class."""
+    name = getattr(target, "__name__", None) or type(target).__name__
+    return str(name)
+
+
+def _positional(call: Any) -> list[Any]:
+    """The parameters that can be given by position; none where a built-in does not tell."""
+    import inspect
+
+    try:
+        parameters = inspect.signature(call).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [parameter for parameter in parameters if parameter.kind in kinds]

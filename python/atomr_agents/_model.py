@@ -1,0 +1,70 @@
+"""From what the user calls a model to the client that reaches it."""
+
+from __future__ import annotations
+
+from .errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._native.agent import InferenceClient
+
+PROVIDERS = ("openai",)
+"""The prefixes of model names."""
+
+
+def resolve(model: Any, model_name: str | None, options: dict[str, Any]) -> tuple[InferenceClient, str]:
+    """The client and the name it is asked for. `options` are those of a client that is yet to be made."""
+    from ._native.agent import InferenceClient
+
+    if isinstance(model, str):
+        name = _name_in(model)
+        return InferenceClient.openai(**options), model_name or name
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise ConfigError(f"{', '.join(given)} cannot be set here: the client that was given has its own")
+    if isinstance(model, InferenceClient):
+        return model, model_name or _name_at(model)
+    client = getattr(model, "client", None)
+    if callable(client) and isinstance(made := client(), InferenceClient):
+        return made, model_name or made.provider
+    key = _key(model)
+    return InferenceClient.guest(model, key), model_name or key
+
+
+def _name_in(model: str) -> str:
+    prefix, colon, name = model.partition(":")
+    known = ", ".join(f"{provider}:" for provider in PROVIDERS)
+    if not colon:
+        raise ConfigError(f"the model {model!r} does not say whose it is; write openai:{model} (known are: {known})")
+    if prefix not in PROVIDERS:
+        raise ConfigError(f"the model {model!r} begins with an unknown prefix {prefix!r}; known are: {known}")
+    if not name:
+        raise ConfigError(f"the model {model!r} has no name after the prefix; write for example openai:gpt-4o-mini")
+    return name
+
+
+def _name_at(client: InferenceClient) -> str:
+    """A model written in Python is its own name; a provider has many."""
+    if client.provider in PROVIDERS:
+        raise ConfigError(f"which model of {client.provider}? Say it with model_name=")
+    return client.provider
+
+
+def _key(model: Any) -> str:
+    """The key under which the object, or its class, was registered with `@inference_client`."""
+    from ._guests import name_of
+    from ._native import guest
+    from .errors import ContractError
+
+    for key in guest.list_factories("inference_client"):
+        known = guest.target("inference_client", key)
+        if known is model or type(known) is model:
+            return key
+    if not callable(model) and not hasattr(model, "stream"):
+        raise ContractError(
+            f"a model is a name such as 'openai:gpt-4o-mini', a client, or an object with `stream`; "
+            f"{type(model).__qualname__} is none of these"
+        )
+    return name_of(model)

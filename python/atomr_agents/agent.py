@@ -1,0 +1,350 @@
+"""The agent: a model, its instructions and its tools, run by the Rust core.
+
+Example:
+    >>> from atomr_agents import Agent, tool
+    >>> from atomr_agents.testkit import ScriptedModel
+    >>> @tool
+    ... async def forecast(city: str) -> str:
+    ...     '''Tomorrow's weather.'''
+    ...     return f"rain in {city}"
+    >>> model = ScriptedModel().tool_calls(("forecast", {"city": "Oslo"})).text("Take an umbrella.")
+    >>> agent = Agent(model, instructions="Answer in one line.", tools=[forecast])
+    >>> agent.run_sync("What shall I wear in Oslo?").output
+    'Take an umbrella.'
+"""
+
+from __future__ import annotations
+
+from ._light import Generic, TypeVar, overload
+from ._native.agent import AgentCore, InferenceClient, Partial
+from ._native.core import Message
+from ._runs import RunResult, RunStream, keep_partial
+from .tool import as_tool
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, TypedDict, Unpack
+
+    from ._builder import AgentBuilder as AgentBuilder
+    from ._builder import AgentRef as AgentRef
+    from ._native.agent import RunHandle, RunOutcome
+    from .callable_ import Callable
+    from .observability import EventBus
+
+    class AgentSettings(TypedDict, total=False):
+        """The settings of an agent; `Agent` says what each of them is."""
+
+        instructions: str
+        tools: Sequence[Any]
+        base_url: str | None
+        api_key: str | None
+        model_name: str | None
+        name: str
+        max_iterations: int
+        max_parallel_tools: int
+        timeout: float | None
+        temperature: float | None
+        top_p: float | None
+        max_tokens: int | None
+        stop: Sequence[str]
+        seed: int | None
+        reasoning_effort: str | None
+        tool_choice: str
+        extra_body: dict[str, Any] | None
+        prices: Mapping[str, tuple[float, float, float]] | None
+        bus: EventBus | Sequence[EventBus] | None
+        connect_timeout: float | None
+        first_byte_timeout: float | None
+        idle_timeout: float | None
+        max_attempts: int | None
+
+
+__all__ = ["Agent", "AgentBuilder", "AgentRef", "InferenceClient", "Partial", "RunResult", "RunStream"]
+
+Deps = TypeVar("Deps")
+Out = TypeVar("Out")
+D = TypeVar("D")
+O = TypeVar("O")  # noqa: E741
+
+NO_DEPS: Any = None
+
+
+class Agent(Generic[Deps, Out]):
+    """A model with instructions and tools. Make it once and run it often, also at once and in several loops.
+
+    Args:
+        model: `"openai:NAME"` (the key and the address come from OPENAI_API_KEY and OPENAI_BASE_URL, where they
+            are not given), a `ScriptedModel`, an `InferenceClient`, or an object decorated with `@inference_client`.
+        instructions: What the model is told to be.
+        tools: What it may call: tools, or functions, classes and instances that become one.
+        output_type: What the answer is: `str`, a dataclass, a TypedDict, a pydantic model, any type that JSON can
+            stand for, or a JSON Schema as a dict (the output is the JSON value then).
+        deps_type: The type of `deps`, which tools see as `RunContext.deps`.
+        base_url: The address of a server that speaks OpenAI's protocol.
+        api_key: The key; where it is not given, OPENAI_API_KEY is used.
+        model_name: The model to ask a given client for.
+        name: The agent's name, in events and paths.
+        max_iterations: How many times a run may call the model.
+        max_parallel_tools: How many tools of one turn run at once; the others wait.
+        timeout: How many seconds a run may take.
+        temperature: How freely tokens are drawn.
+        top_p: The probability mass that is drawn from.
+        max_tokens: The most tokens that the model may write in one answer.
+        stop: Texts at which the model stops.
+        seed: For repeatable output, where the provider supports it.
+        reasoning_effort: How hard a reasoning model shall think, in the provider's own word.
+        tool_choice: `auto`, `none`, `required`, or the name of a tool, for the first answer of a run.
+        extra_body: Fields put into the provider's request as they are; they win over everything else.
+        prices: USD per million tokens (input, cached input, output) by model, beside the built-in table.
+        bus: One or several `EventBus` that see the events of every run.
+        connect_timeout: Seconds to connect.
+        first_byte_timeout: Seconds from the request to the first byte of the answer.
+        idle_timeout: Seconds that a stream may be silent.
+        max_attempts: How often a model call is made when the provider is busy, the first one included.
+
+    Raises:
+        ConfigError: no key, an unknown prefix, a setting that makes no sense.
+        SchemaError: a tool's signature or the output type cannot be told to a model.
+        ToolDefinitionError: two tools of one name, or one that providers would not accept.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from atomr_agents import Agent
+        >>> from atomr_agents.testkit import ScriptedModel
+        >>> @dataclass
+        ... class Weather:
+        ...     city: str
+        ...     degrees: int
+        >>> agent = Agent(ScriptedModel().text('{"city": "Oslo", "degrees": 4}'), output_type=Weather)
+        >>> agent.run_sync("Oslo?").output
+        Weather(city='Oslo', degrees=4)
+    """
+
+    __slots__ = ("__weakref__", "_core", "_output", "deps_type")
+
+    @overload
+    def __init__(self: Agent[None, str], model: Any, **settings: Unpack[AgentSettings]) -> None: ...
+    @overload
+    def __init__(
+        self: Agent[None, O], model: Any, *, output_type: type[O], **settings: Unpack[AgentSettings]
+    ) -> None: ...
+    @overload
+    def __init__(self: Agent[D, str], model: Any, *, deps_type: type[D], **settings: Unpack[AgentSettings]) -> None: ...
+    @overload
+    def __init__(
+        self: Agent[D, O],
+        model: Any,
+        *,
+        output_type: type[O],
+        deps_type: type[D],
+        **settings: Unpack[AgentSettings],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Agent[None, Any], model: Any, *, output_type: Any, **settings: Unpack[AgentSettings]
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Agent[D, Any],
+        model: Any,
+        *,
+        output_type: Any,
+        deps_type: type[D],
+        **settings: Unpack[AgentSettings],
+    ) -> None: ...
+    def __init__(
+        self,
+        model: Any,
+        *,
+        instructions: str = "",
+        tools: Sequence[Any] = (),
+        output_type: Any = str,
+        deps_type: Any = None,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        model_name: str | None = None,
+        name: str = "agent",
+        max_iterations: int = 32,
+        max_parallel_tools: int = 128,
+        timeout: float | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        max_tokens: int | None = None,
+        stop: Sequence[str] = (),
+        seed: int | None = None,
+        reasoning_effort: str | None = None,
+        tool_choice: str = "auto",
+        extra_body: dict[str, Any] | None = None,
+        prices: Mapping[str, tuple[float, float, float]] | None = None,
+        bus: EventBus | Sequence[EventBus] | None = None,
+        connect_timeout: float | None = None,
+        first_byte_timeout: float | None = None,
+        idle_timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> None:
+        from ._model import resolve
+
+        client, asked_for = resolve(
+            model,
+            model_name,
+            {
+                "base_url": base_url,
+                "api_key": api_key,
+                "connect_timeout": connect_timeout,
+                "first_byte_timeout": first_byte_timeout,
+                "idle_timeout": idle_timeout,
+                "max_attempts": max_attempts,
+            },
+        )
+        self.deps_type = deps_type
+        self._output = None
+        if output_type is not str:
+            from ._output import Output
+
+            self._output = Output(output_type)
+        one = getattr(bus, "native", None)
+        buses: Any = () if bus is None else bus if one is None else (bus,)
+        self._core = AgentCore(
+            client,
+            asked_for,
+            name=name,
+            instructions=instructions,
+            tools=[as_tool(each).native for each in tools],
+            buses=[each.native for each in buses],
+            max_iterations=max_iterations,
+            max_parallel_tools=max_parallel_tools,
+            timeout=timeout,
+            temperature=temperature,
+            top_p=top_p,
+            max_tokens=max_tokens,
+            stop=[stop] if isinstance(stop, str) else list(stop),
+            seed=seed,
+            reasoning_effort=reasoning_effort,
+            tool_choice=tool_choice,
+            output=None if self._output is None else (self._output.name, self._output.schema, self._output.strict),
+            extra_body=extra_body,
+            prices=None if prices is None else list(prices.items()),
+        )
+
+    @property
+    def name(self) -> str:
+        """Its name, in events and paths."""
+        return self._core.name
+
+    @property
+    def model(self) -> str:
+        """The model it calls, without the prefix."""
+        return self._core.model
+
+    async def run(
+        self,
+        prompt: str | Message | Sequence[Message],
+        *,
+        deps: Deps = NO_DEPS,
+        history: Sequence[Message] | None = None,
+    ) -> RunResult[Out]:
+        """Runs to the end.
+
+        Args:
+            prompt: What is asked: text, a message, or several.
+            deps: What tools see as `RunContext.deps`.
+            history: What was said before, such as the `messages` of an earlier result.
+
+        Raises:
+            AgentError: what went wrong; `error.partial` holds the transcript, usage and cost up to then. The
+                `asyncio.CancelledError` of a cancelled task has it too.
+        """
+        handle = self._begin(prompt, deps, history)
+        try:
+            outcome = await handle.run()
+        except BaseException as error:
+            keep_partial(error, handle)
+            raise
+        return self._finish(outcome, handle)
+
+    def run_sync(
+        self,
+        prompt: str | Message | Sequence[Message],
+        *,
+        deps: Deps = NO_DEPS,
+        history: Sequence[Message] | None = None,
+    ) -> RunResult[Out]:
+        """As `run`, where no event loop runs. Ctrl-C stops it."""
+        from ._sync import run
+
+        return run(lambda: self.run(prompt, deps=deps, history=history), "run_sync()", "`await agent.run(...)`")
+
+    def stream(
+        self,
+        prompt: str | Message | Sequence[Message],
+        *,
+        deps: Deps = NO_DEPS,
+        history: Sequence[Message] | None = None,
+    ) -> RunStream[Out]:
+        """As `run`, event by event: `async for event in agent.stream(...)`."""
+        return RunStream(self._begin(prompt, deps, history), self._finish)
+
+    def as_callable(self) -> Callable:
+        """The agent as a step: it takes a string or `{"user": string}` and gives `{"text", "input_tokens", ...}`.
+
+        Example:
+            >>> from atomr_agents import Agent
+            >>> from atomr_agents.testkit import ScriptedModel
+            >>> Agent(ScriptedModel().text("Rain.")).as_callable().call_sync("Oslo?")["text"]
+            'Rain.'
+        """
+        from .callable_ import Callable
+
+        return Callable(self._core.as_callable())
+
+    def _begin(
+        self, prompt: str | Message | Sequence[Message], deps: Any, history: Sequence[Message] | None
+    ) -> RunHandle:
+        if self.deps_type is not None:
+            self._check_deps(deps)
+        if isinstance(prompt, str):
+            messages: Sequence[Message] = (Message.user(prompt),)
+        elif isinstance(prompt, Message):
+            messages = (prompt,)
+        else:
+            messages = prompt
+        return self._core.begin(messages, () if history is None else history, deps)
+
+    def _check_deps(self, deps: object) -> None:
+        wanted = getattr(self.deps_type, "__origin__", self.deps_type)
+        try:
+            fits = isinstance(deps, wanted)
+        except TypeError:
+            # A TypedDict or a protocol cannot be asked.
+            return
+        if not fits:
+            name = getattr(wanted, "__qualname__", wanted)
+            raise TypeError(
+                f"agent {self.name!r} was made for deps of the type {name}, it was given {type(deps).__qualname__}"
+            )
+
+    def _finish(self, outcome: RunOutcome, handle: RunHandle) -> RunResult[Out]:
+        output: Any = outcome.text
+        if self._output is not None:
+            from .errors import ArgumentError, InvalidOutputError
+
+            try:
+                output = self._output.decode(outcome.value)
+            except ArgumentError as error:
+                invalid = InvalidOutputError(f"the answer is not of the output type: {error}")
+                keep_partial(invalid, handle)
+                raise invalid from error
+        return RunResult(output, outcome)
+
+    def __repr__(self) -> str:
+        return f"<Agent {self.name} {self.model}>"
+
+
+def __getattr__(name: str) -> Any:
+    # The builder is a way in that most do not take.
+    if name in ("AgentBuilder", "AgentRef"):
+        from . import _builder
+
+        return getattr(_builder, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,157 @@
+"""Code of yours that the core calls: the decorators, and the registry that they write to.
+
+| decorator           | what it takes                                           | what comes back   |
+|---------------------|---------------------------------------------------------|-------------------|
+| `@tool`             | a function, or `invoke(...)`                            | a `Tool`          |
+| `@callable_`        | a function of one value, or `invoke(input)`             | the object itself |
+| `@tracer`           | a function of an event, or `on_event(event)`, `flush()` | the object itself |
+| `@inference_client` | an async generator, or `stream(request, ctx)`           | the object itself |
+
+Each of them takes functions (plain or async), classes (which are instantiated without arguments) and instances,
+and each has a `..._from_factory(key)` that gives what was registered. A key can be registered again.
+
+Example:
+    >>> from atomr_agents import guest
+    >>> @guest.callable_
+    ... def double(value: int) -> int:
+    ...     return 2 * value
+    >>> "double" in guest.list_factories("callable_"), double(4)
+    (True, 8)
+    >>> guest.callable_from_factory("double").call_sync(4)
+    8
+"""
+
+from __future__ import annotations
+
+from ._guests import name_of
+from ._light import TypeVar, overload
+from ._native import guest as _native
+from ._native.guest import kinds, list_factories, methods, register, target
+from .tool import forget, tool, tool_from_factory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable as Function
+    from typing import Any
+
+    from ._native.agent import InferenceClient
+    from .callable_ import Callable
+
+T = TypeVar("T")
+
+__all__ = [
+    "callable_",
+    "callable_from_factory",
+    "clear_factories",
+    "inference_client",
+    "inference_client_from_factory",
+    "kinds",
+    "list_factories",
+    "methods",
+    "register",
+    "target",
+    "tool",
+    "tool_from_factory",
+    "tracer",
+    "tracer_from_factory",
+]
+
+
+@overload
+def callable_(target: T, /) -> T: ...
+@overload
+def callable_(*, name: str | None = None) -> Function[[T], T]: ...
+def callable_(target: Any = None, /, *, name: str | None = None) -> Any:
+    """Registers a step: a function of one JSON value that gives one, or an object with `invoke`.
+
+    A second parameter gets the `RunContext`. The object itself comes back, so a decorated function is still one.
+
+    Example:
+        >>> @callable_(name="trim")
+        ... async def strip(text: str) -> str:
+        ...     return text.strip()
+        >>> callable_from_factory("trim").call_sync("  rain ")
+        'rain'
+    """
+    return _registering("callable_", target, name)
+
+
+@overload
+def tracer(target: T, /) -> T: ...
+@overload
+def tracer(*, name: str | None = None) -> Function[[T], T]: ...
+def tracer(target: Any = None, /, *, name: str | None = None) -> Any:
+    """Registers a tracer: a function of an event, or an object with `on_event(event)` and perhaps `flush()`.
+
+    Give it to a bus with `EventBus.attach_tracer`.
+
+    Example:
+        >>> @tracer
+        ... class Counter:
+        ...     seen = 0
+        ...     def on_event(self, event):
+        ...         self.seen += 1
+        >>> tracer_from_factory("Counter").seen
+        0
+    """
+    return _registering("tracer", target, name)
+
+
+@overload
+def inference_client(target: T, /) -> T: ...
+@overload
+def inference_client(*, name: str | None = None) -> Function[[T], T]: ...
+def inference_client(target: Any = None, /, *, name: str | None = None) -> Any:
+    """Registers a model: an async generator of `(request, ctx)`, or an object with such a `stream`.
+
+    The request is a dict with `model`, `messages`, `tools` and the settings. What is yielded is text, or one of:
+
+    - `{"type": "text" | "thinking" | "refusal", "text": ...}`
+    - `{"type": "tool_call", "id": ..., "name": ..., "arguments": dict or JSON text}`
+    - `{"type": "usage", "input_tokens": ..., "output_tokens": ...}`
+    - `{"type": "finish", "reason": "stop" | "length" | "tool_calls" | "content_filter" | "other"}`, which must be the
+      last one: an answer without it was interrupted.
+
+    Example:
+        >>> from atomr_agents import Agent
+        >>> @inference_client
+        ... async def parrot(request, ctx):
+        ...     yield request["messages"][-1]["parts"][0]["text"]
+        ...     yield {"type": "finish", "reason": "stop"}
+        >>> Agent(parrot).run_sync("Polly?").output
+        'Polly?'
+    """
+    return _registering("inference_client", target, name)
+
+
+def _registering(kind: str, target: Any, name: str | None) -> Any:
+    def decorate(target: Any) -> Any:
+        register(kind, name or name_of(target), target)
+        return target
+
+    return decorate if target is None else decorate(target)
+
+
+def callable_from_factory(key: str) -> Callable:
+    """The step that was registered under this key; a KeyError lists what there is."""
+    from .callable_ import Callable
+
+    return Callable.from_factory(key)
+
+
+def tracer_from_factory(key: str) -> Any:
+    """The tracer that was registered under this key (of a class: its instance); a KeyError lists what there is."""
+    return target("tracer", key)
+
+
+def inference_client_from_factory(key: str) -> InferenceClient:
+    """The model that was registered under this key; a KeyError lists what there is."""
+    from ._native.agent import InferenceClient
+
+    return InferenceClient.guest(target("inference_client", key), key)
+
+
+def clear_factories() -> int:
+    """Forgets everything that was registered, and says how much it was. For tests."""
+    forget()
+    return _native.clear_factories()

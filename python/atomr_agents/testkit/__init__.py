@@ -1,0 +1,159 @@
+"""Agents tested without a provider: a model that says what a test tells it to, and a server that replays recordings.
+
+Example:
+    >>> from atomr_agents import Agent
+    >>> from atomr_agents.testkit import ReplayServer, ScriptedModel
+    >>> model = ScriptedModel().text("Rain.")
+    >>> Agent(model).run_sync("Oslo?").output
+    'Rain.'
+    >>> model.requests[0]["messages"][-1]["parts"]
+    [{'type': 'text', 'text': 'Oslo?'}]
+"""
+
+from __future__ import annotations
+
+from .._native.testkit import NativeReplayServer, NativeScript
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from os import PathLike
+    from types import TracebackType
+    from typing import Any, Literal
+
+    from .._native.agent import InferenceClient
+
+__all__ = ["ReplayServer", "ScriptedModel"]
+
+
+class ScriptedModel:
+    """A model that says what a test tells it to, answer by answer, and keeps what it was asked.
+
+    Write the whole script before an agent is made of it. A call beyond its end is a `ConfigError` that says so. Every
+    method gives the model itself.
+
+    Example:
+        >>> from atomr_agents import Agent
+        >>> model = ScriptedModel().tool_calls(("add", {"a": 1, "b": 2})).text("It is 3.")
+        >>> def add(a: int, b: int) -> int:
+        ...     return a + b
+        >>> Agent(model, tools=[add]).run_sync("1 + 2?").output
+        'It is 3.'
+        >>> len(model.requests)
+        2
+    """
+
+    __slots__ = ("_native",)
+
+    def __init__(self) -> None:
+        self._native = NativeScript()
+
+    def text(self, text: str) -> ScriptedModel:
+        """The next answer is this text, streamed word by word."""
+        self._native.text(text)
+        return self
+
+    def tool_calls(self, *calls: tuple[str, dict[str, Any] | str], text: str = "") -> ScriptedModel:
+        """The next answer asks for these tools: pairs of a name and its arguments (text is sent as it is)."""
+        self._native.tool_calls(calls, text)
+        return self
+
+    def error(self, kind: str, message: str) -> ScriptedModel:
+        """The next answer is a provider's error of this kind, such as `rate_limited`; see `errors.BY_KIND`."""
+        self._native.error(kind, message)
+        return self
+
+    def delay(self, seconds: float) -> ScriptedModel:
+        """How long each piece takes."""
+        self._native.delay(seconds)
+        return self
+
+    def repeat(self) -> ScriptedModel:
+        """Begins again when the script is at its end."""
+        self._native.repeat()
+        return self
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        """What it was asked so far, oldest first: `model`, `messages`, `tools` and the settings."""
+        return self._native.requests()
+
+    def client(self) -> InferenceClient:
+        """The client that an agent calls."""
+        return self._native.client()
+
+    def __repr__(self) -> str:
+        return f"<ScriptedModel, asked {len(self.requests)} times>"
+
+
+class ReplayServer:
+    """An HTTP server on the loopback that answers with bytes that a provider sent.
+
+    It serves from the moment it is made until it is closed; use it with `with` or `async with`.
+
+    Args:
+        exchanges: A folder of one recording or several folders; None is the built-in demonstration.
+        mode: `sequence` gives the recordings in order, `conversation` chooses by how many answers a request holds.
+        cut: How the bytes are cut on their way: `whole`, `event`, `byte` or `seeded`.
+        seed: For `seeded`.
+        delay_ms: The pause between two pieces.
+
+    Example:
+        >>> from atomr_agents import Agent
+        >>> with ReplayServer(cut="byte") as server:
+        ...     agent = Agent("openai:gpt-4o-mini", base_url=server.base_url, api_key="any")
+        ...     _ = agent
+        ...     server.requests
+        []
+    """
+
+    __slots__ = ("_native",)
+
+    def __init__(
+        self,
+        exchanges: str | PathLike[str] | Sequence[str | PathLike[str]] | None = None,
+        *,
+        mode: Literal["sequence", "conversation"] = "sequence",
+        cut: Literal["whole", "event", "byte", "seeded"] = "whole",
+        seed: int = 0,
+        delay_ms: int = 0,
+    ) -> None:
+        import os
+
+        if isinstance(exchanges, (str, os.PathLike)):
+            exchanges = [exchanges]
+        folders = None if exchanges is None else [os.fspath(each) for each in exchanges]
+        self._native = NativeReplayServer(folders, mode, cut, seed, delay_ms)
+
+    @property
+    def base_url(self) -> str:
+        """What to give to `Agent(base_url=...)`."""
+        return self._native.base_url
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        """The requests so far, oldest first: their bodies, with `path` and `headers` beside."""
+        return self._native.requests()
+
+    def close(self) -> None:
+        """Stops serving."""
+        self._native.close()
+
+    def __enter__(self) -> ReplayServer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> ReplayServer:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<ReplayServer {self.base_url}>"
