@@ -88,7 +88,7 @@ class View:
         self.drawn = 0  # lines of the calls that stand above the cursor
         self.open = ""  # what the unfinished line at the cursor is: "", "text", "thinking", or a call's id
 
-    # --- the frame -----------------------------------------------------------------------------------------------------
+    # --- the frame
 
     def header(self, title: str, note: str, prompt: str) -> None:
         self.line(self.style("bold", title))
@@ -108,7 +108,7 @@ class View:
         self.settle()
         self.line(self.style("red", f"{MARKS['failed']} {what}: ") + visible(message, keep="\n"))
 
-    # --- the run -------------------------------------------------------------------------------------------------------
+    # --- the run
 
     def show(self, event) -> None:
         """Shows one event of the run. Kinds that have nothing to show are counted only."""
@@ -182,7 +182,7 @@ class View:
     def on_run_failed(self, event) -> None:
         self.settle()
 
-    # --- lines ---------------------------------------------------------------------------------------------------------
+    # --- lines
 
     def call(self, event) -> Call:
         key = event.call_id or event.name  # some servers give no ids

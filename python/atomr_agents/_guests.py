@@ -11,7 +11,7 @@ def instance_of(kind: str, target: Any) -> Any:
     """A class becomes its instance; everything else stays itself."""
     if not isinstance(target, type):
         return target
-    wanted = [parameter.name for parameter in _positional(target) if parameter.default is parameter.empty]
+    wanted = _required(target)
     if wanted:
         from .errors import ContractError
 
@@ -21,8 +21,8 @@ def instance_of(kind: str, target: Any) -> Any:
 
 
 def takes_context_second(call: Any) -> bool:
-    """Whether a function takes, after its one value, the context of the run."""
-    return len(_positional(call)) >= 2
+    """Whether a function takes the context of the run after its one value: a second parameter without a default."""
+    return len(_required(call)) >= 2
 
 
 def name_of(target: Any) -> str:
@@ -31,8 +31,8 @@ def name_of(target: Any) -> str:
     return str(name)
 
 
-def _positional(call: Any) -> list[Any]:
-    """The parameters that can be given by position; none where a built-in does not tell."""
+def _required(call: Any) -> list[str]:
+    """The parameters that must be given, and can be by position; none where a built-in does not tell."""
     import inspect
 
     try:
@@ -40,4 +40,4 @@ def _positional(call: Any) -> list[Any]:
     except (TypeError, ValueError):
         return []
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [parameter for parameter in parameters if parameter.kind in kinds]
+    return [each.name for each in parameters if each.kind in kinds and each.default is each.empty]

@@ -206,7 +206,7 @@ async def test_key_and_address_come_from_the_environment(monkeypatch: pytest.Mon
         (request,) = server.requests
         headers = {name.lower(): value for name, value in dict(request["headers"]).items()}
         assert headers["authorization"] == "Bearer sk-from-env"
-        assert request["model"] == "gpt-4o-mini"
+        assert request["body"]["model"] == "gpt-4o-mini"
 
 
 def test_what_is_no_model_is_refused():
@@ -226,7 +226,7 @@ async def test_a_client_is_asked_for_the_model_that_is_named(recording):
             Agent(client)
         agent = Agent(client, model_name="gpt-4.1")
         await agent.run("Hi?")
-        assert server.requests[0]["model"] == "gpt-4.1"
+        assert server.requests[0]["body"]["model"] == "gpt-4.1"
 
 
 @pytest.mark.parametrize(

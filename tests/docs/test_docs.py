@@ -1,8 +1,8 @@
 """Every block of Python in the documentation runs.
 
-A block is a program of its own. Blocks of one page that carry the same name (```` ```python name=shop ````) continue each
-other. `pytest` after the language says that the block is a test module. Everything that is no program is not marked
-as Python but as `text`, `sh` or `rust`.
+A block is a program of its own. Blocks of one page that carry the same name (```` ```python name=shop ````) continue
+each other. `pytest` after the language says that the block is a test module. What is no program is not marked as Python
+but as `text`, `sh` or `rust`.
 """
 
 from __future__ import annotations
@@ -84,9 +84,8 @@ def test_a_test_module_passes(title: str, provider_environment: dict[str, str], 
     path = tmp_path / "test_of_the_page.py"
     path.write_text("\n".join(block.source for block in PROGRAMS[title]), encoding="utf-8")
     command = [sys.executable, "-m", "pytest", str(path), "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"]
-    done = subprocess.run(
-        [*command, f"--rootdir={tmp_path}"], cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False
-    )
+    command += ["-o", "asyncio_default_fixture_loop_scope=function", f"--rootdir={tmp_path}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"[1-9]\d* passed", done.stdout), done.stdout
 

@@ -107,7 +107,11 @@ impl Driver {
         let outcome = outcome.and_then(|finish| self.result(finish));
         match outcome {
             Ok(mut result) => {
-                self.ctx.emit(EventKind::RunFinished { usage: result.usage.clone(), cost: result.cost, elapsed_ms });
+                self.ctx.emit(EventKind::RunFinished {
+                    usage: Box::new(result.usage.clone()),
+                    cost: result.cost,
+                    elapsed_ms,
+                });
                 result.events = self.events.as_ref().map_or(0, |events| events.count());
                 Ok(result)
             }

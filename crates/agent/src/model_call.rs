@@ -58,7 +58,7 @@ pub(crate) async fn call_model(
     let reply = builder.finish()?;
     driver.ctx.emit(EventKind::ModelFinished {
         finish: reply.finish_raw.clone(),
-        usage: reply.usage.clone(),
+        usage: Box::new(reply.usage.clone()),
         tool_calls: reply.message.tool_calls().count(),
         elapsed_ms: millis(started.elapsed()),
     });
@@ -68,7 +68,7 @@ pub(crate) async fn call_model(
 /// Names the tool calls in the pieces that only have an index.
 #[derive(Default)]
 struct Announcer {
-    calls: Vec<(u32, String, String)>,
+    calls: Vec<(u32, Arc<str>, Arc<str>)>,
 }
 
 impl Announcer {
@@ -82,8 +82,9 @@ impl Announcer {
                 Some(EventKind::ModelRetried { attempt: *attempt, wait_ms: millis(*wait), reason: reason.clone() })
             }
             ModelEvent::ToolCallStarted { index, id, name } => {
-                self.calls.push((*index, id.clone(), name.clone()));
-                Some(streamed(*index, id, name, ""))
+                let (id, name): (Arc<str>, Arc<str>) = (id.as_str().into(), name.as_str().into());
+                self.calls.push((*index, Arc::clone(&id), Arc::clone(&name)));
+                Some(streamed(*index, &id, &name, ""))
             }
             ModelEvent::ToolCallDelta { index, arguments } => {
                 let (_, id, name) = self.calls.iter().rev().find(|(at, ..)| at == index)?;
@@ -94,11 +95,11 @@ impl Announcer {
     }
 }
 
-fn streamed(index: u32, id: &str, name: &str, arguments: &str) -> EventKind {
+fn streamed(index: u32, id: &Arc<str>, name: &Arc<str>, arguments: &str) -> EventKind {
     EventKind::ToolCallStreamed {
         call_index: index,
-        call_id: id.to_owned(),
-        name: name.to_owned(),
+        call_id: Arc::clone(id),
+        name: Arc::clone(name),
         arguments: arguments.to_owned(),
     }
 }

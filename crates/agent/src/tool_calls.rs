@@ -45,20 +45,15 @@ pub(crate) async fn call_tools(
 }
 
 async fn call_tool(toolbox: Arc<Toolbox>, index: usize, call: ToolCall, ctx: CallCtx) -> (usize, ToolCall, Execution) {
-    ctx.emit(EventKind::ToolStarted { call_id: call.id.clone(), name: call.name.clone(), arguments: call.raw.clone() });
+    let (call_id, name): (Arc<str>, Arc<str>) = (call.id.as_str().into(), call.name.as_str().into());
+    let (id, called) = (Arc::clone(&call_id), Arc::clone(&name));
+    ctx.emit(EventKind::ToolStarted { call_id: id, name: called, arguments: call.raw.clone() });
     let execution = execute(&toolbox, &call, &ctx).await;
     let (ok, error, result) = match &execution.result {
         Ok(returned) => (true, None, text_of(returned)),
         Err(error) => (false, Some(error.kind()), error.to_string()),
     };
-    ctx.emit(EventKind::ToolInvoked {
-        call_id: call.id.clone(),
-        name: call.name.clone(),
-        ok,
-        error,
-        result,
-        elapsed_ms: millis(execution.elapsed),
-    });
+    ctx.emit(EventKind::ToolInvoked { call_id, name, ok, error, result, elapsed_ms: millis(execution.elapsed) });
     (index, call, execution)
 }
 

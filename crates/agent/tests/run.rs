@@ -283,7 +283,7 @@ async fn events_are_numbered_in_order_and_tell_the_run() {
         .collect();
     assert_eq!(text, "three small words");
     assert!(
-        events.iter().any(|event| matches!(&event.kind, EventKind::ToolCallStreamed { name, .. } if name == "slow"))
+        events.iter().any(|event| matches!(&event.kind, EventKind::ToolCallStreamed { name, .. } if &**name == "slow"))
     );
     let mut seen = 0;
     while let Ok(batch) = outside.try_recv_batch(100) {

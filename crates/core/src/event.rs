@@ -43,7 +43,7 @@ pub enum EventKind {
     /// A run ended well.
     RunFinished {
         /// Tokens of all its model calls.
-        usage: Usage,
+        usage: Box<Usage>,
         /// What they cost, where the price is known.
         cost: Option<Money>,
         /// Wall time in milliseconds.
@@ -98,9 +98,9 @@ pub enum EventKind {
         /// Position among the calls of this answer, from 0.
         call_index: u32,
         /// The provider's id for the call.
-        call_id: String,
+        call_id: Arc<str>,
         /// The tool's name.
-        name: String,
+        name: Arc<str>,
         /// A piece of JSON text, cut anywhere.
         arguments: String,
     },
@@ -109,7 +109,7 @@ pub enum EventKind {
         /// Why it ended, in the provider's own word.
         finish: String,
         /// Tokens of this call.
-        usage: Usage,
+        usage: Box<Usage>,
         /// How many tools it asked for.
         tool_calls: usize,
         /// Wall time in milliseconds, retries included.
@@ -118,18 +118,18 @@ pub enum EventKind {
     /// A tool starts.
     ToolStarted {
         /// The provider's id for the call.
-        call_id: String,
+        call_id: Arc<str>,
         /// The tool's name.
-        name: String,
+        name: Arc<str>,
         /// The arguments as the model wrote them.
         arguments: String,
     },
     /// A tool ran, or could not be run.
     ToolInvoked {
         /// The provider's id for the call.
-        call_id: String,
+        call_id: Arc<str>,
         /// The tool's name.
-        name: String,
+        name: Arc<str>,
         /// Whether it succeeded.
         ok: bool,
         /// What went wrong.

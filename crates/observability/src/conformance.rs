@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use atomr_agents_core::{Event, EventKind, Kind, Money, RunId, Usage};
+use atomr_agents_core::{Event, EventKind, Kind, Money, RunId};
 
 use crate::{Tracer, TracerError};
 
@@ -73,19 +73,19 @@ fn kinds() -> Vec<EventKind> {
         EventKind::ThinkingDelta { text: text() },
         EventKind::TextDelta { text: text() },
         EventKind::RefusalDelta { text: text() },
-        EventKind::ToolCallStreamed { call_index: 0, call_id: id(), name: name(), arguments: text() },
-        EventKind::ModelFinished { finish: "stop".into(), usage: Usage::default(), tool_calls: 1, elapsed_ms: 3 },
-        EventKind::ToolStarted { call_id: id(), name: name(), arguments: text() },
+        EventKind::ToolCallStreamed { call_index: 0, call_id: id().into(), name: name().into(), arguments: text() },
+        EventKind::ModelFinished { finish: "stop".into(), usage: Box::default(), tool_calls: 1, elapsed_ms: 3 },
+        EventKind::ToolStarted { call_id: id().into(), name: name().into(), arguments: text() },
         EventKind::ToolInvoked {
-            call_id: id(),
-            name: name(),
+            call_id: id().into(),
+            name: name().into(),
             ok: false,
             error: Some(Kind::Timeout),
             result: text(),
             elapsed_ms: 4,
         },
         EventKind::Lagged { missed: 7 },
-        EventKind::RunFinished { usage: Usage::default(), cost: Some(Money::from_micro_usd(1)), elapsed_ms: 9 },
+        EventKind::RunFinished { usage: Box::default(), cost: Some(Money::from_micro_usd(1)), elapsed_ms: 9 },
         EventKind::RunFailed { error: Kind::Cancelled, message: text(), elapsed_ms: 9 },
     ]
 }

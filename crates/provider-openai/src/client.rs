@@ -69,7 +69,7 @@ impl InferenceClient for OpenAiClient {
                     Err(error) => error,
                     Ok(mut response) => loop {
                         let more = answer.read(&mut response, &mut events).await;
-                        for event in events.drain(..) {
+                        for event in joined(&mut events) {
                             spoke |= is_speech(&event);
                             yield Ok(event);
                         }
@@ -103,6 +103,30 @@ impl InferenceClient for OpenAiClient {
             }
         })
     }
+}
+
+/// The events of one read, neighbouring pieces of one text joined: they arrived together, so telling them one by one
+/// would cost everybody downstream and bring nobody anything earlier.
+fn joined(events: &mut Vec<ModelEvent>) -> impl Iterator<Item = ModelEvent> + '_ {
+    let mut events = events.drain(..).peekable();
+    std::iter::from_fn(move || {
+        let mut event = events.next()?;
+        while let Some(next) = events.peek_mut() {
+            let more = match (&mut event, next) {
+                (ModelEvent::Text(text), ModelEvent::Text(more))
+                | (ModelEvent::Thinking(text), ModelEvent::Thinking(more))
+                | (ModelEvent::Refusal(text), ModelEvent::Refusal(more)) => (text, more),
+                (
+                    ModelEvent::ToolCallDelta { index, arguments },
+                    ModelEvent::ToolCallDelta { index: same, arguments: more },
+                ) if index == same => (arguments, more),
+                _ => break,
+            };
+            more.0.push_str(more.1);
+            events.next();
+        }
+        Some(event)
+    })
 }
 
 /// Whether the caller may have acted on it.

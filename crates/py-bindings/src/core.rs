@@ -86,7 +86,12 @@ impl Message {
     }
 
     fn __repr__(&self) -> String {
-        format!("Message({:?}, {:?})", self.0.role, self.0.parts)
+        let role = format!("{:?}", self.0.role).to_lowercase();
+        let text = self.0.text();
+        match self.0.parts.as_slice() {
+            [Part::Text { .. }] => format!("Message({role:?}, {text:?})"),
+            parts => format!("Message({role:?}, {} parts, text={text:?})", parts.len()),
+        }
     }
 }
 
@@ -275,7 +280,9 @@ impl Event {
     #[getter]
     fn usage(&self) -> Option<Usage> {
         match &self.0.kind {
-            EventKind::RunFinished { usage, .. } | EventKind::ModelFinished { usage, .. } => Some(Usage(usage.clone())),
+            EventKind::RunFinished { usage, .. } | EventKind::ModelFinished { usage, .. } => {
+                Some(Usage((**usage).clone()))
+            }
             _ => None,
         }
     }

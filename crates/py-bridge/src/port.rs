@@ -242,13 +242,10 @@ impl LoopPort {
     /// Wakes a runtime task because a guest on this loop has ended. With many guests running others are likely to end in
     /// the same turn: then they are woken together in the next one, which spares the loop's thread a system call each.
     pub(crate) fn wake_later(self: &Arc<Self>, waker: Waker) {
-        if self.active.load(Ordering::Relaxed) < MANY {
-            waker.wake();
-            return;
-        }
         {
             let mut state = lock(&self.state);
-            if self.is_closed() {
+            let few = self.active.load(Ordering::Relaxed) < MANY && state.wakers.is_empty();
+            if few || self.is_closed() {
                 drop(state);
                 waker.wake();
                 return;
@@ -297,7 +294,7 @@ impl LoopPort {
             let mut state = lock(&self.state);
             (std::mem::take(&mut state.queue), std::mem::take(&mut state.wakers))
         };
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
         for job in jobs {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(turn, job))) {
                 let error = GuestError::Panicked { message: panic_text(&*panic) };
@@ -314,12 +311,22 @@ impl LoopPort {
         }
         let State { queue, wakers, in_flight } = std::mem::take(&mut *lock(&self.state));
         drop(lock(&self.writer).take());
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
         for work in in_flight.into_all() {
             work.lost();
         }
         drop(queue);
     }
+}
+
+/// Wakes runtime tasks from one of the runtime's own threads: from this one each wake-up would be a system call, and the
+/// woken thread would take this one's processor to look at a single result.
+fn wake_all(wakers: Vec<Waker>) {
+    if wakers.len() < 2 || !runtime::running() {
+        wakers.into_iter().for_each(Waker::wake);
+        return;
+    }
+    runtime::spawn(async move { wakers.into_iter().for_each(Waker::wake) });
 }
 
 fn run(turn: &Turn<'_>, job: Job) {

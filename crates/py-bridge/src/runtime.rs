@@ -58,6 +58,11 @@ pub(crate) fn alive() -> Result<(), GuestError> {
     }
 }
 
+/// Whether the runtime has started and may be used.
+pub(crate) fn running() -> bool {
+    matches!(STARTED.get(), Some(Ok(started)) if check(started).is_ok())
+}
+
 /// Spawns on the runtime if it runs; otherwise drops the future.
 pub(crate) fn spawn<F>(future: F) -> bool
 where

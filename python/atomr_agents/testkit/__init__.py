@@ -107,7 +107,7 @@ class ReplayServer:
         []
     """
 
-    __slots__ = ("_native",)
+    __slots__ = ("_native", "_seen")
 
     def __init__(
         self,
@@ -124,6 +124,7 @@ class ReplayServer:
             exchanges = [exchanges]
         folders = None if exchanges is None else [os.fspath(each) for each in exchanges]
         self._native = NativeReplayServer(folders, mode, cut, seed, delay_ms)
+        self._seen: list[dict[str, Any]] | None = None
 
     @property
     def base_url(self) -> str:
@@ -132,11 +133,13 @@ class ReplayServer:
 
     @property
     def requests(self) -> list[dict[str, Any]]:
-        """The requests so far, oldest first: their bodies, with `path` and `headers` beside."""
-        return self._native.requests()
+        """The requests so far, oldest first: dicts of `method`, `path`, `headers` and `body`. They outlive `close`."""
+        return self._native.requests() if self._seen is None else self._seen
 
     def close(self) -> None:
         """Stops serving."""
+        if self._seen is None:
+            self._seen = self._native.requests()
         self._native.close()
 
     def __enter__(self) -> ReplayServer:
