@@ -208,10 +208,10 @@ class View:
         name += " " * (name_width - width_of(name))
         start = f"  {self.style(COLOURS[call.state], MARKS[call.state])} {self.style('bold', name)}  "
         room = columns - name_width - 6
-        arguments = visible(call.arguments)
+        arguments = visible(call.arguments[:columns])  # what is longer is not shown, so it is not looked at
         if call.state in ("streaming", "running"):
             return [start + cut(arguments, room)]
-        result, elapsed = visible(call.result), f"  {call.elapsed}"
+        result, elapsed = visible(call.result[:columns]), f"  {call.elapsed}"
         shown = cut(result, room - len(elapsed) - 3)
         outcome = f"→  {self.style(COLOURS[call.state], shown)}{self.style('dim', elapsed)}"
         if width_of(arguments) + width_of(result) + len(elapsed) + 5 <= room:

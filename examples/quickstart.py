@@ -112,6 +112,7 @@ def arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="replace")  # a terminal that knows no ✓ shows a ?
     try:
         sys.exit(asyncio.run(main(arguments())))
     except KeyboardInterrupt:

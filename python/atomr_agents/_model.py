@@ -29,8 +29,8 @@ def resolve(model: Any, model_name: str | None, options: dict[str, Any]) -> tupl
     client = getattr(model, "client", None)
     if callable(client) and isinstance(made := client(), InferenceClient):
         return made, model_name or made.provider
-    key = _key(model)
-    return InferenceClient.guest(model, key), model_name or key
+    key, target = _registered(model)
+    return InferenceClient.guest(target, key), model_name or key
 
 
 def _name_in(model: str) -> str:
@@ -52,8 +52,8 @@ def _name_at(client: InferenceClient) -> str:
     return client.provider
 
 
-def _key(model: Any) -> str:
-    """The key under which the object, or its class, was registered with `@inference_client`."""
+def _registered(model: Any) -> tuple[str, Any]:
+    """The key under which the object, or its class, was registered with `@inference_client`, and what runs."""
     from ._guests import name_of
     from ._native import guest
     from .errors import ContractError
@@ -61,10 +61,10 @@ def _key(model: Any) -> str:
     for key in guest.list_factories("inference_client"):
         known = guest.target("inference_client", key)
         if known is model or type(known) is model:
-            return key
+            return key, known
     if not callable(model) and not hasattr(model, "stream"):
         raise ContractError(
             f"a model is a name such as 'openai:gpt-4o-mini', a client, or an object with `stream`; "
             f"{type(model).__qualname__} is none of these"
         )
-    return name_of(model)
+    return name_of(model), model

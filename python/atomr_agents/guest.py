@@ -5,7 +5,7 @@
 | `@tool`             | a function, or `invoke(...)`                            | a `Tool`          |
 | `@callable_`        | a function of one value, or `invoke(input)`             | the object itself |
 | `@tracer`           | a function of an event, or `on_event(event)`, `flush()` | the object itself |
-| `@inference_client` | an async generator, or `stream(request, ctx)`           | the object itself |
+| `@inference_client` | an async generator, or `stream(request)`                | the object itself |
 
 Each of them takes functions (plain or async), classes (which are instantiated without arguments) and instances,
 and each has a `..._from_factory(key)` that gives what was registered. A key can be registered again.
@@ -102,22 +102,22 @@ def inference_client(target: T, /) -> T: ...
 @overload
 def inference_client(*, name: str | None = None) -> Function[[T], T]: ...
 def inference_client(target: Any = None, /, *, name: str | None = None) -> Any:
-    """Registers a model: an async generator of `(request, ctx)`, or an object with such a `stream`.
+    """Registers a model: an async generator of a request, or an object with such a `stream`.
 
-    The request is a dict with `model`, `messages`, `tools` and the settings. What is yielded is text, or one of:
+    The request is a dict with `model`, `messages`, `tools` and the settings. A second parameter gets the `RunContext`.
+    What is yielded is text, or one of:
 
     - `{"type": "text" | "thinking" | "refusal", "text": ...}`
     - `{"type": "tool_call", "id": ..., "name": ..., "arguments": dict or JSON text}`
     - `{"type": "usage", "input_tokens": ..., "output_tokens": ...}`
-    - `{"type": "finish", "reason": "stop" | "length" | "tool_calls" | "content_filter" | "other"}`, which must be the
-      last one: an answer without it was interrupted.
+    - `{"type": "finish", "reason": "stop" | "length" | "tool_calls" | "content_filter" | "other"}`, the last one;
+      without it, a generator that ends has finished, and one that raises has broken off.
 
     Example:
         >>> from atomr_agents import Agent
         >>> @inference_client
-        ... async def parrot(request, ctx):
+        ... async def parrot(request):
         ...     yield request["messages"][-1]["parts"][0]["text"]
-        ...     yield {"type": "finish", "reason": "stop"}
         >>> Agent(parrot).run_sync("Polly?").output
         'Polly?'
     """

@@ -140,7 +140,7 @@ class TracerHandle:
 
     @property
     def errors(self) -> int:
-        """How often it failed."""
+        """How often its `flush` failed; what `on_event` raises is reported to `sys.unraisablehook`."""
         return 0 if self.native is None else self.native.errors
 
     async def flush(self) -> None:

@@ -45,7 +45,9 @@ class Wire:
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                length = next(int(line.split(":")[1]) for line in head.split("\r\n") if line.lower().startswith("content-length"))
+                length = next(
+                    int(line.split(":")[1]) for line in head.split("\r\n") if line.lower().startswith("content-length")
+                )
                 self.heads.append(head)
                 self.bodies.append(json.loads(await reader.readexactly(length)))
                 await self.answer(self, writer)

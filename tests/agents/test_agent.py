@@ -2,12 +2,17 @@
 
 import asyncio
 import dataclasses
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import Any, TypedDict
 
 import pydantic
 import pytest
 
+import atomr_agents
 from atomr_agents import Agent, AgentBuilder, InferenceClient, Message, RunContext, tool
 from atomr_agents.errors import ConfigError, ContractError, InvalidOutputError, RuntimeUnavailableError
 from atomr_agents.testkit import ReplayServer, ScriptedModel
@@ -159,9 +164,7 @@ async def test_dependencies_reach_the_tools_of_their_run_only():
     agent = Agent(model, tools=[owner], deps_type=Db)
 
     async def one(name: str) -> None:
-        fresh = Agent(
-            ScriptedModel().tool_calls(("owner", {"number": 7})).text("done"), tools=[owner], deps_type=Db
-        )
+        fresh = Agent(ScriptedModel().tool_calls(("owner", {"number": 7})).text("done"), tools=[owner], deps_type=Db)
         result = await fresh.run("?", deps=Db(name))
         told = result.messages[2].parts[0]["parts"][0]["text"]
         assert told == f"{name} 7 owner {result.messages[1].tool_calls[0]['id']} {result.run_id}"
@@ -286,6 +289,33 @@ def test_run_sync_works_where_no_loop_runs_and_more_than_once():
     assert [agent.run_sync("?").output for _ in range(3)] == ["x", "x", "x"]
 
 
+def test_ctrl_c_stops_run_sync_and_its_tools():
+    code = """
+import asyncio, os, signal, sys, threading
+from atomr_agents import Agent
+from atomr_agents.testkit import ScriptedModel
+
+async def slow() -> str:
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        await asyncio.sleep(30)
+    finally:
+        print("tool ended")
+    return "never"
+
+try:
+    Agent(ScriptedModel().tool_calls(("slow", {})).text("x"), tools=[slow]).run_sync("?")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    path = str(Path(atomr_agents.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False, env=environment
+    )
+    assert (done.stdout.split("\n"), done.stderr) == (["tool ended", "interrupted", ""], "")
+
+
 async def test_run_sync_inside_a_loop_says_what_to_do():
     agent = Agent(ScriptedModel().text("x"))
     with pytest.raises(RuntimeUnavailableError, match=r"await agent\.run"):
@@ -293,30 +323,36 @@ async def test_run_sync_inside_a_loop_says_what_to_do():
 
 
 def test_one_agent_serves_several_loops_at_once():
-    agent = Agent(
-        ScriptedModel().tool_calls(("slow", {})).text("x").repeat(),
-        tools=[slow_tool()],
-    )
+    seen: list[tuple[Any, Any]] = []
+
+    async def where(ctx: RunContext[Any]) -> str:
+        await asyncio.sleep(0.01)
+        seen.append((ctx.deps, asyncio.get_running_loop()))
+        return "here"
+
+    async def model(request):
+        if request["messages"][-1]["role"] == "user":
+            yield {"type": "tool_call", "id": "c1", "name": "where", "arguments": {}}
+        else:
+            yield "done"
+
+    agent = Agent(model, tools=[where])
     outputs: list[str] = []
 
-    def work() -> None:
-        outputs.extend(agent.run_sync("?", history=[]).output for _ in range(1))
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        results = await asyncio.gather(*(agent.run("?", deps=loop) for _ in range(5)))
+        outputs.extend(result.output for result in results)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: asyncio.run(main())) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(20)
-    # Four runs share one script of two answers, so what each of them hears is open; that each of them ends is not.
-    assert len(outputs) == 4
-
-
-def slow_tool() -> Any:
-    async def slow() -> str:
-        await asyncio.sleep(0.01)
-        return "ok"
-
-    return slow
+    assert outputs == ["done"] * 20
+    assert len(seen) == 20
+    assert all(deps is loop for deps, loop in seen), "a tool ran on another loop than its caller's"
+    assert len({id(loop) for _, loop in seen}) == 4
 
 
 # --- a step, and the low-level way ---
@@ -359,5 +395,6 @@ async def test_the_builder_takes_every_word():
     stream = bus.stream()
     assert (await agent.run_turn("?", deps=Db("x"))).output == Weather("Oslo", 4)
     bus.close()
-    assert [event.kind async for event in stream][0] == "run_started"
+    kinds = [event.kind async for event in stream]
+    assert kinds[0] == "run_started"
     assert agent.model == "m"

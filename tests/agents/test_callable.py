@@ -225,10 +225,10 @@ async def test_with_config_changes_nothing_but_the_name():
 
 
 async def test_values_that_json_cannot_hold_are_refused_and_big_ones_cross():
-    for value in ({1, 2}, object(), threading.Lock(), float("nan")):
+    for value in ({1, 2}, object(), threading.Lock(), float("nan"), 2**70):
         with pytest.raises(ContractError):
             await passthrough().call(value)
-    big = {"n": 2**70, "text": "x" * 100_000, "deep": [[[[{}]]]]}
+    big = {"n": [2**64 - 1, -(2**63)], "text": "x" * 100_000, "deep": [[[[{}]]]]}
     assert await passthrough().call(big) == big
     with pytest.raises(ContractError):
         await Callable.from_callable(lambda _: object()).call(1)

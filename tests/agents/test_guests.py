@@ -15,7 +15,7 @@ from atomr_agents import (
     tool,
     tracer,
 )
-from atomr_agents.errors import ContractError, RefusalError, StreamInterruptedError
+from atomr_agents.errors import ContractError, RefusalError
 from atomr_agents.testkit import ScriptedModel
 
 DECORATORS: dict[str, Any] = {
@@ -123,7 +123,7 @@ async def test_a_model_of_ones_own_streams_calls_tools_and_reports_usage():
 
 
 async def test_functions_and_instances_are_models_too():
-    async def parrot(request, ctx):
+    async def parrot(request):
         yield request["messages"][-1]["parts"][0]["text"]
         yield {"type": "finish"}
 
@@ -143,17 +143,32 @@ async def test_functions_and_instances_are_models_too():
     assert agent.model == "parrot-2"
 
 
-async def test_a_model_that_stops_without_an_end_was_interrupted():
-    async def half(request, ctx):
-        yield "Half an "
+async def test_a_model_that_says_no_more_has_finished():
+    async def short(request):
+        yield "Rain."
 
-    with pytest.raises(StreamInterruptedError) as caught:
-        await Agent(half).run("?")
-    assert caught.value.partial.messages[-1].text == "Half an "
+    async def caller(request):
+        if len(request["messages"]) == 1:
+            yield {"type": "tool_call", "id": "c1", "name": "weather", "arguments": '{"city": "Oslo"}'}
+
+    assert (await Agent(short).run("?")).output == "Rain."
+    result = await Agent(caller, tools=[weather]).run("?")
+    assert (result.output, result.iterations) == ("", 2)
+
+
+async def test_the_context_is_given_to_a_model_that_takes_it():
+    seen: list[Any] = []
+
+    async def curious(request, ctx):
+        seen.append((ctx.run_id, ctx.deps))
+        yield "x"
+
+    result = await Agent(curious).run("?", deps="mine")
+    assert seen == [(result.run_id, "mine")]
 
 
 async def test_a_model_that_refuses():
-    async def no(request, ctx):
+    async def no(request):
         yield {"type": "refusal", "text": "I would rather not."}
         yield {"type": "finish"}
 
@@ -163,7 +178,7 @@ async def test_a_model_that_refuses():
 
 @pytest.mark.parametrize("item", [7, {"type": "nonsense"}, {"text": "no type"}, {"type": "tool_call"}, object()])
 async def test_a_model_that_yields_something_else_broke_its_contract(item: Any):
-    async def odd(request, ctx):
+    async def odd(request):
         yield item
 
     with pytest.raises(ContractError, match=r'inference_client "odd": stream broke its contract'):
@@ -173,7 +188,7 @@ async def test_a_model_that_yields_something_else_broke_its_contract(item: Any):
 async def test_a_cancelled_run_closes_the_models_generator():
     closed = asyncio.Event()
 
-    async def slow(request, ctx):
+    async def slow(request):
         try:
             yield "one "
             await asyncio.sleep(20)

@@ -8,7 +8,7 @@ import pytest
 
 import atomr_agents
 
-HEAVY = "asyncio pydantic numpy dataclasses inspect typing re json importlib.metadata".split()
+HEAVY = ("asyncio", "pydantic", "numpy", "dataclasses", "inspect", "typing", "re", "json", "importlib.metadata")
 
 
 def python(code: str) -> str:
@@ -88,7 +88,9 @@ def test_the_callable_decorator_works_in_every_order_of_imports(order: str):
 
 def test_the_same_statement_gives_the_same_module():
     for first in ("", "import atomr_agents.guest\n", "import atomr_agents._native.guest\n"):
-        python(f"{first}from atomr_agents import guest\nassert guest.__name__ == 'atomr_agents.guest', guest\nguest.tool")
+        python(
+            f"{first}from atomr_agents import guest\nassert guest.__name__ == 'atomr_agents.guest', guest\nguest.tool"
+        )
 
 
 def test_modules_are_both_callable_and_modules():
@@ -119,7 +121,7 @@ else:
     raise AssertionError
 print(atomr_agents.__version__)
 """
-    assert python(code).count(".") == 2
+    assert python(code)[0].isdigit()
 
 
 def test_star_import_works():

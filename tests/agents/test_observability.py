@@ -181,8 +181,11 @@ async def test_a_tracer_may_run_an_agent_and_subscribe():
 
     handle = bus.subscribe(nosy)
     await agent(bus).run("?")
-    await asyncio.wait_for(handle.detach(), 10)
+    await asyncio.wait_for(handle.flush(), 10)
     assert inner == ["Rain."]
+    # The events of the inner run came after that.
+    await asyncio.wait_for(handle.flush(), 10)
+    await handle.detach()
 
 
 def test_runs_of_several_threads_share_a_bus():

@@ -125,3 +125,18 @@ def test_links_within_the_repository_lead_somewhere() -> None:
             if "://" not in target and not (page.parent / target).exists():
                 broken.append(f"{page.name}: {target}")
     assert not broken, broken
+
+
+def test_the_files_that_the_architecture_names_exist() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w-]+(?:/[\w-]+)+\.(?:rs|py|md))`", text))
+    assert len(named) > 15
+    missing = [name for name in sorted(named) if not any((base / name).exists() for base in (ROOT, ROOT / "crates"))]
+    assert not missing
+
+
+def test_every_crate_has_its_invariant() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    invariants = set(re.findall(r"^\| `([\w-]+)` \|", text, re.M)) - {"xtask"}
+    crates = {manifest.parent.name for manifest in (ROOT / "crates").glob("*/Cargo.toml")}
+    assert invariants == crates

@@ -14,6 +14,10 @@ use crate::{ClientConfig, HttpError};
 /// Pools kept for later clients; the one used longest ago goes first.
 const KEPT: usize = 32;
 
+/// How many connections to one host stay open while nobody uses them. Each holds about 30 KB of buffers, so what a
+/// burst opened is closed again; how many are open at once while in use has no limit.
+const MAX_IDLE: usize = 64;
+
 static POOLS: Mutex<Vec<(Key, reqwest::Client)>> = Mutex::new(Vec::new());
 static TLS: Mutex<Option<(Env, rustls::ClientConfig)>> = Mutex::new(None);
 
@@ -85,7 +89,8 @@ fn build(key: &Key) -> Result<reqwest::Client, HttpError> {
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .connect_timeout(key.connect_timeout)
-        .tcp_nodelay(true);
+        .tcp_nodelay(true)
+        .pool_max_idle_per_host(MAX_IDLE);
     if key.proxies.is_none() {
         builder = builder.no_proxy();
     }

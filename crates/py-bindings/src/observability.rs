@@ -164,12 +164,12 @@ impl Tracer for PythonTracer {
     }
 
     fn flush(&self) -> BoxFuture<'_, Result<(), TracerError>> {
-        if !self.0.has("flush") {
-            return Box::pin(async { Ok(()) });
-        }
-        let flushing = self.0.flush(no_args(), to_unit, None);
         Box::pin(async move {
-            flushing.await.map_err(|error| TracerError::Failed {
+            self.0.told().await;
+            if !self.0.has("flush") {
+                return Ok(());
+            }
+            self.0.flush(no_args(), to_unit, None).await.map_err(|error| TracerError::Failed {
                 tracer: self.0.key().to_owned(),
                 kind: Kind::Guest,
                 message: error.to_string(),

@@ -72,7 +72,7 @@ async def close(source):
         try:
             await aclose()
         except BaseException as error:
-            report(error, source)
+            report(error, source)  # noqa: F821  (native, put in when this is compiled)
 
 
 def work(pool):
@@ -95,22 +95,6 @@ def hire(pool):
     import threading
 
     threading.Thread(target=work, args=(pool,), name="atomr-guest", daemon=True).start()
-
-
-def report(error, where):
-    """What nobody can be told goes to the unraisable hook, never into a loop."""
-    import sys
-    from types import SimpleNamespace
-
-    sys.unraisablehook(
-        SimpleNamespace(
-            exc_type=type(error),
-            exc_value=error,
-            exc_traceback=error.__traceback__,
-            err_msg="Exception ignored in a guest that nobody waits for",
-            object=where,
-        )
-    )
 
 
 class ContractError(TypeError):

@@ -191,6 +191,11 @@ pub fn original<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e GuestError> 
         if let Some(found) = error.downcast_ref::<GuestError>() {
             return Some(found);
         }
+        // A source that is shared hides its type behind the `Arc`.
+        if let Some(shared) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
+            next = Some(&**shared);
+            continue;
+        }
         next = error.source();
     }
     None

@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyModule, PyTuple};
+use pyo3::types::PyModule;
 
 /// The callables of `drive.py` and of the standard library that the hot paths use.
 pub(crate) struct Glue {
@@ -12,7 +12,6 @@ pub(crate) struct Glue {
     pub(crate) finish: Py<PyAny>,
     pub(crate) pump: Py<PyAny>,
     pub(crate) hire: Py<PyAny>,
-    pub(crate) report: Py<PyAny>,
     pub(crate) copy_context: Py<PyAny>,
 }
 
@@ -22,6 +21,7 @@ static GLUE: PyOnceLock<Glue> = PyOnceLock::new();
 pub(crate) fn glue(py: Python<'_>) -> PyResult<&'static Glue> {
     GLUE.get_or_try_init(py, || {
         let module = PyModule::from_code(py, SOURCE, c"atomr_agents/_native/drive.py", c"atomr_agents._native._drive")?;
+        module.add_function(wrap_pyfunction!(report_from_python, &module)?)?;
         let of = |name: &str| -> PyResult<Py<PyAny>> { Ok(module.getattr(name)?.unbind()) };
         Ok(Glue {
             drive: of("drive")?,
@@ -29,7 +29,6 @@ pub(crate) fn glue(py: Python<'_>) -> PyResult<&'static Glue> {
             finish: of("finish")?,
             pump: of("pump")?,
             hire: of("hire")?,
-            report: of("report")?,
             copy_context: py.import("contextvars")?.getattr("copy_context")?.unbind(),
             module: module.unbind(),
         })
@@ -80,12 +79,11 @@ pub(crate) fn cancelled_error(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
 
 /// Sends an exception that nobody waits for to `sys.unraisablehook`.
 pub(crate) fn report(py: Python<'_>, error: PyErr, place: Option<&Bound<'_, PyAny>>) {
-    let sent = glue(py).and_then(|glue| {
-        let place = place.map_or_else(|| py.None(), |found| found.clone().unbind());
-        let args = PyTuple::new(py, [error.clone_ref(py).into_value(py).into_any(), place])?;
-        glue.report.bind(py).call1(args)
-    });
-    if let Err(failure) = sent {
-        failure.write_unraisable(py, None);
-    }
+    error.write_unraisable(py, place);
+}
+
+/// The same, for the coroutines of `drive.py`: only native code can make the argument of the hook.
+#[pyfunction(name = "report")]
+fn report_from_python(error: Bound<'_, PyAny>, place: Bound<'_, PyAny>) {
+    report(error.py(), PyErr::from_value(error), Some(&place));
 }

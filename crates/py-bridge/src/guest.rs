@@ -197,6 +197,11 @@ impl Guest {
         }
     }
 
+    /// Waits until everything that the guest was told so far has arrived.
+    pub async fn told(&self) {
+        self.0.notices.delivered().await;
+    }
+
     /// How many notices were dropped because the guest could not keep up.
     pub fn missed(&self) -> u64 {
         self.0.notices.missed()

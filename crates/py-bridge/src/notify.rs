@@ -1,10 +1,12 @@
 //! Telling a guest something without waiting for it: in order, bounded, and never the teller's problem.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::prelude::*;
+use tokio::sync::Notify;
 
 use crate::error::GuestError;
 use crate::guest::Guest;
@@ -21,6 +23,7 @@ const LIMIT: usize = 10_000;
 pub(crate) struct Notices {
     state: Mutex<State>,
     missed: AtomicU64,
+    idle: Notify,
 }
 
 #[derive(Default)]
@@ -59,6 +62,7 @@ impl Notices {
             let dropped = {
                 let mut state = lock(&self.state);
                 state.running = false;
+                self.idle.notify_waiters();
                 std::mem::take(&mut state.queue)
             };
             self.missed.fetch_add(dropped.len() as u64, Ordering::Relaxed);
@@ -69,7 +73,19 @@ impl Notices {
         let mut state = lock(&self.state);
         let next = state.queue.pop_front();
         state.running = next.is_some();
+        if next.is_none() {
+            self.idle.notify_waiters();
+        }
         next
+    }
+
+    /// Waits until everything that was told so far has arrived.
+    pub(crate) async fn delivered(&self) {
+        let mut idle = pin!(self.idle.notified());
+        idle.as_mut().enable();
+        if lock(&self.state).running {
+            idle.await;
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 """The Rust core. Use the modules of `atomr_agents`, which re-export it."""
 
+from types import ModuleType
+
 from . import agent as agent
 from . import callable_ as callable_
 from . import core as core
@@ -9,4 +11,20 @@ from . import observability as observability
 from . import testkit as testkit
 from . import tool as tool
 
+__all__ = [
+    "__path__",  # noqa: F822  (every module that is a package has it)
+    "__version__",
+    "_bridge_test",
+    "agent",
+    "callable_",
+    "core",
+    "errors",
+    "guest",
+    "observability",
+    "testkit",
+    "tool",
+]
+
 __version__: str
+_bridge_test: ModuleType
+"""What the tests of the bridge call; nothing for users."""

@@ -8,6 +8,8 @@ from .core import Message, Usage
 from .observability import EventBus, Subscription
 from .tool import NativeTool
 
+__all__ = ["AgentCore", "InferenceClient", "Partial", "RunHandle", "RunOutcome"]
+
 @final
 class InferenceClient:
     """A client of a model provider."""

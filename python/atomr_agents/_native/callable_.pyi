@@ -3,6 +3,18 @@
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, final
 
+__all__ = [
+    "Callable",
+    "Pipeline",
+    "branch",
+    "fan_out",
+    "passthrough",
+    "with_config",
+    "with_fallbacks",
+    "with_retry",
+    "with_timeout",
+]
+
 @final
 class Callable:
     """Something that takes a JSON value and gives one."""

@@ -2,6 +2,8 @@
 
 from typing import Any, final
 
+__all__ = ["Event", "Message", "Usage"]
+
 @final
 class Message:
     """One entry of a transcript."""

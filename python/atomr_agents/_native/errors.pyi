@@ -1,5 +1,7 @@
 """The closed list of what can go wrong."""
 
+__all__ = ["kinds", "retryable"]
+
 def kinds() -> list[str]:
     """Every kind of error, in snake case."""
 

@@ -1,5 +1,7 @@
 """The registry of objects written in Python."""
 
+__all__ = ["clear_factories", "kinds", "list_factories", "methods", "register", "target"]
+
 def kinds() -> list[str]:
     """Every kind of guest."""
 

@@ -5,11 +5,13 @@ from typing import Any, final
 
 from .core import Event
 
+__all__ = ["EventBus", "Subscription", "TracerHandle"]
+
 @final
 class EventBus:
     """Sees the events of every run of the agents it was given to."""
 
-    def __new__(cls, capacity: int = 16384) -> EventBus: ...
+    def __new__(cls, capacity: int = ...) -> EventBus: ...
     @property
     def capacity(self) -> int: ...
     @property

@@ -5,6 +5,8 @@ from typing import Any, final
 
 from .agent import InferenceClient
 
+__all__ = ["NativeReplayServer", "NativeScript"]
+
 @final
 class NativeScript:
     """A scripted model."""

@@ -2,6 +2,8 @@
 
 from typing import Any, final
 
+__all__ = ["NativeTool", "ParsedToolCall", "Provider", "ToolCallParser"]
+
 @final
 class NativeTool:
     """A tool written in Python, as the core runs it."""
