@@ -124,8 +124,9 @@ def transcript(calls: list[dict[str, str]], results: list[str]) -> list[dict]:
 
 async def openai_agents(base_url: str) -> Turn:
     """openai-agents with the chat completions model."""
-    from agents import Agent, OpenAIChatCompletionsModel, Runner, function_tool, set_tracing_disabled
     from openai import AsyncOpenAI
+
+    from agents import Agent, OpenAIChatCompletionsModel, Runner, function_tool, set_tracing_disabled
 
     set_tracing_disabled(True)
     client = AsyncOpenAI(api_key="x", base_url=base_url, timeout=PATIENCE)

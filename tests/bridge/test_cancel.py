@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+
 from atomr_agents._native import _bridge_test as bt
 
 

@@ -6,6 +6,7 @@ import functools
 import threading
 
 import pytest
+
 from atomr_agents._native import _bridge_test as bt
 
 USER = contextvars.ContextVar("user", default="nobody")

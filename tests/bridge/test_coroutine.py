@@ -7,6 +7,7 @@ import time
 import warnings
 
 import pytest
+
 from atomr_agents._native import _bridge_test as bt
 
 

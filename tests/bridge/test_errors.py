@@ -5,6 +5,7 @@ import sys
 import traceback
 
 import pytest
+
 from atomr_agents._native import _bridge_test as bt
 
 
@@ -49,7 +50,9 @@ def test_an_exception_comes_back_as_itself_with_its_traceback(way):
 
 
 @ways
-@pytest.mark.parametrize("error", [StopIteration(3), StopAsyncIteration(), RecursionError("deep"), MemoryError()], ids=repr)
+@pytest.mark.parametrize(
+    "error", [StopIteration(3), StopAsyncIteration(), RecursionError("deep"), MemoryError()], ids=repr
+)
 def test_awkward_exceptions_come_back(way, error):
     # A coroutine cannot raise StopIteration: Python makes it a RuntimeError there.
     with pytest.raises((type(error), RuntimeError)):

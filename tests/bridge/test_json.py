@@ -12,6 +12,7 @@ import typing
 import uuid
 
 import pytest
+
 from atomr_agents._native import _bridge_test as bt
 
 

@@ -5,6 +5,7 @@ import sys
 import threading
 
 import pytest
+
 from atomr_agents._native import _bridge_test as bt
 
 TABLE = {kind: {m[0]: m for m in methods} for kind, _, methods in bt.kinds()}
@@ -94,7 +95,7 @@ def test_it_answers(kind, form, speed, spawn):
     async def main():
         found = await call(kind, form, speed, heard, 1, "two", spawn=spawn)
         assert found == ([1, "two"] if VERB[kind] == "stream" else [[1, "two"]])
-        (args, loop, thread), = heard.calls
+        ((args, loop, thread),) = heard.calls
         assert args == (1, "two") and heard.left == 1
         if speed == "async":
             assert loop is asyncio.get_running_loop() and thread == threading.get_ident()

@@ -7,6 +7,7 @@ import threading
 import weakref
 
 import pytest
+
 from atomr_agents._native import _bridge_test as bt
 
 
