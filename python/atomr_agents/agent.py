@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         first_byte_timeout: float | None
         idle_timeout: float | None
         max_attempts: int | None
+        max_connections: int | None
 
 
 __all__ = ["Agent", "AgentBuilder", "AgentRef", "InferenceClient", "Partial", "RunResult", "RunStream"]
@@ -102,6 +103,8 @@ class Agent(Generic[Deps, Out]):
         first_byte_timeout: Seconds from the request to the first byte of the answer.
         idle_timeout: Seconds that a stream may be silent.
         max_attempts: How often a model call is made when the provider is busy, the first one included.
+        max_connections: How many requests to the provider may be under way at once in this process; others wait
+            their turn. 256 by default.
 
     Raises:
         ConfigError: no key, an unknown prefix, a setting that makes no sense.
@@ -182,6 +185,7 @@ class Agent(Generic[Deps, Out]):
         first_byte_timeout: float | None = None,
         idle_timeout: float | None = None,
         max_attempts: int | None = None,
+        max_connections: int | None = None,
     ) -> None:
         from ._model import resolve
 
@@ -195,6 +199,7 @@ class Agent(Generic[Deps, Out]):
                 "first_byte_timeout": first_byte_timeout,
                 "idle_timeout": idle_timeout,
                 "max_attempts": max_attempts,
+                "max_connections": max_connections,
             },
         )
         self.deps_type = deps_type

@@ -11,10 +11,12 @@ use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, USER_AGENT,
 };
 use tokio::runtime::{Handle, Id};
+use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::classify::classify;
 use crate::config::{self, origin};
+use crate::gate::{enter, gate};
 use crate::{Auth, ClientConfig, HttpError, Phase, Response, transport};
 
 /// A client of one host. Clones are cheap and share everything; clients with the same needs share their connections.
@@ -29,7 +31,15 @@ struct Inner {
     config: ClientConfig,
     headers: HeaderMap,
     host: Arc<str>,
-    pool: Mutex<Option<(Id, reqwest::Client)>>,
+    pool: Mutex<Option<Pool>>,
+}
+
+/// The connections of one runtime and the gate before them.
+#[derive(Clone)]
+struct Pool {
+    runtime: Id,
+    client: reqwest::Client,
+    gate: Arc<Semaphore>,
 }
 
 impl Client {
@@ -39,6 +49,10 @@ impl Client {
     /// [`HttpError::InvalidUrl`], [`HttpError::Secret`] or [`HttpError::Config`] when a setting cannot be used.
     pub fn new(config: ClientConfig) -> Result<Self, HttpError> {
         config::check(&config.base_url)?;
+        if config.max_connections == 0 {
+            let message = "it is 0, so no request could ever be made; use at least 1".to_owned();
+            return Err(HttpError::Config { setting: "max_connections".into(), message });
+        }
         let headers = headers(&config)?;
         let base = &config.base_url;
         let port = base.port_or_known_default().unwrap_or_default();
@@ -75,11 +89,13 @@ impl Client {
             return Err(HttpError::Cancelled);
         }
         let Inner { config, host, .. } = &*self.inner;
+        let Pool { client, gate, .. } = self.pool()?;
+        let place = enter(gate, ctx).await?;
         let (phase, limit) = first_wait(config.first_byte_timeout, ctx);
         if limit.is_zero() {
             return Err(HttpError::Timeout { phase, after: limit });
         }
-        let sent = self.pool()?.execute(request);
+        let sent = client.execute(request);
         let answer = tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => return Err(HttpError::Cancelled),
@@ -91,7 +107,7 @@ impl Client {
         if answer.status().is_redirection() {
             return Err(self.redirect(&answer));
         }
-        Response::new(answer, config, host, ctx)
+        Response::new(answer, config, host, ctx, place)
     }
 
     /// `path` below the base URL. Only path and query are ever set, so the host stays what it is whatever `path` says.
@@ -109,15 +125,17 @@ impl Client {
         url
     }
 
-    fn pool(&self) -> Result<reqwest::Client, HttpError> {
+    fn pool(&self) -> Result<Pool, HttpError> {
         let runtime = Handle::try_current().map_err(|_| HttpError::NoRuntime)?;
         let mut pool = self.inner.pool.lock().unwrap_or_else(PoisonError::into_inner);
         match &*pool {
-            Some((id, client)) if *id == runtime.id() => Ok(client.clone()),
+            Some(pool) if pool.runtime == runtime.id() => Ok(pool.clone()),
             _ => {
-                let client = transport::pool(&self.inner.config, &runtime)?;
-                *pool = Some((runtime.id(), client.clone()));
-                Ok(client)
+                let Inner { config, host, .. } = &*self.inner;
+                let client = transport::pool(config, &runtime)?;
+                let made =
+                    Pool { runtime: runtime.id(), client, gate: gate(runtime.id(), host, config.max_connections) };
+                Ok(pool.insert(made).clone())
             }
         }
     }

@@ -21,6 +21,7 @@ mod classify;
 mod client;
 mod config;
 mod error;
+mod gate;
 mod response;
 mod retry;
 mod secret;

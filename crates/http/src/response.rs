@@ -8,6 +8,7 @@ use std::time::Duration;
 use atomr_agents_core::{CallCtx, CancellationToken};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 
 use crate::classify::classify;
@@ -35,6 +36,7 @@ impl Response {
         config: &ClientConfig,
         host: &Arc<str>,
         ctx: &CallCtx,
+        place: OwnedSemaphorePermit,
     ) -> Result<Self, HttpError> {
         let limit = config.max_response_bytes;
         if answer.content_length().is_some_and(|length| length > limit as u64) {
@@ -52,7 +54,7 @@ impl Response {
             headers,
             request_id,
             body: Body {
-                answer: Some(answer),
+                answer: Some((answer, place)),
                 host: Arc::clone(host),
                 cancel: ctx.cancel.clone(),
                 left: limit,
@@ -78,7 +80,8 @@ impl Response {
 
 /// A body, still arriving. Dropping it before its end closes its connection.
 pub struct Body {
-    answer: Option<reqwest::Response>,
+    /// Together with its place in the gate, which is free as soon as the body is complete.
+    answer: Option<(reqwest::Response, OwnedSemaphorePermit)>,
     host: Arc<str>,
     cancel: CancellationToken,
     left: usize,
@@ -104,7 +107,7 @@ impl Body {
     }
 
     async fn read(&mut self) -> Result<Option<Bytes>, HttpError> {
-        let Some(answer) = &mut self.answer else { return Ok(None) };
+        let Some((answer, _)) = &mut self.answer else { return Ok(None) };
         if self.cancel.is_cancelled() {
             return Err(HttpError::Cancelled);
         }

@@ -26,7 +26,8 @@ pub(crate) struct InferenceClient(pub(crate) Arc<dyn inference::InferenceClient>
 impl InferenceClient {
     #[staticmethod]
     #[pyo3(signature = (base_url = None, api_key = None, *, connect_timeout = None, first_byte_timeout = None,
-        idle_timeout = None, max_attempts = None, streaming = true))]
+        idle_timeout = None, max_attempts = None, max_connections = None, streaming = true))]
+    #[allow(clippy::too_many_arguments)] // called from one place, by keyword
     fn openai(
         base_url: Option<&str>,
         api_key: Option<String>,
@@ -34,6 +35,7 @@ impl InferenceClient {
         first_byte_timeout: Option<f64>,
         idle_timeout: Option<f64>,
         max_attempts: Option<u32>,
+        max_connections: Option<usize>,
         streaming: bool,
     ) -> PyResult<Self> {
         let mut config = OpenAiConfig::from_env(base_url, api_key.map(Secret::new)).map_err(from_kinded)?;
@@ -48,6 +50,9 @@ impl InferenceClient {
         }
         if let Some(max_attempts) = max_attempts {
             config.retry = RetryPolicy { max_attempts: max_attempts.max(1), ..config.retry };
+        }
+        if let Some(max_connections) = max_connections {
+            config.http.max_connections = max_connections;
         }
         config.quirks.streaming = streaming;
         Ok(Self(Arc::new(OpenAiClient::new(config).map_err(from_kinded)?)))

@@ -29,7 +29,8 @@ fn submodule(parent: &Bound<'_, PyModule>, name: &str, fill: fn(&Bound<'_, PyMod
 
 #[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    // As Python writes it: 1.0.0a1, not 1.0.0-alpha.1.
+    module.add("__version__", env!("CARGO_PKG_VERSION").replace("-alpha.", "a"))?;
     module.add("__path__", Vec::<String>::new())?;
     // The exceptions are Python's, so that they can have fields; from here on the bridge raises them.
     atomr_agents_py_bridge::faults::install(&module.py().import("atomr_agents.errors")?)?;

@@ -49,8 +49,8 @@ impl EventBus {
     fn attach_tracer(&self, target: &Bound<'_, PyAny>, key: &str) -> PyResult<TracerHandle> {
         let py = target.py();
         let guest = GuestTracer::wrap(py, key, target, GuestOptions::default())?;
-        let handle = self.0.attach_tracer_on(Arc::new(PythonTracer(guest)), runtime::handle(py)?);
-        Ok(TracerHandle(Arc::new(Mutex::new(Some(Arc::new(handle))))))
+        let handle = self.0.attach_tracer_on(Arc::new(PythonTracer(guest.clone())), runtime::handle(py)?);
+        Ok(TracerHandle { handle: Arc::new(Mutex::new(Some(Arc::new(handle)))), guest })
     }
 
     fn close(&self) {
@@ -180,11 +180,14 @@ impl Tracer for PythonTracer {
 }
 
 #[pyclass(frozen, module = "atomr_agents._native.observability")]
-pub(crate) struct TracerHandle(Arc<Mutex<Option<Arc<obs::TracerHandle>>>>);
+pub(crate) struct TracerHandle {
+    handle: Arc<Mutex<Option<Arc<obs::TracerHandle>>>>,
+    guest: GuestTracer,
+}
 
 impl TracerHandle {
     fn handle(&self) -> Option<Arc<obs::TracerHandle>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.handle.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -206,14 +209,16 @@ impl TracerHandle {
     }
 
     fn detach(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let slot = Arc::clone(&self.0);
+        let (slot, guest) = (Arc::clone(&self.handle), self.guest.clone());
         awaitable(py, move |_scope| async move {
             let handle = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-            match handle {
-                // Dropping the last handle detaches.
+            let flushed = match handle {
                 Some(handle) => handle.flush().await.map_err(Fault),
-                None => Ok(()),
-            }
+                None => return Ok(()),
+            };
+            // The handle is gone, so nothing is told any more; what was told while it flushed shall still arrive.
+            guest.told().await;
+            flushed
         })
     }
 }

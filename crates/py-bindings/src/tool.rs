@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use atomr_agents_core::{ToolReturn, ToolSpec, Value};
-use atomr_agents_py_bridge::{Args, GuestError, GuestOptions, GuestTool, Scope, arguments, json, to_json};
+use atomr_agents_py_bridge::{Args, GuestError, GuestOptions, GuestTool, Raised, Scope, arguments, json, to_json};
 use atomr_agents_tool::{self as tool, CheckedTool, Invocation, Tool, ToolError, ToolFuture, ToolOptions};
 use atomr_agents_wire::SseDecoder;
 use pyo3::exceptions::PyValueError;
@@ -86,7 +86,7 @@ impl PythonTool {
     /// What the model is told of a failure, and which failures end the run.
     fn told(&self, error: GuestError) -> ToolError {
         let message = match &error {
-            GuestError::Raised(raised) if raised.class() == "ModelRetry" => raised.message().to_owned(),
+            GuestError::Raised(raised) if is_model_retry(raised) => raised.message().to_owned(),
             GuestError::Raised(raised) => format!("{}: {}", raised.class(), raised.message()),
             GuestError::Cancelled => format!("{} was cancelled", self.spec.name),
             GuestError::Contract(breach) => breach.to_string(),
@@ -98,6 +98,14 @@ impl PythonTool {
         };
         ToolError::Failed { message, source: Some(Arc::new(error)) }
     }
+}
+
+/// Whether the exception is a `ModelRetry`, whose text alone is what the model shall read.
+fn is_model_retry(raised: &Raised) -> bool {
+    Python::attach(|py| {
+        let class = py.import("atomr_agents.errors").and_then(|errors| errors.getattr("ModelRetry"));
+        class.is_ok_and(|class| raised.exception(py).is_instance(&class).unwrap_or(false))
+    })
 }
 
 #[pyclass(frozen, module = "atomr_agents._native.tool")]

@@ -23,6 +23,7 @@ class InferenceClient:
         first_byte_timeout: float | None = None,
         idle_timeout: float | None = None,
         max_attempts: int | None = None,
+        max_connections: int | None = None,
         streaming: bool = True,
     ) -> InferenceClient: ...
     @staticmethod
