@@ -104,7 +104,7 @@ class Agent(Generic[Deps, Out]):
         idle_timeout: Seconds that a stream may be silent.
         max_attempts: How often a model call is made when the provider is busy, the first one included.
         max_connections: How many requests to the provider may be under way at once in this process; others wait
-            their turn. 256 by default.
+            their turn. 200 by default.
 
     Raises:
         ConfigError: no key, an unknown prefix, a setting that makes no sense.

@@ -27,7 +27,7 @@ pub struct ClientConfig {
     /// The longest wait between two reads of the body. 60 s.
     pub idle_timeout: Duration,
     /// How many requests to one host may be under way at once, from the connection to the end of the body; others
-    /// wait their turn. Each holds a connection of its own (HTTP/1.1) with about 30 KB of buffers. 256.
+    /// wait their turn. Each holds a connection of its own (HTTP/1.1) with about 30 KB of buffers. 200.
     pub max_connections: usize,
     /// The most bytes a body may have. 64 MiB.
     pub max_response_bytes: usize,
@@ -70,7 +70,7 @@ impl ClientConfig {
             connect_timeout: Duration::from_secs(10),
             first_byte_timeout: Duration::from_secs(120),
             idle_timeout: Duration::from_secs(60),
-            max_connections: 256,
+            max_connections: 200,
             max_response_bytes: 64 * 1024 * 1024,
             env_proxies: true,
         })

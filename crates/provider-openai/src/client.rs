@@ -60,6 +60,8 @@ impl InferenceClient for OpenAiClient {
                     return;
                 }
             };
+            // A long transcript need not be held twice while the answer streams.
+            drop(request);
             let mut attempt = 1;
             loop {
                 let mut answer = Answer::new(&inner.config);
