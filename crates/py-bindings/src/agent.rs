@@ -7,7 +7,7 @@ use atomr_agents_agent::{
     self as agent, AgentBuilder, AgentOptions, BoxedAgent, Run, RunError, RunInput, RunResult, Transcript,
 };
 use atomr_agents_core::{CancellationToken, Money, OutputSchema, Sampling, ToolChoice, Value};
-use atomr_agents_py_bridge::{Scope, awaitable, json, runtime};
+use atomr_agents_py_bridge::{Scope, awaitable, json, runtime, watched};
 use atomr_agents_strategy::StaticTools;
 use atomr_agents_tokens::{Price, PriceTable};
 use atomr_agents_tool::Toolbox;
@@ -252,7 +252,7 @@ impl RunHandle {
 
     fn outcome(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let (mut ended, _) = self.ended()?;
-        awaitable(py, move |_scope| async move {
+        watched(py, async move {
             let outcome = ended.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
             match outcome.as_deref() {
                 Some(Ok(result)) => Ok(RunOutcome(result.clone())),

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use atomr_agents_core::{self as core, Kind};
 use atomr_agents_observability::{self as obs, Batch, BoxFuture, Tracer, TracerError, TryRecvError};
-use atomr_agents_py_bridge::{Args, GuestOptions, GuestTracer, Reply, arguments, awaitable, no_args, runtime, to_unit};
+use atomr_agents_py_bridge::{
+    Args, GuestOptions, GuestTracer, Reply, arguments, awaitable, no_args, runtime, to_unit, watched,
+};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -127,7 +129,7 @@ impl Subscription {
 
     fn batch(&self, py: Python<'_>, limit: usize) -> PyResult<Py<PyAny>> {
         let slot = Arc::clone(&self.slot);
-        awaitable(py, move |_scope| async move {
+        watched(py, async move {
             let Some(mut borrowed) = Borrowed::take(&slot)? else { return Ok(Reply::new(|py| Ok(py.None()))) };
             let batch = match &mut borrowed.subscription {
                 Some(subscription) => subscription.recv_batch(limit).await,

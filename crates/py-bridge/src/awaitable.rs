@@ -41,6 +41,14 @@ impl Reply {
     }
 }
 
+impl Reply {
+    /// The Python value, or the exception.
+    pub(crate) fn make(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        catch_unwind(AssertUnwindSafe(|| (self.0)(py)))
+            .unwrap_or_else(|panic| Err(GuestError::Panicked { message: panic_text(&*panic) }.into()))
+    }
+}
+
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Reply")
@@ -152,11 +160,10 @@ impl Op {
     /// The result, made in the awaiting task.
     fn take(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let reply = self.run.get().and_then(|run| lock(&run.reply).take());
-        let Some(Reply(convert)) = reply else {
+        let Some(reply) = reply else {
             return Err(runtime::alive().err().unwrap_or(GuestError::LoopClosed).into());
         };
-        catch_unwind(AssertUnwindSafe(|| convert(py)))
-            .unwrap_or_else(|panic| Err(GuestError::Panicked { message: panic_text(&*panic) }.into()))
+        reply.make(py)
     }
 
     /// Stops the work without waiting for it.

@@ -24,6 +24,13 @@ async def drive(op):
     return op.take()
 
 
+async def watch(watched):
+    """Waits for something that needs no work of the runtime, only to be looked at again when it may have changed."""
+    while (future := watched.look()) is not None:
+        await future
+    return watched.take()
+
+
 async def guest(fn, args, kwargs, done):
     """Runs one guest call as a task of its caller's loop; nothing that it raises reaches the loop."""
     try:

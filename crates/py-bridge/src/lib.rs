@@ -27,6 +27,7 @@ pub mod selftest;
 mod slot;
 mod stream;
 mod ticket;
+mod watch;
 mod wire;
 
 pub use awaitable::{IntoReply, Reply, awaitable};
@@ -40,3 +41,4 @@ pub use kinds::{GuestCallable, GuestInferenceClient, GuestTool, GuestTracer, KIN
 pub use scope::{Corked, Live, Scope};
 pub use stream::GuestStream;
 pub use ticket::Args;
+pub use watch::watched;

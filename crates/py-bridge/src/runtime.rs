@@ -133,7 +133,8 @@ fn build() -> Result<Started, String> {
 fn workers() -> usize {
     let asked = std::env::var(WORKERS_ENV).ok().and_then(|text| text.trim().parse::<usize>().ok());
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    asked.filter(|count| *count > 0).unwrap_or_else(|| cores.min(4)).min(1024)
+    // One core is the interpreter's: a worker without a core of its own only costs switches.
+    asked.filter(|count| *count > 0).unwrap_or_else(|| cores.saturating_sub(1).clamp(1, 4)).min(1024)
 }
 
 fn register_hooks(py: Python<'_>) -> PyResult<()> {
