@@ -25,6 +25,9 @@ use crate::observability::{EventBus, Subscription};
 use crate::seconds;
 use crate::tool::NativeTool;
 
+/// USD per million input, cached input and output tokens, by model.
+type Prices = Vec<(String, (f64, f64, f64))>;
+
 /// How long the end of a run may take once it was cancelled.
 const SETTLE: Duration = Duration::from_secs(1);
 
@@ -64,7 +67,7 @@ impl AgentCore {
         tool_choice: &str,
         output: Option<(String, Bound<'_, PyAny>, bool)>,
         extra_body: Option<Bound<'_, PyAny>>,
-        prices: Option<Vec<(String, (f64, f64, f64))>>,
+        prices: Option<Prices>,
     ) -> PyResult<Self> {
         let toolbox = Toolbox::from_checked(tools.iter().map(|tool| Arc::clone(&tool.checked)).collect());
         let tools = StaticTools::from(toolbox.map_err(from_kinded)?);
@@ -129,7 +132,7 @@ impl AgentCore {
     }
 }
 
-fn price_table(prices: Option<Vec<(String, (f64, f64, f64))>>) -> PyResult<Arc<PriceTable>> {
+fn price_table(prices: Option<Prices>) -> PyResult<Arc<PriceTable>> {
     let mut table = PriceTable::builtin();
     for (model, (input, cached, output)) in prices.into_iter().flatten() {
         let micro = |usd: f64| {
