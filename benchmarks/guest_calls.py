@@ -1,8 +1,8 @@
 """What a guest call costs, beside the same thing in plain Python, in one run.
 
-1. Round trip: another thread has a coroutine run on the loop and waits for its result. Plain Python: `call_soon_threadsafe`
-   plus a future. Here: a Rust task calls an async guest.
-2. Fan-out: a hundred coroutines at once. Plain Python: `asyncio.gather`. Here: a Rust task calls a hundred async guests.
+1. Round trip: another thread has a coroutine run on the loop and waits for its result. Plain Python:
+   `call_soon_threadsafe` plus a future. Here: a Rust task calls an async guest.
+2. Fan-out: a hundred coroutines at once. Plain Python: `asyncio.gather`. Here: a Rust task calls a hundred guests.
 
 Rounds of both sides alternate, so that a busy machine slows both; medians are compared.
 """

@@ -126,7 +126,7 @@ def test_the_number_of_worker_threads_is_bounded():
 
 
 LIMITED = """
-import asyncio, threading, time
+import asyncio, os, threading, time
 from atomr_agents._native import _bridge_test as bt
 seen = set()
 def guest(n):
@@ -134,7 +134,8 @@ def guest(n):
     time.sleep(0.005)
     return n
 assert asyncio.run(bt.fan_out(guest, 40, spawn=True)) == list(range(40))
-workers = [t for t in __import__("os").listdir("/proc/self/task")] if __import__("os").path.isdir("/proc/self/task") else []
+tasks = "/proc/self/task"
+workers = os.listdir(tasks) if os.path.isdir(tasks) else []
 names = [open(f"/proc/self/task/{t}/comm").read().strip() for t in workers]
 print(len(seen), names.count("atomr-worker"))
 """

@@ -1,4 +1,5 @@
 //! Runs of agents against a scripted model.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests fail as tests do
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

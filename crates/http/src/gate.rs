@@ -71,6 +71,6 @@ mod tests {
         gone.cancel.cancel();
         assert!(matches!(enter(Arc::clone(&one), &gone).await, Err(HttpError::Cancelled)));
         drop(place);
-        enter(one, &CallCtx::new()).await.unwrap();
+        drop(enter(one, &CallCtx::new()).await.unwrap());
     }
 }
