@@ -32,6 +32,9 @@ class AgentBuilder:
     __slots__ = ("_model", "_settings")
 
     def __init__(self, name: str = "agent") -> None:
+        from . import _checks
+
+        _checks.filled("name", name)
         self._model: Any = None
         self._settings: dict[str, Any] = {"name": name}
 
@@ -92,6 +95,11 @@ class AgentBuilder:
 
             raise ConfigError("no model was named; call with_model(...) before build()")
         return AgentRef(Agent(self._model, **self._settings))
+
+    def __repr__(self) -> str:
+        # The names alone: one of the settings may be a key.
+        model = "" if self._model is None else " with a model"
+        return f"<AgentBuilder {self._settings['name']}{model}: {', '.join(self._settings)}>"
 
 
 class AgentRef:

@@ -19,7 +19,6 @@ from ._light import Generic, TypeVar, overload
 from ._native.agent import AgentCore, InferenceClient, Partial
 from ._native.core import Message
 from ._runs import RunResult, RunStream, keep_partial
-from .tool import as_tool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ class Agent(Generic[Deps, Out]):
         instructions: What the model is told to be.
         tools: What it may call: tools, or functions, classes and instances that become one.
         output_type: What the answer is: `str`, a dataclass, a TypedDict, a pydantic model, any type that JSON can
-            stand for, or a JSON Schema as a dict (the output is the JSON value then).
+            stand for, or a JSON Schema as a dict (the output is the JSON value then). None is `str`.
         deps_type: The type of `deps`, which tools see as `RunContext.deps`.
         base_url: The address of a server that speaks OpenAI's protocol.
         api_key: The key; where it is not given, OPENAI_API_KEY is used.
@@ -187,8 +186,10 @@ class Agent(Generic[Deps, Out]):
         max_attempts: int | None = None,
         max_connections: int | None = None,
     ) -> None:
+        from . import _settings
         from ._model import resolve
 
+        _settings.check(locals())
         client, asked_for = resolve(
             model,
             model_name,
@@ -202,34 +203,33 @@ class Agent(Generic[Deps, Out]):
                 "max_connections": max_connections,
             },
         )
-        self.deps_type = deps_type
+        self.deps_type = _settings.deps_type(deps_type)
         self._output = None
-        if output_type is not str:
+        if output_type is not str and output_type is not None:
             from ._output import Output
 
             self._output = Output(output_type)
-        one = getattr(bus, "native", None)
-        buses: Any = () if bus is None else bus if one is None else (bus,)
+        made = _settings.tools_of(tools)
         self._core = AgentCore(
             client,
             asked_for,
             name=name,
             instructions=instructions,
-            tools=[as_tool(each).native for each in tools],
-            buses=[each.native for each in buses],
+            tools=[each.native for each in made],
+            buses=() if bus is None else _settings.buses(bus),
             max_iterations=max_iterations,
             max_parallel_tools=max_parallel_tools,
             timeout=timeout,
             temperature=temperature,
             top_p=top_p,
             max_tokens=max_tokens,
-            stop=[stop] if isinstance(stop, str) else list(stop),
+            stop=_settings.stops(stop),
             seed=seed,
             reasoning_effort=reasoning_effort,
-            tool_choice=tool_choice,
+            tool_choice=_settings.tool_choice(tool_choice, made),
             output=None if self._output is None else (self._output.name, self._output.schema, self._output.strict),
             extra_body=extra_body,
-            prices=None if prices is None else list(prices.items()),
+            prices=_settings.prices(prices),
         )
 
     @property
@@ -313,8 +313,9 @@ class Agent(Generic[Deps, Out]):
         elif isinstance(prompt, Message):
             messages = (prompt,)
         else:
-            messages = prompt
-        return self._core.begin(messages, () if history is None else history, deps)
+            messages = _transcript("prompt", "text, a Message or a list of them", prompt)
+        before = () if history is None else _transcript("history", "a list of Messages", history)
+        return self._core.begin(messages, before, deps)
 
     def _check_deps(self, deps: object) -> None:
         wanted = getattr(self.deps_type, "__origin__", self.deps_type)
@@ -324,8 +325,10 @@ class Agent(Generic[Deps, Out]):
             # A TypedDict or a protocol cannot be asked.
             return
         if not fits:
+            from .errors import ContractError
+
             name = getattr(wanted, "__qualname__", wanted)
-            raise TypeError(
+            raise ContractError(
                 f"agent {self.name!r} was made for deps of the type {name}, it was given {type(deps).__qualname__}"
             )
 
@@ -344,6 +347,20 @@ class Agent(Generic[Deps, Out]):
 
     def __repr__(self) -> str:
         return f"<Agent {self.name} {self.model}>"
+
+
+def _transcript(name: str, wanted: str, given: Any) -> Sequence[Message]:
+    """What was given, when it is messages."""
+    if isinstance(given, (list, tuple)):
+        other = next((each for each in given if not isinstance(each, Message)), None)  # pyright: ignore[reportUnknownVariableType]
+        if other is None:
+            return given  # pyright: ignore[reportUnknownVariableType]
+        what = f"one that holds {type(other).__qualname__}"  # pyright: ignore[reportUnknownArgumentType]
+    else:
+        what = type(given).__qualname__
+    from .errors import ContractError
+
+    raise ContractError(f"{name} must be {wanted}, not {what}; `Message.from_dict(...)` makes one of a dict")
 
 
 def __getattr__(name: str) -> Any:

@@ -70,6 +70,9 @@ class Callable:
     @staticmethod
     def from_callable(target: Function[..., Any] | HasInvoke, label: str | None = None) -> Callable:
         """A step made of a function, a class or an instance with `invoke`; a second parameter gets the context."""
+        from . import _checks
+
+        _checks.optional(_checks.filled)("label", label)
         instance = instance_of("callable_", target)
         call = getattr(instance, "invoke", instance)
         takes_context = takes_context_second(call)
@@ -130,6 +133,9 @@ class Pipeline:
 
     def assign(self, key: str, step: Step) -> Pipeline:
         """Puts what the step gives into the value under a key, beside what is there."""
+        from . import _checks
+
+        _checks.text("key", key)
         return Pipeline(self.native.assign(key, _step(step)))
 
     def passthrough(self) -> Pipeline:
@@ -143,6 +149,9 @@ class Pipeline:
     def build(self) -> Callable:
         """The pipeline as one step. It may be built more than once."""
         return Callable(self.native.build())
+
+    def __repr__(self) -> str:
+        return f"<Pipeline {self.native.build().label}>"
 
 
 def lambda_(target: Function[..., Any] | HasInvoke, label: str | None = None) -> Callable:
@@ -188,6 +197,13 @@ def with_config(
     metadata: dict[str, Any] | None = None,
 ) -> Callable:
     """The same step under a name, with tags and data that go with its run."""
+    from . import _checks
+
+    _checks.optional(_checks.filled)("run_name", run_name)
+    _checks.optional(_checks.dictionary)("metadata", metadata)
+    if tags is not None:
+        for tag in _sequence("tags", "a list of texts", tags):
+            _checks.text("each of the tags", tag)
     return Callable(_native.with_config(_step(inner), run_name, tags, metadata))
 
 
@@ -198,7 +214,8 @@ def with_fallbacks(primary: Step, alternates: Sequence[Step]) -> Callable:
         >>> with_fallbacks(lambda text: int(text), [lambda text: 0]).call_sync("none")
         0
     """
-    return Callable(_native.with_fallbacks(_step(primary), [_step(each) for each in alternates]))
+    several = _sequence("alternates", "a list of steps", alternates)
+    return Callable(_native.with_fallbacks(_step(primary), [_step(each) for each in several]))
 
 
 def with_retry(
@@ -209,6 +226,12 @@ def with_retry(
     max_backoff_ms: int = 5000,
 ) -> Callable:
     """The same step, called again after an error that may pass, with growing pauses."""
+    from . import _checks
+
+    _checks.whole(1)("max_attempts", max_attempts)
+    _checks.whole(0)("initial_backoff_ms", initial_backoff_ms)
+    _checks.number(1)("backoff_multiplier", backoff_multiplier)
+    _checks.whole(0)("max_backoff_ms", max_backoff_ms)
     return Callable(
         _native.with_retry(_step(inner), max_attempts, initial_backoff_ms, backoff_multiplier, max_backoff_ms)
     )
@@ -216,6 +239,9 @@ def with_retry(
 
 def with_timeout(inner: Step, milliseconds: int) -> Callable:
     """The same step with a limit; what is too slow is cancelled, and the caller gets a `RunTimeoutError`."""
+    from . import _checks
+
+    _checks.whole(1)("milliseconds", milliseconds)
     return Callable(_native.with_timeout(_step(inner), milliseconds))
 
 
@@ -227,7 +253,22 @@ def _step(step: Any) -> NativeCallable:
     return step.native
 
 
+def _sequence(name: str, wanted: str, given: Any) -> Sequence[Any]:
+    if not isinstance(given, (list, tuple)):
+        from . import _checks
+
+        _checks.fail(name, wanted, given)
+    items: Sequence[Any] = given
+    return items
+
+
 def _steps(branches: Mapping[str, Step]) -> dict[str, NativeCallable]:
+    from . import _checks
+
+    if not hasattr(branches, "items"):
+        _checks.fail("branches", "a dict from names to steps", branches)
+    for name in branches:
+        _checks.text("the name of a branch", name)
     return {name: _step(step) for name, step in branches.items()}
 
 

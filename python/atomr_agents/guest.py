@@ -125,6 +125,10 @@ def inference_client(target: Any = None, /, *, name: str | None = None) -> Any:
 
 
 def _registering(kind: str, target: Any, name: str | None) -> Any:
+    from . import _checks
+
+    _checks.optional(_checks.filled)("name", name)
+
     def decorate(target: Any) -> Any:
         register(kind, name or name_of(target), target)
         return target

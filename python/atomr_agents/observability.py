@@ -44,6 +44,9 @@ class EventBus:
     __slots__ = ("_kept", "native")
 
     def __init__(self, capacity: int = 16384) -> None:
+        from . import _checks
+
+        _checks.whole(1)("capacity", capacity)
         self.native = _native.EventBus(capacity)
         self._kept: set[TracerHandle] = set()
 
@@ -111,6 +114,9 @@ class EventStream:
         self._events = batch
         return batch.pop()
 
+    def __repr__(self) -> str:
+        return f"<EventStream, {len(self._events)} events at hand>"
+
     def close(self) -> None:
         """Unsubscribes; what was not read is dropped."""
         self._events = []
@@ -159,3 +165,6 @@ class TracerHandle:
         """Ends it at once, without waiting for what it has not seen."""
         self.native = None
         self._kept.discard(self)
+
+    def __repr__(self) -> str:
+        return "<TracerHandle, detached>" if self.native is None else "<TracerHandle>"

@@ -161,7 +161,7 @@ def tool(
     function runs on a worker thread, an `async def` on the caller's loop.
 
     Args:
-        toolset: A set to which it belongs; `tool.toolset(name)` gives all of a set.
+        toolset: A set to which it belongs; `toolset(name)` of this module gives all of a set.
         name: The name the model calls it by; otherwise the function's or class's own.
         description: What the model is told; otherwise the docstring.
         timeout: How many seconds one attempt may take. The model is told when it was too slow.
@@ -174,6 +174,7 @@ def tool(
         SchemaError: a parameter has no annotation, or one that JSON cannot stand for.
         ToolDefinitionError: providers would not accept the name or the schema.
         ContractError: the object is no function and has no `invoke`.
+        ConfigError: an option makes no sense.
 
     Example:
         >>> @tool(name="weather", timeout=5.0, toolset="outside")
@@ -186,8 +187,10 @@ def tool(
     """
 
     def decorate(target: Any) -> Tool[..., Any]:
+        from . import _checks
         from ._native import guest
 
+        _checks.optional(_checks.filled)("toolset", toolset)
         made = make_tool(
             target,
             name=name,
@@ -219,8 +222,15 @@ def make_tool(
     toolset: str | None = None,
 ) -> Tool[..., Any]:
     """As `tool`, but nothing is registered."""
+    from . import _checks
     from ._guests import instance_of, name_of, takes_context_second
 
+    _checks.optional(_checks.filled)("name", name)
+    _checks.optional(_checks.text)("description", description)
+    _checks.optional(_checks.seconds)("timeout", timeout)
+    _checks.whole(0)("retries", retries)
+    _checks.optional(_checks.dictionary)("parameters", parameters)
+    _checks.flag("strict", strict)
     original: Any = target.__wrapped__ if isinstance(target, Tool) else target
     instance = instance_of("tool", original)
     method: Any = getattr(instance, "invoke", None)

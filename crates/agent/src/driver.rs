@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atomr_agents_core::{AgentContext, CallCtx, EventKind, FinishReason, Message, TurnInput};
+use atomr_agents_core::{AgentContext, CallCtx, EventKind, FinishReason, Kind, Message, TurnInput};
 use atomr_agents_observability::RunEvents;
 
 use crate::engine::{Engine, Prepared};
@@ -25,30 +25,40 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) async fn run(self) -> Result<RunResult, RunError> {
+    pub(crate) async fn run(mut self) -> Result<RunResult, RunError> {
         let started = Instant::now();
+        if let Some(limit) = self.engine.options.timeout {
+            // Everything below sees how much time is left, so that nobody begins a wait that cannot end in time.
+            self.ctx = self.ctx.with_timeout(limit);
+        }
         // Whatever was started below this run ends with it, however it ends.
         let _end = self.ctx.cancel.clone().drop_guard();
         self.ctx
             .emit(EventKind::RunStarted { agent: self.engine.options.name.clone(), model: self.engine.model.clone() });
+        let untold = Untold { driver: &self, started };
         let outcome = self.guarded().await;
+        std::mem::forget(untold);
         let result = self.conclude(outcome, started);
+        self.close();
+        result
+    }
+
+    /// Ends the stream of the run's events; a run inside another one leaves the outer stream open.
+    fn close(&self) {
         if let Some(events) = &self.events {
             events.close();
         }
-        result
     }
 
     /// The loop, ended by whatever comes first: its end, cancellation, or the run's time limit. When it is ended
     /// early, the model's stream and the tools are told and waited for, so that nothing runs on once the caller
     /// knows.
-    async fn guarded(&self) -> Result<FinishReason, AgentError> {
-        let limit = self.engine.options.timeout;
+    async fn guarded(&self) -> Result<RunResult, AgentError> {
         let mut turns = pin!(self.turns());
         let early = tokio::select! {
             biased;
             () = self.ctx.cancel.cancelled() => AgentError::Cancelled,
-            () = wait(limit) => AgentError::Timeout { after: limit.unwrap_or_default() },
+            after = out_of_time(&self.ctx) => AgentError::Timeout { after },
             outcome = &mut turns => return outcome,
         };
         self.ctx.cancel.cancel();
@@ -57,7 +67,7 @@ impl Driver {
         Err(early)
     }
 
-    async fn turns(&self) -> Result<FinishReason, AgentError> {
+    async fn turns(&self) -> Result<RunResult, AgentError> {
         let context =
             AgentContext { agent: self.engine.options.name.clone(), run: self.ctx.run, turn: self.turn.clone() };
         let prepared = self.engine.prepare(&context, &self.ctx).await?;
@@ -68,12 +78,9 @@ impl Driver {
                 Effect::CallTools(calls) => call_tools(self, &prepared.toolbox, calls).await?,
                 Effect::Fail(failure) => return Err(AgentError::Failure(failure)),
                 Effect::Finish { finish, .. } => {
-                    let messages = {
-                        let state = self.transcript.lock();
-                        state.machine.messages()[state.machine.history_len()..].to_vec()
-                    };
-                    self.engine.memory.store(&context, &messages, &self.ctx).await?;
-                    return Ok(finish);
+                    let result = self.result(finish)?;
+                    self.engine.memory.store(&context, &result.messages[result.history..], &self.ctx).await?;
+                    return Ok(result);
                 }
             }
         }
@@ -101,10 +108,9 @@ impl Driver {
         Ok(())
     }
 
-    /// Turns the end of the loop into the result, records it in the machine and announces it.
-    fn conclude(&self, outcome: Result<FinishReason, AgentError>, started: Instant) -> Result<RunResult, RunError> {
+    /// Records the end of the run in the machine and announces it.
+    fn conclude(&self, outcome: Result<RunResult, AgentError>, started: Instant) -> Result<RunResult, RunError> {
         let elapsed_ms = millis(started.elapsed());
-        let outcome = outcome.and_then(|finish| self.result(finish));
         match outcome {
             Ok(mut result) => {
                 self.ctx.emit(EventKind::RunFinished {
@@ -148,7 +154,13 @@ impl Driver {
         }
         let mut state = self.transcript.lock();
         let (partial, usage) = match state.streaming.take() {
-            Some(builder) => (builder.partial(), builder.usage().clone()),
+            Some(builder) => {
+                if builder.has_begun() {
+                    // What the provider charges for an answer that broke off, nobody knows.
+                    state.cost = None;
+                }
+                (builder.partial(), builder.usage().clone())
+            }
             None => Default::default(),
         };
         let failure = Failure::Effect { kind: error.kind(), message: error.to_string() };
@@ -156,9 +168,29 @@ impl Driver {
     }
 }
 
-async fn wait(limit: Option<Duration>) {
-    match limit {
-        Some(limit) => tokio::time::sleep(limit).await,
+/// Announces the end of a run that was dropped before its end, so that those who listen are not left waiting.
+struct Untold<'a> {
+    driver: &'a Driver,
+    started: Instant,
+}
+
+impl Drop for Untold<'_> {
+    fn drop(&mut self) {
+        let (error, message) = if std::thread::panicking() {
+            (Kind::Internal, "the run panicked")
+        } else {
+            (Kind::Cancelled, "the run was dropped")
+        };
+        let elapsed_ms = millis(self.started.elapsed());
+        self.driver.ctx.emit(EventKind::RunFailed { error, message: message.into(), elapsed_ms });
+        self.driver.close();
+    }
+}
+
+/// Ends when the context's deadline passes, with the time there was; never without one.
+async fn out_of_time(ctx: &CallCtx) -> Duration {
+    match ctx.remaining() {
+        Some(left) => tokio::time::sleep(left).await,
         None => std::future::pending().await,
     }
 }

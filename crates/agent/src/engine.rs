@@ -83,6 +83,16 @@ impl Engine {
         if self.options.max_parallel_tools == 0 {
             return wrong("max_parallel_tools", "it is 0, so no tool could ever run; use at least 1");
         }
+        let Sampling { temperature, top_p, max_tokens, .. } = &self.options.sampling;
+        if temperature.is_some_and(|value| !value.is_finite() || value < 0.0) {
+            return wrong("temperature", "it must be a number, 0 or above");
+        }
+        if top_p.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
+            return wrong("top_p", "it must lie between 0 and 1");
+        }
+        if *max_tokens == Some(0) {
+            return wrong("max_tokens", "it is 0, so the model could say nothing; use at least 1");
+        }
         if self.model.is_empty() {
             return wrong("model", "it is empty; name a model");
         }
@@ -112,6 +122,12 @@ impl Engine {
             let own = tools.tools().iter().map(|tool| Arc::clone(tool.tool()));
             Arc::new(Toolbox::new(own.chain(overlay))?)
         };
+        if let ToolChoice::Tool(name) = &self.options.tool_choice
+            && toolbox.find(name).is_err()
+        {
+            let message = format!("there is no tool named {name:?} among the agent's tools");
+            return Err(AgentError::Config { setting: "tool_choice", message });
+        }
         Ok(Prepared { system, toolbox })
     }
 

@@ -134,9 +134,10 @@ impl Machine {
             Phase::Tools { calls, results } => Effect::CallTools(
                 calls
                     .iter()
+                    .zip(results)
                     .enumerate()
-                    .filter(|(index, _)| results[*index].is_none())
-                    .map(|(index, call)| (index, call.clone()))
+                    .filter(|(_, (_, result))| result.is_none())
+                    .map(|(index, (call, _))| (index, call.clone()))
                     .collect(),
             ),
             Phase::Done { finish, finish_raw } => Effect::Finish { finish: *finish, finish_raw: finish_raw.clone() },
@@ -162,8 +163,7 @@ impl Machine {
         // A call asks to be run whatever the provider calls the finish: some say `stop`.
         self.phase = if finish == FinishReason::ContentFilter {
             Phase::Failed { failure: Failure::ContentFilter }
-        } else if let Some(cut) = calls.iter().find(|call| finish == FinishReason::Length && call.arguments().is_err())
-        {
+        } else if let Some(cut) = cut_call(&calls).filter(|_| finish == FinishReason::Length) {
             let failure = Failure::IncompleteToolCall { name: cut.name.clone(), bytes: cut.raw.len() };
             Phase::Failed { failure }
         } else if let Some(text) = refusal {
@@ -273,6 +273,13 @@ impl Machine {
             }
         }
     }
+}
+
+/// The call whose arguments the output limit cut, if the answer ended at it. That the last call has no arguments at
+/// all says nothing about whether it was meant to have some, so it counts as cut.
+fn cut_call(calls: &[ToolCall]) -> Option<&ToolCall> {
+    let last_is_bare = calls.last().filter(|call| call.raw.trim().is_empty());
+    calls.iter().find(|call| call.arguments().is_err()).or(last_is_bare)
 }
 
 fn tool_message(calls: &[ToolCall], results: &[Option<CallResult>], missing: &str) -> Message {

@@ -81,6 +81,7 @@ fn the_cap_is_an_error_of_its_own_and_the_calls_are_answered() {
 fn cut_arguments_refusals_and_filters_fail_the_run() {
     let cases = [
         (reply(FinishReason::Length, vec![call("a", "{\"x\":")]), "cut the arguments for tool_a after 5 bytes"),
+        (reply(FinishReason::Length, vec![call("a", ""), call("b", "")]), "cut the arguments for tool_b after 0 bytes"),
         (reply(FinishReason::Stop, vec![Part::Refusal { text: "no".into() }]), "the model refused: no"),
         (reply(FinishReason::ContentFilter, vec![call("a", "{}")]), "content filter"),
     ];

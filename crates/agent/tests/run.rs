@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use atomr_agents_agent::{Agent, AgentBuilder, AgentError, AgentOptions, Failure, RunInput};
-use atomr_agents_core::{CallCtx, Event, EventKind, Kind, Message, OutputSchema, Part, Role, Value};
+use atomr_agents_core::{
+    CallCtx, Event, EventKind, Kind, Message, OutputSchema, Part, Role, Sampling, ToolChoice, Value,
+};
 use atomr_agents_inference::InferenceError;
 use atomr_agents_observability::EventBus;
 use atomr_agents_strategy::{MemoryChunk, Skill, StaticInstructions, StaticMemory, StaticSkills, StaticTools};
@@ -350,4 +352,16 @@ async fn an_agent_is_a_callable_and_settings_are_checked() {
     let error = AgentBuilder::new(model(), "m").with_options(zero).build().unwrap_err();
     assert!(error.to_string().contains("max_iterations"), "{error}");
     assert!(AgentBuilder::new(model(), "").build().is_err());
+    for (sampling, setting) in [
+        (Sampling { temperature: Some(f64::NAN), ..Sampling::default() }, "temperature"),
+        (Sampling { top_p: Some(1.5), ..Sampling::default() }, "top_p"),
+        (Sampling { max_tokens: Some(0), ..Sampling::default() }, "max_tokens"),
+    ] {
+        let options = AgentOptions { sampling, ..AgentOptions::default() };
+        let error = AgentBuilder::new(model(), "m").with_options(options).build().unwrap_err();
+        assert!(error.to_string().contains(setting), "{error}");
+    }
+    let options = AgentOptions { tool_choice: ToolChoice::Tool("nobody".into()), ..AgentOptions::default() };
+    let error = agent(ScriptedModel::new(), vec![], options).run("go", CallCtx::new()).await.unwrap_err();
+    assert!(error.kind() == Kind::Config && error.to_string().contains("nobody"), "{error}");
 }

@@ -10,6 +10,7 @@ use crate::{CallCtx, Kind, Money, RunId, Usage};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// The run.
+    #[serde(rename = "run_id")]
     pub run: RunId,
     /// Position in the run, from 1. Deltas share the number of the event they follow.
     pub seq: u64,

@@ -35,8 +35,9 @@ pub struct Usage {
 
 impl AddAssign<&Usage> for Usage {
     fn add_assign(&mut self, other: &Usage) {
-        self.input_tokens += other.input_tokens;
-        self.output_tokens += other.output_tokens;
+        // The numbers are the provider's word; a mad one must not end the run.
+        self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
         add(&mut self.total_tokens, other.total_tokens);
         add(&mut self.cached_input_tokens, other.cached_input_tokens);
         add(&mut self.cache_write_tokens, other.cache_write_tokens);
@@ -47,7 +48,7 @@ impl AddAssign<&Usage> for Usage {
 
 fn add(sum: &mut Option<u64>, more: Option<u64>) {
     if let Some(more) = more {
-        *sum = Some(sum.unwrap_or(0) + more);
+        *sum = Some(sum.unwrap_or(0).saturating_add(more));
     }
 }
 
@@ -63,5 +64,13 @@ mod tests {
         assert_eq!((sum.input_tokens, sum.output_tokens), (7, 3));
         assert_eq!(sum.reasoning_tokens, Some(1));
         assert_eq!(sum.cached_input_tokens, None);
+    }
+
+    #[test]
+    fn absurd_numbers_do_not_overflow() {
+        let most = Usage { input_tokens: u64::MAX, total_tokens: Some(u64::MAX), ..Usage::default() };
+        let mut sum = most.clone();
+        sum += &most;
+        assert_eq!((sum.input_tokens, sum.total_tokens), (u64::MAX, Some(u64::MAX)));
     }
 }

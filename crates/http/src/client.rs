@@ -66,6 +66,15 @@ impl Client {
         &self.inner.config
     }
 
+    /// `text` with every occurrence of the credential blotted out.
+    #[must_use]
+    pub fn redact(&self, text: &str) -> String {
+        match &self.inner.config.auth {
+            Some(Auth::Bearer(secret) | Auth::Header(_, secret)) => secret.redact(text),
+            None => text.to_owned(),
+        }
+    }
+
     /// Host and port, for messages.
     #[must_use]
     pub fn host(&self) -> &str {

@@ -40,6 +40,12 @@ impl Secret {
         header_value(&self.0)
     }
 
+    /// `text` with every occurrence of the secret blotted out: peers like to quote a credential they refuse.
+    #[must_use]
+    pub fn redact(&self, text: &str) -> String {
+        if self.is_empty() { text.to_owned() } else { text.replace(self.0.as_str(), "[redacted]") }
+    }
+
     /// Whether there is nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {

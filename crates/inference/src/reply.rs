@@ -33,6 +33,7 @@ pub struct ModelReply {
 #[derive(Debug, Default)]
 pub struct ReplyBuilder {
     provider: String,
+    begun: bool,
     parts: Vec<Part>,
     calls: BTreeMap<u32, ToolCall>,
     finish: Option<(FinishReason, String)>,
@@ -51,6 +52,7 @@ impl ReplyBuilder {
 
     /// Takes the next event.
     pub fn push(&mut self, event: ModelEvent) {
+        self.begun = true;
         match event {
             ModelEvent::Started { id, model } => {
                 self.id = id.or(self.id.take());
@@ -100,10 +102,16 @@ impl ReplyBuilder {
         &self.usage
     }
 
-    /// Whether the terminal event has arrived.
+    /// Whether anything has arrived: from then on the call may cost something.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Whether the terminal event has arrived, for every choice.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.finish.is_some()
+        self.finish.is_some() && self.alternatives.values().all(Self::is_finished)
     }
 
     /// The whole reply.
@@ -163,7 +171,22 @@ mod tests {
         let mut builder = ReplyBuilder::new("test");
         builder.push(ModelEvent::Text("void".into()));
         builder.push(ModelEvent::Retrying { attempt: 2, wait: std::time::Duration::ZERO, reason: "reset".into() });
+        assert!(!builder.has_begun());
         builder.push(ModelEvent::Text("kept".into()));
         assert_eq!(builder.partial().unwrap().text(), "kept");
+        assert!(builder.has_begun());
+    }
+
+    #[test]
+    fn an_alternative_without_an_end_leaves_the_reply_unfinished() {
+        let stop = || ModelEvent::Finish { reason: FinishReason::Stop, raw: "stop".into() };
+        let other = |event| ModelEvent::Alternative { choice: 1, event: Box::new(event) };
+        let mut builder = ReplyBuilder::new("test");
+        builder.push(other(ModelEvent::Text("b".into())));
+        builder.push(stop());
+        assert!(!builder.is_finished());
+        builder.push(other(stop()));
+        assert!(builder.is_finished());
+        assert_eq!(builder.finish().unwrap().alternatives[0].message.text(), "b");
     }
 }

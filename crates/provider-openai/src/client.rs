@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_stream::stream;
-use atomr_agents_core::{CallCtx, ModelEvent, ModelRequest};
+use atomr_agents_core::{CallCtx, ModelEvent, ModelRequest, Value};
 use atomr_agents_http::{Body, Client, Decision, HttpError, Response, pause, retry_after};
 use atomr_agents_inference::{InferenceClient, InferenceError, ModelStream};
 use atomr_agents_wire::{ProviderError, SseDecoder};
@@ -82,6 +82,7 @@ impl InferenceClient for OpenAiClient {
                         }
                     },
                 };
+                let error = inner.redacted(error);
                 // Once the caller has seen something, calling again is the caller's decision.
                 let decision = if spoke {
                     Decision::GiveUp
@@ -141,6 +142,27 @@ fn bytes_of(body: Vec<u8>) -> bytes::Bytes {
 }
 
 impl Inner {
+    /// The error without the credential, which some servers quote when they refuse it.
+    fn redacted(&self, error: InferenceError) -> InferenceError {
+        let clean = |text: &str| self.http.redact(text);
+        match error {
+            InferenceError::Api(mut error) => {
+                error.message = clean(&error.message);
+                error.code = error.code.as_deref().map(clean);
+                error.error_type = error.error_type.as_deref().map(clean);
+                redact_json(&mut error.body, &clean);
+                InferenceError::Api(error)
+            }
+            // Its source may quote the same bytes; the message says all that it says.
+            InferenceError::Protocol { provider, message, source } => {
+                let cleaned = clean(&message);
+                let source = source.filter(|_| cleaned == message);
+                InferenceError::Protocol { provider, message: cleaned, source }
+            }
+            other => other,
+        }
+    }
+
     /// Sends the request and waits for a good status.
     async fn open(&self, body: bytes::Bytes, ctx: &CallCtx) -> Result<Response, InferenceError> {
         let response = self.http.post_json("/chat/completions", body, ctx).await.map_err(from_http)?;
@@ -151,6 +173,15 @@ impl Inner {
         let wait = retry_after(&response.headers, None);
         let body = response.body.prefix(MAX_ERROR_BODY).await;
         Err(from_provider(status, ProviderError::from_body(&body), wait, request_id))
+    }
+}
+
+fn redact_json(value: &mut Value, clean: &impl Fn(&str) -> String) {
+    match value {
+        Value::String(text) => *text = clean(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| redact_json(item, clean)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| redact_json(field, clean)),
+        _ => {}
     }
 }
 

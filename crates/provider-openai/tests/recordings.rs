@@ -272,6 +272,19 @@ async fn a_failed_call_is_made_again_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_key_that_the_server_quotes_is_in_no_error() {
+    let quoting = json!({"error": {"message": "bad key sk-canary", "code": "sk-canary", "param": ["sk-canary"]}});
+    let midstream = Exchange::event_stream(format!("data: {quoting}\n\ndata: [DONE]\n\n"));
+    let garbage = Exchange::event_stream("data: {\"a\": sk-canary\n\n");
+    for exchange in [Exchange::json(401, &quoting), Exchange::json(400, &json!("sk-canary")), midstream, garbage] {
+        let server = ReplayServer::start(Script::always(exchange)).await.unwrap();
+        let (_, _, error) = answer(&client(&server.url(), false)).await;
+        let error = error.unwrap();
+        assert!(!format!("{error:?} {error}").contains("canary"), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn no_key_is_told_with_its_variable_and_a_secret_never_prints() {
     let config = OpenAiConfig::new("https://example.org/v1", Some(Secret::new("sk-canary"))).unwrap();
     assert!(!format!("{config:?}").contains("canary"));

@@ -11,7 +11,7 @@ use atomr_agents_py_bridge::{Scope, awaitable, json, runtime, watched};
 use atomr_agents_strategy::StaticTools;
 use atomr_agents_tokens::{Price, PriceTable};
 use atomr_agents_tool::Toolbox;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use crate::callable::Callable;
 use crate::context::{Deps, call_ctx};
 use crate::core::{Message, Usage, messages};
-use crate::errors::{Failed, from_kinded};
+use crate::errors::{Failed, config, from_kinded};
 use crate::inference::InferenceClient;
 use crate::observability::{EventBus, Subscription};
 use crate::seconds;
@@ -92,7 +92,7 @@ impl AgentCore {
             extra_body: match extra_body.map(|body| json::from_py(&body)).transpose()? {
                 None => serde_json::Map::new(),
                 Some(Value::Object(body)) => body,
-                Some(_) => return Err(PyValueError::new_err("extra_body must be a dict")),
+                Some(_) => return Err(config("extra_body must be a dict")),
             },
             prices: price_table(prices)?,
             buses: buses.iter().map(|bus| bus.0.clone()).collect(),
@@ -140,7 +140,7 @@ fn price_table(prices: Option<Prices>) -> PyResult<Arc<PriceTable>> {
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // checked above
                 Ok((usd * 1e6).round() as u64)
             } else {
-                Err(PyValueError::new_err(format!("the price {usd} of {model} is no amount in USD per million tokens")))
+                Err(config(format!("the price {usd} of {model} is no amount in USD per million tokens")))
             }
         };
         let price = Price::new(micro(input)?, micro(cached)?, micro(output)?);
@@ -371,6 +371,10 @@ impl Partial {
 
 #[pymethods]
 impl Partial {
+    fn __repr__(&self) -> String {
+        format!("Partial(run_id={:?}, {} messages)", self.0.run.to_string(), self.0.messages.len())
+    }
+
     #[getter]
     fn run_id(&self) -> String {
         self.0.run.to_string()

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use atomr_agents_core::{self as core, EventKind, Part, Role};
 use atomr_agents_py_bridge::json;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde::Serialize;
+
+use crate::errors::config;
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Message>()?;
@@ -16,8 +17,16 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// Plain data as Python values.
 pub(crate) fn to_py<'py, T: Serialize>(py: Python<'py>, value: &T) -> PyResult<Bound<'py, PyAny>> {
-    let value = serde_json::to_value(value).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let value = serde_json::to_value(value).map_err(|error| config(error.to_string()))?;
     json::to_py(py, &value)
+}
+
+/// What `copy` and `pickle` make an object again from.
+type Reduced<'py> = (Bound<'py, PyAny>, (Bound<'py, PyAny>,));
+
+/// Plain data is copied and pickled by its `to_dict` and its class's `from_dict`.
+fn reduced<'py>(value: &Bound<'py, PyAny>) -> PyResult<Reduced<'py>> {
+    Ok((value.get_type().getattr("from_dict")?, (value.call_method0("to_dict")?,)))
 }
 
 #[pyclass(frozen, eq, module = "atomr_agents._native.core")]
@@ -28,14 +37,13 @@ pub(crate) struct Message(pub(crate) core::Message);
 impl Message {
     #[new]
     fn new(role: &str, content: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let role: Role = serde_json::from_value(role.into()).map_err(|_| {
-            PyValueError::new_err(format!("role must be system, user, assistant or tool, not {role:?}"))
-        })?;
+        let role: Role = serde_json::from_value(role.into())
+            .map_err(|_| config(format!("role must be system, user, assistant or tool, not {role:?}")))?;
         if let Ok(text) = content.extract::<String>() {
             return Ok(Self(core::Message::new(role, text)));
         }
         let parts = serde_json::from_value::<Vec<Part>>(json::from_py(content)?)
-            .map_err(|error| PyValueError::new_err(format!("content must be text or a list of parts: {error}")))?;
+            .map_err(|error| config(format!("content must be text or a list of parts: {error}")))?;
         Ok(Self(core::Message { role, parts }))
     }
 
@@ -58,7 +66,7 @@ impl Message {
     fn from_dict(value: &Bound<'_, PyAny>) -> PyResult<Self> {
         serde_json::from_value(json::from_py(value)?)
             .map(Self)
-            .map_err(|error| PyValueError::new_err(format!("this is no message: {error}")))
+            .map_err(|error| config(format!("this is no message: {error}")))
     }
 
     #[getter]
@@ -85,6 +93,10 @@ impl Message {
         to_py(py, &self.0)
     }
 
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
+        reduced(slf.as_any())
+    }
+
     fn __repr__(&self) -> String {
         let role = format!("{:?}", self.0.role).to_lowercase();
         let text = self.0.text();
@@ -106,6 +118,17 @@ pub(crate) struct Usage(pub(crate) core::Usage);
 
 #[pymethods]
 impl Usage {
+    #[staticmethod]
+    fn from_dict(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        serde_json::from_value(json::from_py(value)?)
+            .map(Self)
+            .map_err(|error| config(format!("this is no usage: {error}")))
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
+        reduced(slf.as_any())
+    }
+
     #[getter]
     fn input_tokens(&self) -> u64 {
         self.0.input_tokens
@@ -118,7 +141,7 @@ impl Usage {
 
     #[getter]
     fn total_tokens(&self) -> u64 {
-        self.0.total_tokens.unwrap_or(self.0.input_tokens + self.0.output_tokens)
+        self.0.total_tokens.unwrap_or(self.0.input_tokens.saturating_add(self.0.output_tokens))
     }
 
     #[getter]

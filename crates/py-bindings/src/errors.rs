@@ -69,6 +69,17 @@ fn raise(py: Python<'_>, kind: Kind, error: &(dyn Error + 'static), fields: &Fie
     }
 }
 
+/// A setting that makes no sense: the `ConfigError` of Python, which is a `ValueError` too.
+pub(crate) fn config(message: impl Into<String>) -> PyErr {
+    let message = message.into();
+    Python::attach(|py| {
+        let made = py
+            .import("atomr_agents.errors")
+            .and_then(|errors| errors.call_method1("make", (Kind::Config.as_str(), message, PyDict::new(py))));
+        made.map_or_else(|failed| failed, PyErr::from_value)
+    })
+}
+
 /// The error and its sources in one line; a source that its error repeats is left out.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();

@@ -1,8 +1,10 @@
 //! `_native.guest`: the registry of objects written in Python.
 
 use atomr_agents_py_bridge::{Guest, GuestOptions, KINDS, KindRow, Verb, kind as kind_row, registry};
-use pyo3::exceptions::{PyKeyError, PyValueError};
+use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
+
+use crate::errors::config;
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(kinds, module)?)?;
@@ -14,9 +16,8 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
 }
 
 fn row(kind: &str) -> PyResult<&'static KindRow> {
-    kind_row(kind).ok_or_else(|| {
-        PyValueError::new_err(format!("there is no guest kind {kind:?}; the kinds are: {}", kinds().join(", ")))
-    })
+    kind_row(kind)
+        .ok_or_else(|| config(format!("there is no guest kind {kind:?}; the kinds are: {}", kinds().join(", "))))
 }
 
 #[pyfunction]

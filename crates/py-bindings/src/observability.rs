@@ -8,11 +8,11 @@ use atomr_agents_py_bridge::{
     Args, GuestOptions, GuestTracer, Reply, arguments, awaitable, no_args, runtime, to_unit, watched,
 };
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::core::Event;
-use crate::errors::Fault;
+use crate::errors::{Fault, config};
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<EventBus>()?;
@@ -29,7 +29,7 @@ impl EventBus {
     #[pyo3(signature = (capacity = obs::DEFAULT_CAPACITY))]
     fn new(capacity: usize) -> PyResult<Self> {
         if capacity == 0 {
-            return Err(PyValueError::new_err("capacity must be at least 1"));
+            return Err(config("capacity must be at least 1"));
         }
         Ok(Self(obs::EventBus::with_capacity(capacity)))
     }

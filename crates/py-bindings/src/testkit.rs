@@ -7,13 +7,15 @@ use atomr_agents_core::{Kind, Value};
 use atomr_agents_inference::ApiError;
 use atomr_agents_py_bridge::{detached, json, runtime};
 use atomr_agents_testkit::{Cut, Exchange, ReplayServer, Script, ScriptedModel, TestkitError, Turn, recordings};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use serde_json::json;
 
 use crate::core::to_py;
 use crate::inference::InferenceClient;
 use crate::seconds;
+
+use crate::errors::config;
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<NativeScript>()?;
@@ -73,8 +75,17 @@ impl NativeScript {
 
     fn error(&self, kind: &str, message: &str) -> PyResult<()> {
         let class: Kind = serde_json::from_value(Value::from(kind))
-            .map_err(|_| PyValueError::new_err(format!("there is no kind of error named {kind:?}")))?;
-        let error = ApiError { class: Some(class), status: 400, message: message.to_owned(), ..ApiError::default() };
+            .map_err(|_| config(format!("there is no kind of error named {kind:?}")))?;
+        let status = match class {
+            Kind::Authentication => 401,
+            Kind::Permission => 403,
+            Kind::NotFound => 404,
+            Kind::TooLarge => 413,
+            Kind::RateLimited | Kind::QuotaExceeded => 429,
+            Kind::ServerError => 500,
+            _ => 400,
+        };
+        let error = ApiError { class: Some(class), status, message: message.to_owned(), ..ApiError::default() };
         self.push(Turn::error(error.into()))
     }
 
@@ -117,7 +128,7 @@ impl NativeScript {
 pub(crate) struct NativeReplayServer(Mutex<Option<ReplayServer>>);
 
 fn failed(error: TestkitError) -> PyErr {
-    PyRuntimeError::new_err(error.to_string())
+    config(error.to_string())
 }
 
 #[pymethods]
@@ -139,7 +150,7 @@ impl NativeReplayServer {
             "conversation" => Script::conversation(exchanges),
             "sequence" => exchanges.into_iter().fold(Script::new(), Script::then),
             other => {
-                return Err(PyValueError::new_err(format!("mode must be sequence or conversation, not {other:?}")));
+                return Err(config(format!("mode must be sequence or conversation, not {other:?}")));
             }
         };
         let script = script.cut(match cut {
@@ -148,7 +159,7 @@ impl NativeReplayServer {
             "byte" => Cut::Every(1),
             "seeded" => Cut::Seeded(seed),
             other => {
-                return Err(PyValueError::new_err(format!("cut must be whole, event, byte or seeded, not {other:?}")));
+                return Err(config(format!("cut must be whole, event, byte or seeded, not {other:?}")));
             }
         });
         let runtime = runtime::handle(py)?;

@@ -34,6 +34,8 @@ class Message:
 class Usage:
     """Tokens used by one model call or by several together."""
 
+    @staticmethod
+    def from_dict(value: dict[str, Any]) -> Usage: ...
     @property
     def input_tokens(self) -> int: ...
     @property

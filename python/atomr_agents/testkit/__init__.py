@@ -12,7 +12,9 @@ Example:
 
 from __future__ import annotations
 
+from .. import _checks as checks
 from .._native.testkit import NativeReplayServer, NativeScript
+from ..errors import BY_KIND, AgentError, ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,21 +52,30 @@ class ScriptedModel:
 
     def text(self, text: str) -> ScriptedModel:
         """The next answer is this text, streamed word by word."""
+        checks.text("text", text)
         self._native.text(text)
         return self
 
     def tool_calls(self, *calls: tuple[str, dict[str, Any] | str], text: str = "") -> ScriptedModel:
         """The next answer asks for these tools: pairs of a name and its arguments (text is sent as it is)."""
+        if not calls:
+            raise ConfigError("tool_calls needs at least one call, such as ('add', {'a': 1}); use text() for an answer")
+        for call in calls:
+            _check_call(call)
+        checks.text("text", text)
         self._native.tool_calls(calls, text)
         return self
 
     def error(self, kind: str, message: str) -> ScriptedModel:
         """The next answer is a provider's error of this kind, such as `rate_limited`; see `errors.BY_KIND`."""
+        checks.one_of(*BY_KIND)("kind", kind)
+        checks.text("message", message)
         self._native.error(kind, message)
         return self
 
     def delay(self, seconds: float) -> ScriptedModel:
         """How long each piece takes."""
+        checks.seconds("seconds", seconds)
         self._native.delay(seconds)
         return self
 
@@ -118,12 +129,17 @@ class ReplayServer:
         seed: int = 0,
         delay_ms: int = 0,
     ) -> None:
-        import os
-
-        if isinstance(exchanges, (str, os.PathLike)):
-            exchanges = [exchanges]
-        folders = None if exchanges is None else [os.fspath(each) for each in exchanges]
-        self._native = NativeReplayServer(folders, mode, cut, seed, delay_ms)
+        checks.one_of("sequence", "conversation")("mode", mode)
+        checks.one_of("whole", "event", "byte", "seeded")("cut", cut)
+        checks.whole(0)("seed", seed)
+        checks.whole(0)("delay_ms", delay_ms)
+        folders = None if exchanges is None else _folders(exchanges)
+        try:
+            self._native = NativeReplayServer(folders, mode, cut, seed, delay_ms)
+        except RuntimeError as error:
+            if folders is None or isinstance(error, AgentError):
+                raise
+            raise ConfigError(f"{error}; a recording is a folder with request.json, response.meta.json, response.body") from error
         self._seen: list[dict[str, Any]] | None = None
 
     @property
@@ -160,3 +176,24 @@ class ReplayServer:
 
     def __repr__(self) -> str:
         return f"<ReplayServer {self.base_url}>"
+
+
+def _check_call(call: Any) -> None:
+    if not isinstance(call, tuple) or len(call) != 2 or not isinstance(call[0], str):  # pyright: ignore[reportUnknownArgumentType]
+        checks.fail("each call", "a pair of a tool's name and its arguments, such as ('add', {'a': 1})", call)
+    if not isinstance(call[1], (dict, str)):
+        checks.fail(f"the arguments of {call[0]}", "a dict, or text that is sent as it is", call[1])  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _folders(exchanges: Any) -> list[str]:
+    import os
+
+    several: Any = [exchanges] if isinstance(exchanges, (str, os.PathLike)) else exchanges
+    if not isinstance(several, (list, tuple)) or not several:
+        checks.fail("exchanges", "a folder or a list of folders", several)
+    folders: list[str] = []
+    for each in several:  # pyright: ignore[reportUnknownVariableType]
+        if not isinstance(each, (str, os.PathLike)) or not os.path.isdir(each):  # pyright: ignore[reportUnknownArgumentType]
+            raise ConfigError(f"exchanges must be a folder or a list of folders, and {each!r} is none")
+        folders.append(str(each))  # pyright: ignore[reportUnknownArgumentType]
+    return folders

@@ -1,0 +1,106 @@
+"""What each setting of an agent may be."""
+
+from __future__ import annotations
+
+from . import _checks as checks
+from .errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from ._native.observability import EventBus
+    from .tool import Tool
+
+_SETTINGS: dict[str, checks.Check] = {
+    "instructions": checks.text,
+    "name": checks.filled,
+    "model_name": checks.optional(checks.filled),
+    "max_iterations": checks.whole(1),
+    "max_parallel_tools": checks.whole(1),
+    "timeout": checks.optional(checks.seconds),
+    "temperature": checks.optional(checks.number(0)),
+    "top_p": checks.optional(checks.number(0, 1)),
+    "max_tokens": checks.optional(checks.whole(1)),
+    "seed": checks.optional(checks.integer),
+    "reasoning_effort": checks.optional(checks.filled),
+    "tool_choice": checks.filled,
+    "extra_body": checks.optional(checks.dictionary),
+    "base_url": checks.optional(checks.filled),
+    "api_key": checks.optional(checks.filled),
+    "connect_timeout": checks.optional(checks.seconds),
+    "first_byte_timeout": checks.optional(checks.seconds),
+    "idle_timeout": checks.optional(checks.seconds),
+    "max_attempts": checks.optional(checks.whole(1)),
+    "max_connections": checks.optional(checks.whole(1)),
+}
+
+
+def check(values: dict[str, Any]) -> None:
+    """Refuses what makes no sense, by name."""
+    checks.every(_SETTINGS, values)
+
+
+def tools_of(given: Any) -> list[Tool[..., Any]]:
+    """The tools of an agent, from what was given as them."""
+    from .tool import as_tool
+
+    if isinstance(given, (str, bytes, dict)) or not hasattr(given, "__iter__"):
+        checks.fail("tools", "a list of tools or functions", given)
+    return [as_tool(each) for each in given]
+
+
+def tool_choice(choice: str, tools: Sequence[Tool[..., Any]]) -> str:
+    """The choice, when it is one among these tools."""
+    names = [tool.name for tool in tools]
+    if choice in ("auto", "none") or choice in names or (choice == "required" and names):
+        return choice
+    there = ", ".join(names) or "none"
+    raise ConfigError(
+        f"tool_choice is {choice!r}: it must be auto, none, required or the name of one of the tools, which are: {there}"
+    )
+
+
+def stops(given: Any) -> list[str]:
+    """One text or several at which a model stops."""
+    several: list[Any] = [given] if isinstance(given, str) else list(given) if isinstance(given, (list, tuple)) else [None]
+    if not all(isinstance(each, str) and each for each in several):
+        raise ConfigError("stop must be a text or a list of texts, none of them empty")
+    return several
+
+
+def buses(given: Any) -> list[EventBus]:
+    """The buses of an agent: one or several."""
+    from .observability import EventBus
+
+    several: list[Any] = list(given) if isinstance(given, (list, tuple)) else [given]
+    for each in several:
+        if not isinstance(each, EventBus):
+            checks.fail("bus", "an EventBus or a list of them", each)
+    return [each.native for each in several]
+
+
+def prices(given: Any) -> list[tuple[str, tuple[float, float, float]]] | None:
+    """USD per million tokens, by model."""
+    if given is None:
+        return None
+    wanted = "a dict from a model's name to three prices in USD per million tokens: input, cached input, output"
+    if not hasattr(given, "items"):
+        checks.fail("prices", wanted, given)
+    table: list[tuple[str, tuple[float, float, float]]] = []
+    for model, three in given.items():
+        if not isinstance(model, str) or not isinstance(three, (list, tuple)) or len(three) != 3:
+            raise ConfigError(f"prices must be {wanted}; {model!r} has something else")
+        for price in three:
+            checks.number(0, 1e9)(f"the price of {model}", price)
+        table.append((model, (three[0], three[1], three[2])))
+    return table
+
+
+def deps_type(given: Any) -> Any:
+    """A type, or what `typing` makes of types."""
+    module = type(given).__module__
+    if given is not None and not isinstance(given, type) and module not in ("typing", "types", "typing_extensions"):
+        checks.fail("deps_type", "a type", given)
+    return given
