@@ -5,7 +5,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any, NoReturn, TypeAlias
 
     from .errors import ConfigError
@@ -67,7 +67,9 @@ def number(least: float | None = None, most: float | None = None) -> Check:
     def check(name: str, value: Any) -> None:
         fits = isinstance(value, (int, float)) and not isinstance(value, bool) and value - value == 0
         if not fits or (least is not None and value < least) or (most is not None and value > most):
-            limits = "" if least is None else f" of at least {least:g}" if most is None else f" from {least:g} to {most:g}"
+            limits = (
+                "" if least is None else f" of at least {least:g}" if most is None else f" from {least:g} to {most:g}"
+            )
             fail(name, f"a finite number{limits}", value)
 
     return check
@@ -108,6 +110,13 @@ def one_of(*words: str) -> Check:
 def optional(check: Check) -> Check:
     """None, or what the other check takes."""
     return lambda name, value: None if value is None else check(name, value)
+
+
+def items(name: str, wanted: str, value: Any) -> Sequence[Any]:
+    """What a list or a tuple holds."""
+    if not isinstance(value, (list, tuple)):
+        fail(name, wanted, value)
+    return value  # pyright: ignore[reportUnknownVariableType]
 
 
 def every(checks: dict[str, Check], values: dict[str, Any]) -> None:

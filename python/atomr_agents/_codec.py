@@ -87,6 +87,9 @@ class Compiler:
     # --- one type ---
 
     def compile(self, tp: Any) -> Codec:
+        if tp.__class__.__hash__ is None:
+            # A list such as `[int]`, or an object of the user's: no type, and no key of a table either.
+            raise self.refuse(tp, _NO_JSON)
         if tp is Any or tp is object:
             return Codec({}, None, lambda _: True, rank=2)
         found = scalar(tp)
@@ -156,12 +159,14 @@ class Compiler:
             if member.schema not in schemas:
                 schemas.append(member.schema)
         ordered = sorted(members, key=lambda member: member.rank)
+        # 1.0 is a float where one is wanted, and a whole number elsewhere.
+        floats_first = sorted(ordered, key=lambda member: member.schema.get("type") != "number")
 
         def accepts(value: Json) -> bool:
             return any(member.accepts(value) for member in ordered)
 
         def decode(value: Json) -> Any:
-            for member in ordered:
+            for member in floats_first if value.__class__ is float else ordered:
                 if member.accepts(value):
                     return value if member.decode is None else member.decode(value)
             raise ArgumentError(": fits none of the allowed types")

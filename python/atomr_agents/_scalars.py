@@ -24,8 +24,8 @@ def scalar(tp: Any) -> Found | None:
     if tp is int:
         return (
             {"type": "integer"},
-            None,
-            lambda value: isinstance(value, int) and not isinstance(value, bool),
+            _whole,
+            lambda value: _is_number(value) and value % 1 == 0,
             0,
         )
     if tp is float:
@@ -109,6 +109,11 @@ def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _whole(value: Any) -> Any:
+    """JSON Schema takes 1.0 for an integer, and models write it."""
+    return int(value) if value.__class__ is float else value
 
 
 def _bytes(value: Any) -> bytes:

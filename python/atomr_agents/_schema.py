@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class ToolSignature:
     """A function as a tool: name, description, parameters."""
 
-    __slots__ = ("_codecs", "description", "name", "plain", "schema", "takes_context")
+    __slots__ = ("_codecs", "_whole", "description", "name", "plain", "schema", "takes_context")
 
     def __init__(
         self,
@@ -38,10 +38,14 @@ class ToolSignature:
         self._codecs = {name: codec for name, codec in codecs.items() if codec.decode is not None}
         self.plain = not self._codecs
         """Whether `decode` has nothing to do."""
+        # Where all there is to do is making 1.0 an integer, there mostly is nothing.
+        self._whole = all(codec.schema == {"type": "integer"} for codec in self._codecs.values())
 
     def decode(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Keyword arguments from checked JSON; raises ArgumentError where a value does not fit its type."""
         if self.plain:
+            return arguments
+        if self._whole and not any(value.__class__ is float for value in arguments.values()):
             return arguments
         from ._codec import decode_with
 
@@ -75,6 +79,9 @@ def describe(fn: Callable[..., Any], *, name: str | None = None, description: st
     for position, parameter in enumerate(_signature(fn, tool)):
         where[0] = parameter.name
         if parameter.annotation is parameter.empty:
+            if position == 0 and parameter.name in ("self", "cls"):
+                why = "a method is a tool when it is bound; write `tool(instance.method)`, or name the method `invoke`"
+                raise _refusal(tool, parameter.name, None, why)
             raise _refusal(tool, parameter.name, None, "it has no annotation; say its type")
         hint = _resolve(fn, parameter, tool)
         if _is_context(hint):

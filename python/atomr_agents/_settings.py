@@ -46,9 +46,9 @@ def tools_of(given: Any) -> list[Tool[..., Any]]:
     """The tools of an agent, from what was given as them."""
     from .tool import as_tool
 
-    if isinstance(given, (str, bytes, dict)) or not hasattr(given, "__iter__"):
-        checks.fail("tools", "a list of tools or functions", given)
-    return [as_tool(each) for each in given]
+    if hasattr(given, "__next__"):
+        given = list(given)
+    return [as_tool(each) for each in checks.items("tools", "a list of tools or functions", given)]
 
 
 def tool_choice(choice: str, tools: Sequence[Tool[..., Any]]) -> str:
@@ -58,23 +58,23 @@ def tool_choice(choice: str, tools: Sequence[Tool[..., Any]]) -> str:
         return choice
     there = ", ".join(names) or "none"
     raise ConfigError(
-        f"tool_choice is {choice!r}: it must be auto, none, required or the name of one of the tools, which are: {there}"
+        f"tool_choice is {choice!r}; it must be auto, none, required or the name of one of the tools, here: {there}"
     )
 
 
 def stops(given: Any) -> list[str]:
     """One text or several at which a model stops."""
-    several: list[Any] = [given] if isinstance(given, str) else list(given) if isinstance(given, (list, tuple)) else [None]
-    if not all(isinstance(each, str) and each for each in several):
-        raise ConfigError("stop must be a text or a list of texts, none of them empty")
-    return several
+    several = [given] if isinstance(given, str) else checks.items("stop", "a text or a list of texts", given)
+    for each in several:
+        checks.filled("each stop", each)
+    return list(several)
 
 
 def buses(given: Any) -> list[EventBus]:
     """The buses of an agent: one or several."""
     from .observability import EventBus
 
-    several: list[Any] = list(given) if isinstance(given, (list, tuple)) else [given]
+    several = [given] if isinstance(given, EventBus) else checks.items("bus", "an EventBus or a list of them", given)
     for each in several:
         if not isinstance(each, EventBus):
             checks.fail("bus", "an EventBus or a list of them", each)
@@ -85,16 +85,18 @@ def prices(given: Any) -> list[tuple[str, tuple[float, float, float]]] | None:
     """USD per million tokens, by model."""
     if given is None:
         return None
-    wanted = "a dict from a model's name to three prices in USD per million tokens: input, cached input, output"
+    wanted = "a dict from a model's name to its prices in USD per million tokens: (input, cached input, output)"
     if not hasattr(given, "items"):
         checks.fail("prices", wanted, given)
     table: list[tuple[str, tuple[float, float, float]]] = []
     for model, three in given.items():
-        if not isinstance(model, str) or not isinstance(three, (list, tuple)) or len(three) != 3:
-            raise ConfigError(f"prices must be {wanted}; {model!r} has something else")
-        for price in three:
+        checks.filled("a model's name in prices", model)
+        per_million = checks.items(f"the price of {model}", "three numbers: input, cached input, output", three)
+        if len(per_million) != 3:
+            checks.fail("prices", wanted, given)
+        for price in per_million:
             checks.number(0, 1e9)(f"the price of {model}", price)
-        table.append((model, (three[0], three[1], three[2])))
+        table.append((model, (per_million[0], per_million[1], per_million[2])))
     return table
 
 

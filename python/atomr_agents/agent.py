@@ -309,7 +309,7 @@ class Agent(Generic[Deps, Out]):
         if self.deps_type is not None:
             self._check_deps(deps)
         if isinstance(prompt, str):
-            messages: Sequence[Message] = (Message.user(prompt),)
+            messages: Sequence[Message] = (_asked(prompt),)
         elif isinstance(prompt, Message):
             messages = (prompt,)
         else:
@@ -349,18 +349,29 @@ class Agent(Generic[Deps, Out]):
         return f"<Agent {self.name} {self.model}>"
 
 
+def _asked(prompt: str) -> Message:
+    try:
+        return Message.user(prompt)
+    except UnicodeEncodeError as error:
+        from .errors import ContractError
+
+        raise ContractError(
+            f"the prompt holds a lone surrogate at {error.start}, which UTF-8 cannot carry; "
+            'encode it with errors="replace" first'
+        ) from error
+
+
 def _transcript(name: str, wanted: str, given: Any) -> Sequence[Message]:
     """What was given, when it is messages."""
+    odd: list[Any] = [given]
     if isinstance(given, (list, tuple)):
-        other = next((each for each in given if not isinstance(each, Message)), None)  # pyright: ignore[reportUnknownVariableType]
-        if other is None:
+        odd = [each for each in given if not isinstance(each, Message)]  # pyright: ignore[reportUnknownVariableType]
+        if not odd:
             return given  # pyright: ignore[reportUnknownVariableType]
-        what = f"one that holds {type(other).__qualname__}"  # pyright: ignore[reportUnknownArgumentType]
-    else:
-        what = type(given).__qualname__
     from .errors import ContractError
 
-    raise ContractError(f"{name} must be {wanted}, not {what}; `Message.from_dict(...)` makes one of a dict")
+    what = type(odd[0]).__qualname__
+    raise ContractError(f"{name} must be {wanted}, not {what}; `Message.from_dict(...)` makes a message of a dict")
 
 
 def __getattr__(name: str) -> Any:

@@ -202,7 +202,7 @@ def with_config(
     _checks.optional(_checks.filled)("run_name", run_name)
     _checks.optional(_checks.dictionary)("metadata", metadata)
     if tags is not None:
-        for tag in _sequence("tags", "a list of texts", tags):
+        for tag in _checks.items("tags", "a list of texts", tags):
             _checks.text("each of the tags", tag)
     return Callable(_native.with_config(_step(inner), run_name, tags, metadata))
 
@@ -214,7 +214,9 @@ def with_fallbacks(primary: Step, alternates: Sequence[Step]) -> Callable:
         >>> with_fallbacks(lambda text: int(text), [lambda text: 0]).call_sync("none")
         0
     """
-    several = _sequence("alternates", "a list of steps", alternates)
+    from . import _checks
+
+    several = _checks.items("alternates", "a list of steps", alternates)
     return Callable(_native.with_fallbacks(_step(primary), [_step(each) for each in several]))
 
 
@@ -251,15 +253,6 @@ def _step(step: Any) -> NativeCallable:
         made: Callable = Callable.from_callable(step) if convert is None else convert()
         return made.native
     return step.native
-
-
-def _sequence(name: str, wanted: str, given: Any) -> Sequence[Any]:
-    if not isinstance(given, (list, tuple)):
-        from . import _checks
-
-        _checks.fail(name, wanted, given)
-    items: Sequence[Any] = given
-    return items
 
 
 def _steps(branches: Mapping[str, Step]) -> dict[str, NativeCallable]:

@@ -225,7 +225,11 @@ def make_tool(
     from . import _checks
     from ._guests import instance_of, name_of, takes_context_second
 
-    _checks.optional(_checks.filled)("name", name)
+    _checks.optional(_checks.text)("name", name)
+    if name == "":
+        from .errors import ToolDefinitionError
+
+        raise ToolDefinitionError("an empty text cannot be a tool's name; leave `name` away to use the function's own")
     _checks.optional(_checks.text)("description", description)
     _checks.optional(_checks.seconds)("timeout", timeout)
     _checks.whole(0)("retries", retries)

@@ -234,7 +234,7 @@ def test_what_is_no_tool_is_refused():
 def test_names_that_providers_refuse_are_refused_when_the_tool_is_made():
     for name in ("", "with space", "é", "x" * 65):
         with pytest.raises(ToolDefinitionError, match="cannot be a tool's name"):
-            tool(name=name or " ")(lambda: None)
+            tool(name=name)(lambda: None)
 
 
 def test_a_tool_name_used_twice_is_refused():

@@ -225,10 +225,20 @@ def test_plain_arguments_are_the_same_dict():
     # A TypedDict is a plain dict; its decoder only guards the keys.
     assert signature.decode(arguments) == arguments
 
-    def g(a: int, b: list[dict[str, float]], c: Literal["x"] | None, d: Any, e: UserId): ...
+    def g(a: float, b: list[dict[str, float]], c: Literal["x"] | None, d: Any, e: UserId): ...
 
     assert describe(g).plain
     assert describe(g).decode(arguments) is arguments
+
+
+def test_what_json_schema_calls_an_integer_becomes_one():
+    def f(a: int, b: int | None, c: list[int], d: int | float, e: dict[str, int], f: int | str, g: float): ...
+
+    given = {"a": 1.0, "b": 1e3, "c": [2.0, 3], "d": 4.0, "e": {"x": 5.0}, "f": 6.0, "g": 7.0}
+    decoded = describe(f).decode(given)
+    assert decoded == given
+    assert repr(decoded) == "{'a': 1, 'b': 1000, 'c': [2, 3], 'd': 4.0, 'e': {'x': 5}, 'f': 6, 'g': 7.0}"
+    assert describe(f).decode({"a": 2**63 - 1})["a"] == 2**63 - 1
 
 
 def test_decoding_leaves_the_given_dict_alone_and_fills_in_nothing():

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use atomr_agents_callable::{BoxFuture, Callable, CallableError, CallableHandle};
-use atomr_agents_core::{CallCtx, Value};
+use atomr_agents_core::{CallCtx, RunId, Value};
 use serde_json::json;
 
 use crate::BoxedAgent;
 
 impl BoxedAgent {
     /// The agent as a [`Callable`]: it takes a string or `{"user": string}` and gives
-    /// `{"text", "input_tokens", "output_tokens"}`, and `"value"` when an output schema is set.
+    /// `{"text", "input_tokens", "output_tokens"}`, and `"value"` when an output schema is set. Each call is a run of
+    /// its own with the context's run as its parent, or, inside another agent's run, a part of that.
     #[must_use]
     pub fn as_callable(&self) -> CallableHandle {
         Arc::new(self.clone())
@@ -22,8 +23,12 @@ impl Callable for BoxedAgent {
         self.name()
     }
 
-    fn call(&self, input: Value, ctx: CallCtx) -> BoxFuture<'_, Result<Value, CallableError>> {
+    fn call(&self, input: Value, mut ctx: CallCtx) -> BoxFuture<'_, Result<Value, CallableError>> {
         Box::pin(async move {
+            if !ctx.has_sink() {
+                // Several steps of one composition are several runs: an id names one run.
+                ctx.parent = Some(std::mem::replace(&mut ctx.run, RunId::new()));
+            }
             let user = input.as_str().or_else(|| input.get("user").and_then(Value::as_str));
             let Some(user) = user else {
                 let message = format!("an agent takes a string or {{\"user\": string}}, not {input}");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atomr_agents_core::{AgentContext, CallCtx, EventKind, FinishReason, Kind, Message, TurnInput};
+use atomr_agents_inference::{InferenceError, Phase};
 use atomr_agents_observability::RunEvents;
 
 use crate::engine::{Engine, Prepared};
@@ -27,16 +28,17 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) async fn run(mut self) -> Result<RunResult, RunError> {
         let started = Instant::now();
-        if let Some(limit) = self.engine.options.timeout {
+        let limit = [self.engine.options.timeout, self.ctx.remaining()].into_iter().flatten().min();
+        if let Some(limit) = limit {
             // Everything below sees how much time is left, so that nobody begins a wait that cannot end in time.
-            self.ctx = self.ctx.with_timeout(limit);
+            self.ctx = self.ctx.clone().with_timeout(limit);
         }
         // Whatever was started below this run ends with it, however it ends.
         let _end = self.ctx.cancel.clone().drop_guard();
         self.ctx
             .emit(EventKind::RunStarted { agent: self.engine.options.name.clone(), model: self.engine.model.clone() });
         let untold = Untold { driver: &self, started };
-        let outcome = self.guarded().await;
+        let outcome = self.guarded(limit).await;
         std::mem::forget(untold);
         let result = self.conclude(outcome, started);
         self.close();
@@ -50,16 +52,22 @@ impl Driver {
         }
     }
 
-    /// The loop, ended by whatever comes first: its end, cancellation, or the run's time limit. When it is ended
+    /// The loop, ended by whatever comes first: its end, cancellation, or the limit on the run's time. When it is ended
     /// early, the model's stream and the tools are told and waited for, so that nothing runs on once the caller
     /// knows.
-    async fn guarded(&self) -> Result<RunResult, AgentError> {
+    async fn guarded(&self, limit: Option<Duration>) -> Result<RunResult, AgentError> {
         let mut turns = pin!(self.turns());
         let early = tokio::select! {
             biased;
             () = self.ctx.cancel.cancelled() => AgentError::Cancelled,
-            after = out_of_time(&self.ctx) => AgentError::Timeout { after },
-            outcome = &mut turns => return outcome,
+            () = wait(limit) => AgentError::Timeout { after: limit.unwrap_or_default() },
+            outcome = &mut turns => return outcome.map_err(|error| match (error, limit) {
+                // The model call may be the first to notice that the run's time is up.
+                (AgentError::Inference(InferenceError::Timeout { phase: Phase::Deadline, .. }), Some(after)) => {
+                    AgentError::Timeout { after }
+                }
+                (error, _) => error,
+            }),
         };
         self.ctx.cancel.cancel();
         // What does not end in time is dropped with this future.
@@ -187,10 +195,9 @@ impl Drop for Untold<'_> {
     }
 }
 
-/// Ends when the context's deadline passes, with the time there was; never without one.
-async fn out_of_time(ctx: &CallCtx) -> Duration {
-    match ctx.remaining() {
-        Some(left) => tokio::time::sleep(left).await,
+async fn wait(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
         None => std::future::pending().await,
     }
 }

@@ -23,7 +23,7 @@ pub struct AgentOptions {
     pub max_iterations: u32,
     /// How many tool calls of one turn run at once; the others wait. Default 128.
     pub max_parallel_tools: usize,
-    /// How long a run may take. Default: no limit.
+    /// How long a run may take; a deadline of its context counts too. Default: no limit.
     pub timeout: Option<Duration>,
     /// How tokens are drawn.
     pub sampling: Sampling,

@@ -48,7 +48,8 @@ pub struct Partial {
     pub messages: Vec<Message>,
     /// Tokens of all model calls, as far as they were told.
     pub usage: Usage,
-    /// What they cost; `None` when the price of a model is not known.
+    /// What they cost; `None` when the price of a model is not known, or an answer broke off, which the provider
+    /// may charge for or not.
     pub cost: Option<Money>,
 }
 
@@ -74,11 +75,13 @@ impl Transcript {
         let state = self.lock();
         let mut messages = state.machine.closed_messages();
         let mut usage = state.machine.usage().clone();
+        let mut cost = state.cost;
         if let Some(builder) = &state.streaming {
             messages.extend(builder.partial());
             usage += builder.usage();
+            cost = cost.filter(|_| !builder.has_begun());
         }
-        Partial { run: self.run, messages, usage, cost: state.cost }
+        Partial { run: self.run, messages, usage, cost }
     }
 
     /// The run machine as it is now.

@@ -8,9 +8,9 @@ use atomr_agents_tool::{Execution, ToolError, Toolbox, execute};
 use tokio::task::JoinSet;
 
 use crate::driver::{Driver, millis};
-use crate::{AgentError, CallResult};
+use crate::{AgentError, CallResult, Transcript};
 
-/// Runs the calls and feeds each result to the machine as it comes. An error of a tool is a result that the model
+/// Runs the calls; each feeds its result to the machine as it comes. An error of a tool is a result that the model
 /// sees; an error that ends the run cancels the siblings and waits until they have stopped.
 pub(crate) async fn call_tools(
     driver: &Driver,
@@ -24,37 +24,43 @@ pub(crate) async fn call_tools(
         while running.len() < driver.engine.options.max_parallel_tools
             && let Some((index, call)) = waiting.pop_front()
         {
-            running.spawn(call_tool(Arc::clone(toolbox), index, call, siblings.clone()));
+            let transcript = driver.transcript.clone();
+            running.spawn(call_tool(Arc::clone(toolbox), transcript, index, call, siblings.clone()));
         }
         let Some(joined) = running.join_next().await else { return Ok(()) };
         // The body catches panics of tools itself; what is left is a task that was aborted with the runtime.
-        let (index, call, execution) = joined.map_err(|_| AgentError::Cancelled)?;
-        match execution.result {
-            Err(error) if error.ends_the_run() => {
-                siblings.cancel.cancel();
-                running.shutdown().await;
-                return Err(if matches!(error, ToolError::Cancelled) {
-                    AgentError::Cancelled
-                } else {
-                    AgentError::Tool(error)
-                });
-            }
-            result => driver.transcript.lock().machine.feed_tool(index, seen_by_model(&call, result))?,
+        if let Err(error) = joined.unwrap_or(Err(AgentError::Cancelled)) {
+            siblings.cancel.cancel();
+            running.shutdown().await;
+            return Err(error);
         }
     }
 }
 
-async fn call_tool(toolbox: Arc<Toolbox>, index: usize, call: ToolCall, ctx: CallCtx) -> (usize, ToolCall, Execution) {
+/// Runs one call and puts its result into the transcript before anybody is told, so that what was done is not lost
+/// when the run ends while the others still run.
+async fn call_tool(
+    toolbox: Arc<Toolbox>,
+    transcript: Transcript,
+    index: usize,
+    call: ToolCall,
+    ctx: CallCtx,
+) -> Result<(), AgentError> {
     let (call_id, name): (Arc<str>, Arc<str>) = (call.id.as_str().into(), call.name.as_str().into());
     let (id, called) = (Arc::clone(&call_id), Arc::clone(&name));
     ctx.emit(EventKind::ToolStarted { call_id: id, name: called, arguments: call.raw.clone() });
-    let execution = execute(&toolbox, &call, &ctx).await;
-    let (ok, error, result) = match &execution.result {
+    let Execution { result: outcome, elapsed } = execute(&toolbox, &call, &ctx).await;
+    let (ok, error, result) = match &outcome {
         Ok(returned) => (true, None, text_of(returned)),
         Err(error) => (false, Some(error.kind()), error.to_string()),
     };
-    ctx.emit(EventKind::ToolInvoked { call_id, name, ok, error, result, elapsed_ms: millis(execution.elapsed) });
-    (index, call, execution)
+    let fed = match outcome {
+        Err(ToolError::Cancelled) => Err(AgentError::Cancelled),
+        Err(error) if error.ends_the_run() => Err(AgentError::Tool(error)),
+        outcome => Ok(transcript.lock().machine.feed_tool(index, seen_by_model(&call, outcome))?),
+    };
+    ctx.emit(EventKind::ToolInvoked { call_id, name, ok, error, result, elapsed_ms: millis(elapsed) });
+    fed
 }
 
 fn seen_by_model(call: &ToolCall, result: Result<ToolReturn, ToolError>) -> CallResult {

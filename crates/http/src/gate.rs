@@ -26,7 +26,7 @@ pub(crate) fn gate(runtime: Id, host: &Arc<str>, places: usize) -> Arc<Semaphore
     if let Some((_, gate)) = gates.iter().find(|(have, _)| *have == key) {
         return Arc::clone(gate);
     }
-    let gate = Arc::new(Semaphore::new(places));
+    let gate = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
     gates.push((key, Arc::clone(&gate)));
     gate
 }

@@ -34,9 +34,7 @@ pub(crate) fn from_http(error: HttpError) -> InferenceError {
             InferenceError::Interrupted { message: format!("{host} closed the connection"), source: Some(source) }
         }
         HttpError::Protocol { host, message, source } => InferenceError::Protocol { provider: host, message, source },
-        HttpError::TooLarge { what, limit } => {
-            InferenceError::TooLarge { what: what.to_string(), limit: limit_of(limit) }
-        }
+        HttpError::TooLarge { what, limit } => InferenceError::TooLarge { what: what.to_owned(), limit },
         HttpError::Redirect { host, status, to } => InferenceError::Protocol {
             provider: host,
             message: format!("it answered {status} and points to {to}; redirects are not followed, set base_url"),
@@ -47,16 +45,15 @@ pub(crate) fn from_http(error: HttpError) -> InferenceError {
     }
 }
 
-fn limit_of<T: TryInto<usize>>(limit: T) -> usize {
-    limit.try_into().unwrap_or(usize::MAX)
-}
-
 /// An error of the decoders.
 pub(crate) fn from_wire(error: WireError) -> InferenceError {
     match error {
         WireError::EventTooLarge { limit, .. } => InferenceError::TooLarge { what: "one event".into(), limit },
         WireError::ArgumentsTooLarge { name, limit, .. } => {
             InferenceError::TooLarge { what: format!("the arguments for {name}"), limit }
+        }
+        WireError::CallsTooLarge { limit } => {
+            InferenceError::TooLarge { what: "the tool calls of one answer".into(), limit }
         }
         error => InferenceError::Protocol {
             provider: PROVIDER.into(),

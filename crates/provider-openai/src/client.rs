@@ -8,6 +8,8 @@ use atomr_agents_core::{CallCtx, ModelEvent, ModelRequest, Value};
 use atomr_agents_http::{Body, Client, Decision, HttpError, Response, pause, retry_after};
 use atomr_agents_inference::{InferenceClient, InferenceError, ModelStream};
 use atomr_agents_wire::{ProviderError, SseDecoder};
+use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::classify::{from_http, from_provider, from_wire};
 use crate::config::{OpenAiConfig, PROVIDER};
@@ -54,7 +56,7 @@ impl InferenceClient for OpenAiClient {
                 return;
             }
             let body = match lower::body(&request, &inner.config.quirks) {
-                Ok(body) => bytes_of(body),
+                Ok(body) => Bytes::from(body),
                 Err(error) => {
                     yield Err(error);
                     return;
@@ -137,10 +139,6 @@ fn is_speech(event: &ModelEvent) -> bool {
     !matches!(event, ModelEvent::Started { .. } | ModelEvent::Usage(_) | ModelEvent::Retrying { .. })
 }
 
-fn bytes_of(body: Vec<u8>) -> bytes::Bytes {
-    body.into()
-}
-
 impl Inner {
     /// The error without the credential, which some servers quote when they refuse it.
     fn redacted(&self, error: InferenceError) -> InferenceError {
@@ -164,7 +162,7 @@ impl Inner {
     }
 
     /// Sends the request and waits for a good status.
-    async fn open(&self, body: bytes::Bytes, ctx: &CallCtx) -> Result<Response, InferenceError> {
+    async fn open(&self, body: Bytes, ctx: &CallCtx) -> Result<Response, InferenceError> {
         let response = self.http.post_json("/chat/completions", body, ctx).await.map_err(from_http)?;
         if response.is_success() {
             return Ok(response);
@@ -185,11 +183,21 @@ fn redact_json(value: &mut Value, clean: &impl Fn(&str) -> String) {
     }
 }
 
+/// An error inside a stream belongs to the request whose head named it.
+fn with_request_id(mut error: InferenceError, request_id: Option<&str>) -> InferenceError {
+    if let InferenceError::Api(error) = &mut error {
+        error.request_id = error.request_id.take().or_else(|| request_id.map(str::to_owned));
+    }
+    error
+}
+
 /// One answer, read piece by piece.
 struct Answer {
     sse: SseDecoder,
     translator: Option<Translator>,
     done_is_finish: bool,
+    /// Until when the end of the body is waited for; set once `[DONE]` was seen.
+    drain: Option<Instant>,
 }
 
 impl Answer {
@@ -198,22 +206,35 @@ impl Answer {
             sse: SseDecoder::new(),
             translator: Some(Translator::new(config.max_tool_args)),
             done_is_finish: config.quirks.done_is_finish,
+            drain: None,
         }
     }
 
     /// Reads on; false at the end of the answer.
     async fn read(&mut self, response: &mut Response, out: &mut Vec<ModelEvent>) -> Result<bool, InferenceError> {
-        let is_json = response
-            .header("content-type")
-            .is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("application/json"));
-        if is_json { self.whole(&mut response.body, out).await } else { self.piece(&mut response.body, out).await }
+        let kind = response.header("content-type").unwrap_or_default().trim_start().to_ascii_lowercase();
+        if kind.starts_with("text/html") {
+            return Err(InferenceError::Protocol {
+                provider: PROVIDER.into(),
+                message: "it answered with a web page; is base_url the address of an API, e.g. ending in /v1?".into(),
+                source: None,
+            });
+        }
+        let Response { body, request_id, .. } = response;
+        let more = if kind.starts_with("application/json") {
+            self.whole(body, out).await
+        } else {
+            self.piece(body, out).await
+        };
+        more.map_err(|error| with_request_id(error, request_id.as_deref()))
     }
 
     async fn piece(&mut self, body: &mut Body, out: &mut Vec<ModelEvent>) -> Result<bool, InferenceError> {
         let Some(translator) = &mut self.translator else { return Ok(false) };
         let read = if translator.saw_done_marker() {
             // Nothing is to come but the end of the body; reading it keeps the connection, waiting for it is no use.
-            tokio::time::timeout(DRAIN, body.next()).await.unwrap_or_default()
+            let until = *self.drain.get_or_insert_with(|| Instant::now() + DRAIN);
+            tokio::time::timeout_at(until, body.next()).await.unwrap_or_default()
         } else {
             body.next().await
         };

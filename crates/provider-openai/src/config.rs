@@ -80,6 +80,8 @@ impl OpenAiConfig {
         let base_url = base_url.as_deref().unwrap_or(DEFAULT_BASE_URL);
         let config = Self::new(base_url, None)?;
         let key = match key {
+            // Asking the environment instead could send its key to a server that it is not meant for.
+            Some(key) if key.is_empty() => return Err(from_http(HttpError::Secret(SecretError::Empty))),
             Some(key) => Some(key),
             None => match SecretRef::Env(KEY_VARIABLE.to_owned()).resolve() {
                 Ok(key) => Some(key),

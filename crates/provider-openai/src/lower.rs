@@ -1,8 +1,13 @@
 //! A neutral request as a chat completion request.
 
-use atomr_agents_core::{Media, MediaKind, MediaSource, Message, ModelRequest, Part, Role, ToolChoice, Value};
+use std::borrow::Cow;
+
+use atomr_agents_core::{
+    Media, MediaKind, MediaSource, Message, ModelRequest, Part, Role, ToolCall, ToolChoice, Value,
+};
 use atomr_agents_inference::InferenceError;
 use serde::Serialize;
+use serde::de::IgnoredAny;
 use serde_json::{Map, json};
 
 use crate::config::{PROVIDER, Quirks};
@@ -112,7 +117,7 @@ fn lower_message(message: &Message, out: &mut Vec<Value>) -> Result<(), Inferenc
     match message.role {
         Role::System => out.push(json!({"role": "system", "content": message.text()})),
         Role::User => out.push(json!({"role": "user", "content": content(&message.parts)?})),
-        Role::Assistant => out.push(assistant(message)),
+        Role::Assistant => out.extend(assistant(message)),
         Role::Tool => tool_results(message, out)?,
     }
     Ok(())
@@ -120,15 +125,14 @@ fn lower_message(message: &Message, out: &mut Vec<Value>) -> Result<(), Inferenc
 
 /// Thoughts and the opaque parts of other providers are left out: shown as text they would become something the
 /// model believes it said.
-fn assistant(message: &Message) -> Value {
+fn assistant(message: &Message) -> Option<Value> {
     let mut lowered = Map::new();
     lowered.insert("role".into(), json!("assistant"));
     let text = message.text();
     let calls: Vec<Value> = message
         .tool_calls()
         .map(|call| {
-            let arguments = if call.raw.trim().is_empty() { "{}" } else { call.raw.as_str() };
-            json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}})
+            json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments(call)}})
         })
         .collect();
     let content = if text.is_empty() && !calls.is_empty() { Value::Null } else { Value::String(text) };
@@ -147,7 +151,21 @@ fn assistant(message: &Message) -> Value {
             lowered.insert(REASONING_DETAILS.into(), details.clone());
         }
     }
-    Value::Object(lowered)
+    let says_something = lowered.len() > 2 || lowered["content"] != "";
+    says_something.then_some(Value::Object(lowered))
+}
+
+/// Servers that read the arguments back (vLLM, llama.cpp) refuse the whole transcript for a call that is no JSON
+/// object, which a model may well have written; so it is sent inside one.
+fn arguments(call: &ToolCall) -> Cow<'_, str> {
+    let raw = call.raw.trim();
+    if raw.is_empty() {
+        Cow::Borrowed("{}")
+    } else if raw.starts_with('{') && serde_json::from_str::<IgnoredAny>(raw).is_ok() {
+        Cow::Borrowed(&call.raw)
+    } else {
+        Cow::Owned(json!({ "invalid_arguments": call.raw }).to_string())
+    }
 }
 
 /// One message per result. A tool message holds only text here, so media of results follow in a message of the user.

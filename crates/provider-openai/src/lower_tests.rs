@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use atomr_agents_core::{OutputSchema, Sampling, ToolCall, ToolSpec};
+use atomr_agents_core::{OutputSchema, Sampling, ToolSpec};
 
 use super::*;
 
@@ -80,6 +80,26 @@ fn a_whole_tool_conversation() {
             "stream_options": {"include_usage": true},
         })
     );
+}
+
+#[test]
+fn what_a_model_wrote_wrongly_does_not_make_the_transcript_unreadable() {
+    let call = |raw: &str| Part::ToolCall(ToolCall { id: "c".into(), name: "add".into(), raw: raw.into() });
+    let thought = Part::Thinking { text: "never shown".into(), signature: None };
+    for (raw, sent) in [
+        ("{\"a\": 1}", json!({"a": 1})),
+        ("{\"a\": ", json!({"invalid_arguments": "{\"a\": "})),
+        ("[1]", json!({"invalid_arguments": "[1]"})),
+        (" ", json!({})),
+    ] {
+        let said = Message { role: Role::Assistant, parts: vec![call(raw)] };
+        let silent = Message { role: Role::Assistant, parts: vec![thought.clone()] };
+        let body = lowered(&ModelRequest::new("m", vec![said, silent]));
+        let messages = body["messages"].as_array().unwrap();
+        assert_eq!(messages.len(), 1, "a message without content is refused by some servers");
+        let arguments = messages[0]["tool_calls"][0]["function"]["arguments"].as_str().unwrap();
+        assert_eq!(serde_json::from_str::<Value>(arguments).unwrap(), sent);
+    }
 }
 
 #[test]

@@ -45,15 +45,22 @@ class ScriptedModel:
         2
     """
 
-    __slots__ = ("_native",)
+    __slots__ = ("_native", "_used")
 
     def __init__(self) -> None:
         self._native = NativeScript()
+        self._used = False
+
+    def _script(self) -> NativeScript:
+        """The script, while it is written: what is added later would be overheard."""
+        if self._used:
+            raise ConfigError("an agent was made of this model already; write its whole script before that")
+        return self._native
 
     def text(self, text: str) -> ScriptedModel:
         """The next answer is this text, streamed word by word."""
         checks.text("text", text)
-        self._native.text(text)
+        self._script().text(text)
         return self
 
     def tool_calls(self, *calls: tuple[str, dict[str, Any] | str], text: str = "") -> ScriptedModel:
@@ -63,25 +70,25 @@ class ScriptedModel:
         for call in calls:
             _check_call(call)
         checks.text("text", text)
-        self._native.tool_calls(calls, text)
+        self._script().tool_calls(calls, text)
         return self
 
     def error(self, kind: str, message: str) -> ScriptedModel:
         """The next answer is a provider's error of this kind, such as `rate_limited`; see `errors.BY_KIND`."""
         checks.one_of(*BY_KIND)("kind", kind)
         checks.text("message", message)
-        self._native.error(kind, message)
+        self._script().error(kind, message)
         return self
 
     def delay(self, seconds: float) -> ScriptedModel:
         """How long each piece takes."""
         checks.seconds("seconds", seconds)
-        self._native.delay(seconds)
+        self._script().delay(seconds)
         return self
 
     def repeat(self) -> ScriptedModel:
         """Begins again when the script is at its end."""
-        self._native.repeat()
+        self._script().repeat()
         return self
 
     @property
@@ -90,7 +97,8 @@ class ScriptedModel:
         return self._native.requests()
 
     def client(self) -> InferenceClient:
-        """The client that an agent calls."""
+        """The client that an agent calls. The script is finished with it."""
+        self._used = True
         return self._native.client()
 
     def __repr__(self) -> str:
@@ -139,12 +147,16 @@ class ReplayServer:
         except RuntimeError as error:
             if folders is None or isinstance(error, AgentError):
                 raise
-            raise ConfigError(f"{error}; a recording is a folder with request.json, response.meta.json, response.body") from error
+            raise ConfigError(
+                f"{error}; a recording is a folder with request.json, response.meta.json, response.body"
+            ) from error
         self._seen: list[dict[str, Any]] | None = None
 
     @property
     def base_url(self) -> str:
         """What to give to `Agent(base_url=...)`."""
+        if self._seen is not None:
+            raise ConfigError("the replay server was closed; make agents of it while it serves")
         return self._native.base_url
 
     @property
@@ -175,25 +187,29 @@ class ReplayServer:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<ReplayServer {self.base_url}>"
+        return f"<ReplayServer {self.base_url}>" if self._seen is None else "<ReplayServer, closed>"
 
 
 def _check_call(call: Any) -> None:
-    if not isinstance(call, tuple) or len(call) != 2 or not isinstance(call[0], str):  # pyright: ignore[reportUnknownArgumentType]
-        checks.fail("each call", "a pair of a tool's name and its arguments, such as ('add', {'a': 1})", call)
-    if not isinstance(call[1], (dict, str)):
-        checks.fail(f"the arguments of {call[0]}", "a dict, or text that is sent as it is", call[1])  # pyright: ignore[reportUnknownArgumentType]
+    pair = checks.items("each call", "a pair of a tool's name and its arguments, such as ('add', {'a': 1})", call)
+    if len(pair) != 2 or not isinstance(pair[0], str):
+        raise ConfigError(f"each call must be a pair of a tool's name and its arguments, not {call!r:.80}")
+    if not isinstance(pair[1], (dict, str)):
+        checks.fail(f"the arguments of {pair[0]}", "a dict, or text that is sent as it is", pair[1])
 
 
 def _folders(exchanges: Any) -> list[str]:
     import os
 
-    several: Any = [exchanges] if isinstance(exchanges, (str, os.PathLike)) else exchanges
-    if not isinstance(several, (list, tuple)) or not several:
-        checks.fail("exchanges", "a folder or a list of folders", several)
+    one = isinstance(exchanges, (str, os.PathLike))
+    several: Sequence[Any] = (
+        [exchanges] if one else checks.items("exchanges", "a folder or a list of folders", exchanges)
+    )
     folders: list[str] = []
-    for each in several:  # pyright: ignore[reportUnknownVariableType]
+    for each in several:
         if not isinstance(each, (str, os.PathLike)) or not os.path.isdir(each):  # pyright: ignore[reportUnknownArgumentType]
-            raise ConfigError(f"exchanges must be a folder or a list of folders, and {each!r} is none")
+            raise ConfigError(f"exchanges must be a folder or a list of folders, and {each!r:.80} is none")
         folders.append(str(each))  # pyright: ignore[reportUnknownArgumentType]
+    if not folders:
+        raise ConfigError("exchanges is an empty list; leave it away for the built-in demonstration")
     return folders
