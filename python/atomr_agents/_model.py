@@ -34,10 +34,12 @@ def resolve(model: Any, model_name: str | None, options: dict[str, Any]) -> tupl
 
 
 def _name_in(model: str) -> str:
-    prefix, colon, name = model.partition(":")
+    prefix, colon, name = model.strip().partition(":")
+    name = name.strip()
     known = ", ".join(f"{provider}:" for provider in PROVIDERS)
     if not colon:
-        raise ConfigError(f"the model {model!r} does not say whose it is; write openai:{model} (known are: {known})")
+        example = f"openai:{prefix or 'gpt-4o-mini'}"
+        raise ConfigError(f"the model {model!r} does not say whose it is; write {example} (known are: {known})")
     if prefix not in PROVIDERS:
         raise ConfigError(f"the model {model!r} begins with an unknown prefix {prefix!r}; known are: {known}")
     if not name:

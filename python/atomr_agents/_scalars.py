@@ -24,7 +24,7 @@ def scalar(tp: Any) -> Found | None:
     if tp is int:
         return (
             {"type": "integer"},
-            _whole,
+            whole,
             lambda value: _is_number(value) and value % 1 == 0,
             0,
         )
@@ -111,7 +111,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
     """JSON Schema takes 1.0 for an integer, and models write it."""
     return int(value) if value.__class__ is float else value
 

@@ -29,6 +29,8 @@ class ToolSignature:
         *,
         takes_context: bool,
     ) -> None:
+        from ._scalars import whole
+
         self.name = name
         self.description = description
         self.schema = schema
@@ -39,7 +41,7 @@ class ToolSignature:
         self.plain = not self._codecs
         """Whether `decode` has nothing to do."""
         # Where all there is to do is making 1.0 an integer, there mostly is nothing.
-        self._whole = all(codec.schema == {"type": "integer"} for codec in self._codecs.values())
+        self._whole = all(codec.decode is whole for codec in self._codecs.values())
 
     def decode(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Keyword arguments from checked JSON; raises ArgumentError where a value does not fit its type."""

@@ -21,7 +21,14 @@ def run(make: Callable[[], Coroutine[Any, Any, T]], what: str, instead: str) -> 
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(_awaited(make))
+        try:
+            return asyncio.run(_awaited(make))
+        except KeyboardInterrupt as error:
+            # What the run had produced is on the CancelledError that ended it.
+            partial = getattr(error.__context__, "partial", None)
+            if partial is not None:
+                error.partial = partial  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+            raise
     raise RuntimeUnavailableError(f"{what} would block the event loop that is running here; {instead} instead")
 
 

@@ -305,15 +305,15 @@ async def slow() -> str:
 
 try:
     Agent(ScriptedModel().tool_calls(("slow", {})).text("x"), tools=[slow]).run_sync("?")
-except KeyboardInterrupt:
-    print("interrupted")
+except KeyboardInterrupt as error:
+    print("interrupted", *[message.role for message in error.partial.messages])
 """
     path = str(Path(atomr_agents.__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False, env=environment
     )
-    assert (done.stdout.split("\n"), done.stderr) == (["tool ended", "interrupted", ""], "")
+    assert (done.stdout.split("\n"), done.stderr) == (["tool ended", "interrupted user assistant tool", ""], "")
 
 
 async def test_run_sync_inside_a_loop_says_what_to_do():

@@ -1,10 +1,12 @@
 """Bad input: each with an error of its own kind, and nothing lost."""
 
 import asyncio
+import contextlib
 import copy
 import pickle
 import socket
 import ssl
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -154,6 +156,24 @@ async def test_a_silent_server(setting: str, head: bytes, wire, http, openai):
     assert isinstance(error, TimeoutError)
     if head:
         assert error.partial.messages[-1].text == "Half an "
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue of connections is refused")
+async def test_a_host_that_does_not_take_the_connection(openai):
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.socket())
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        # The queue is filled, so that the next one waits.
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        started = time.monotonic()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        error = await fails(openai(address, connect_timeout=0.2), errors.RunTimeoutError)
+    assert time.monotonic() - started < 3
+    assert "connect" in str(error) and error.retryable
 
 
 async def test_a_stream_that_breaks_off_dispatches_nothing(wire, http, openai):

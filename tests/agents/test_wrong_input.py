@@ -306,3 +306,10 @@ def test_a_server_that_was_closed_says_so():
         pass
     refused(lambda: server.base_url, "closed", kind=ConfigError)
     assert server.requests == []
+
+
+def test_a_model_without_a_name_is_refused_and_spaces_around_it_do_no_harm():
+    for model in ("openai:", "openai: ", " openai:\n"):
+        refused(lambda model=model: Agent(model, api_key="k"), "no name after the prefix", kind=ConfigError)
+    refused(lambda: Agent("", api_key="k"), "openai:gpt-4o-mini", kind=ConfigError)
+    assert Agent(" openai: gpt-4o ", api_key="k").model == "gpt-4o"

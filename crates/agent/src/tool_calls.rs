@@ -10,6 +10,9 @@ use tokio::task::JoinSet;
 use crate::driver::{Driver, millis};
 use crate::{AgentError, CallResult, Transcript};
 
+/// The most bytes of an error's text that the model is shown.
+const MAX_ERROR_TEXT: usize = 16 << 10;
+
 /// Runs the calls; each feeds its result to the machine as it comes. An error of a tool is a result that the model
 /// sees; an error that ends the run cancels the siblings and waits until they have stopped.
 pub(crate) async fn call_tools(
@@ -75,8 +78,20 @@ fn seen_by_model(call: &ToolCall, result: Result<ToolReturn, ToolError>) -> Call
             is_error: true,
             artifact: None,
         },
-        Err(error) => CallResult { parts: vec![Part::text(error.to_string())], is_error: true, artifact: None },
+        Err(error) => {
+            CallResult { parts: vec![Part::text(shortened(error.to_string()))], is_error: true, artifact: None }
+        }
     }
+}
+
+/// What a tool raised may hold a whole response body; the model needs its beginning.
+fn shortened(mut text: String) -> String {
+    if text.len() > MAX_ERROR_TEXT {
+        let left_out = text.len() - MAX_ERROR_TEXT;
+        text.truncate(text.floor_char_boundary(MAX_ERROR_TEXT));
+        text.push_str(&format!("… ({left_out} more bytes)"));
+    }
+    text
 }
 
 fn text_of(returned: &ToolReturn) -> String {

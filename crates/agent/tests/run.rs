@@ -131,6 +131,15 @@ async fn every_fault_of_a_tool_is_a_result_that_the_model_sees() {
     assert_eq!(result.output, "sorry");
 }
 
+#[tokio::test]
+async fn a_giant_error_text_is_shortened_for_the_model() {
+    let giant = failing("giant", ToolError::failed("é".repeat(1 << 20)));
+    let model = ScriptedModel::new().tool_calls([("giant", json!({}))]).text("ok");
+    let result = agent(model, vec![giant], AgentOptions::default()).run("go", CallCtx::new()).await.unwrap();
+    let (text, _) = &results(&result.messages)[0];
+    assert!(text.len() < 20_000 && text.ends_with("more bytes)"), "{}", text.len());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_fatal_tool_ends_the_run_its_siblings_and_keeps_what_was_done() {
     let live = Live::default();

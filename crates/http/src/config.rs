@@ -1,5 +1,6 @@
 //! How a client behaves.
 
+use std::fmt;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName};
@@ -8,7 +9,7 @@ use url::Url;
 use crate::{HttpError, Secret};
 
 /// How a client behaves. Fields may be changed before it is given to [`Client::new`](crate::Client::new).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct ClientConfig {
     /// What every path is put behind, e.g. `https://api.openai.com/v1`. A query in it goes with every request.
@@ -34,6 +35,20 @@ pub struct ClientConfig {
     /// Whether `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` count. A loopback base URL never goes through
     /// a proxy.
     pub env_proxies: bool,
+}
+
+/// Headers and the query of the base URL are the places where a key may hide, so their values are not printed.
+impl fmt::Debug for ClientConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut base_url = self.base_url.clone();
+        base_url.set_query(base_url.query().map(|_| "…"));
+        f.debug_struct("ClientConfig")
+            .field("base_url", &base_url.as_str())
+            .field("auth", &self.auth)
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("max_connections", &self.max_connections)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How a client proves who it is.
@@ -110,6 +125,17 @@ pub(crate) fn origin(url: &Url) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn neither_header_values_nor_the_query_are_printed() {
+        let mut config = ClientConfig::new("https://h/v1?key=canary").unwrap();
+        config.headers.insert("x-key", "canary".parse().unwrap());
+        let printed = format!("{config:?}");
+        assert!(
+            !printed.contains("canary") && printed.contains("x-key") && printed.contains("https://h/v1"),
+            "{printed}"
+        );
+    }
 
     #[test]
     fn bad_urls_are_refused_without_telling_their_secrets() {

@@ -66,23 +66,25 @@ impl InferenceClient for OpenAiClient {
             drop(request);
             let mut attempt = 1;
             loop {
-                let mut answer = Answer::new(&inner.config);
                 let mut events = Vec::new();
                 let mut spoke = false;
                 let error = match inner.open(body.clone(), &ctx).await {
                     Err(error) => error,
-                    Ok(mut response) => loop {
-                        let more = answer.read(&mut response, &mut events).await;
-                        for event in joined(&mut events) {
-                            spoke |= is_speech(&event);
-                            yield Ok(event);
+                    Ok(response) => {
+                        let mut answer = Answer::new(&inner.config, response);
+                        loop {
+                            let more = answer.read(&mut events).await;
+                            for event in joined(&mut events) {
+                                spoke |= is_speech(&event);
+                                yield Ok(event);
+                            }
+                            match more {
+                                Ok(true) => {}
+                                Ok(false) => return,
+                                Err(error) => break error,
+                            }
                         }
-                        match more {
-                            Ok(true) => {}
-                            Ok(false) => return,
-                            Err(error) => break error,
-                        }
-                    },
+                    }
                 };
                 let error = inner.redacted(error);
                 // Once the caller has seen something, calling again is the caller's decision.
@@ -161,11 +163,11 @@ impl Inner {
         }
     }
 
-    /// Sends the request and waits for a good status.
+    /// Sends the request and waits for the head of an answer that can be read.
     async fn open(&self, body: Bytes, ctx: &CallCtx) -> Result<Response, InferenceError> {
         let response = self.http.post_json("/chat/completions", body, ctx).await.map_err(from_http)?;
         if response.is_success() {
-            return Ok(response);
+            return if has_type(&response, "text/html") { Err(web_page()) } else { Ok(response) };
         }
         let (status, request_id) = (response.status, response.request_id.clone());
         let wait = retry_after(&response.headers, None);
@@ -183,16 +185,22 @@ fn redact_json(value: &mut Value, clean: &impl Fn(&str) -> String) {
     }
 }
 
-/// An error inside a stream belongs to the request whose head named it.
-fn with_request_id(mut error: InferenceError, request_id: Option<&str>) -> InferenceError {
-    if let InferenceError::Api(error) = &mut error {
-        error.request_id = error.request_id.take().or_else(|| request_id.map(str::to_owned));
-    }
-    error
+fn has_type(response: &Response, wanted: &str) -> bool {
+    let kind = response.header("content-type").unwrap_or_default().trim_start();
+    kind.get(..wanted.len()).is_some_and(|head| head.eq_ignore_ascii_case(wanted))
+}
+
+/// What a server answers whose API lies elsewhere; read as a stream, it would look like one that was cut.
+fn web_page() -> InferenceError {
+    let message = "it answered with a web page; is base_url the address of an API, e.g. ending in /v1?".into();
+    InferenceError::Protocol { provider: PROVIDER.into(), message, source: None }
 }
 
 /// One answer, read piece by piece.
 struct Answer {
+    body: Body,
+    is_json: bool,
+    request_id: Option<String>,
     sse: SseDecoder,
     translator: Option<Translator>,
     done_is_finish: bool,
@@ -201,8 +209,11 @@ struct Answer {
 }
 
 impl Answer {
-    fn new(config: &OpenAiConfig) -> Self {
+    fn new(config: &OpenAiConfig, response: Response) -> Self {
         Self {
+            is_json: has_type(&response, "application/json"),
+            body: response.body,
+            request_id: response.request_id,
             sse: SseDecoder::new(),
             translator: Some(Translator::new(config.max_tool_args)),
             done_is_finish: config.quirks.done_is_finish,
@@ -211,32 +222,23 @@ impl Answer {
     }
 
     /// Reads on; false at the end of the answer.
-    async fn read(&mut self, response: &mut Response, out: &mut Vec<ModelEvent>) -> Result<bool, InferenceError> {
-        let kind = response.header("content-type").unwrap_or_default().trim_start().to_ascii_lowercase();
-        if kind.starts_with("text/html") {
-            return Err(InferenceError::Protocol {
-                provider: PROVIDER.into(),
-                message: "it answered with a web page; is base_url the address of an API, e.g. ending in /v1?".into(),
-                source: None,
-            });
+    async fn read(&mut self, out: &mut Vec<ModelEvent>) -> Result<bool, InferenceError> {
+        let mut more = if self.is_json { self.whole(out).await } else { self.piece(out).await };
+        if let Err(InferenceError::Api(error)) = &mut more {
+            // An error inside the answer belongs to the request that the head named.
+            error.request_id = self.request_id.take();
         }
-        let Response { body, request_id, .. } = response;
-        let more = if kind.starts_with("application/json") {
-            self.whole(body, out).await
-        } else {
-            self.piece(body, out).await
-        };
-        more.map_err(|error| with_request_id(error, request_id.as_deref()))
+        more
     }
 
-    async fn piece(&mut self, body: &mut Body, out: &mut Vec<ModelEvent>) -> Result<bool, InferenceError> {
+    async fn piece(&mut self, out: &mut Vec<ModelEvent>) -> Result<bool, InferenceError> {
         let Some(translator) = &mut self.translator else { return Ok(false) };
         let read = if translator.saw_done_marker() {
             // Nothing is to come but the end of the body; reading it keeps the connection, waiting for it is no use.
             let until = *self.drain.get_or_insert_with(|| Instant::now() + DRAIN);
-            tokio::time::timeout_at(until, body.next()).await.unwrap_or_default()
+            tokio::time::timeout_at(until, self.body.next()).await.unwrap_or_default()
         } else {
-            body.next().await
+            self.body.next().await
         };
         let read = match read {
             Some(read) => read,
@@ -261,9 +263,9 @@ impl Answer {
     }
 
     /// A server that was asked for a stream may answer with one JSON body all the same.
-    async fn whole(&mut self, body: &mut Body, out: &mut Vec<ModelEvent>) -> Result<bool, InferenceError> {
+    async fn whole(&mut self, out: &mut Vec<ModelEvent>) -> Result<bool, InferenceError> {
         let mut text = Vec::new();
-        while let Some(read) = body.next().await {
+        while let Some(read) = self.body.next().await {
             text.extend_from_slice(&read.map_err(from_http)?);
         }
         let text = String::from_utf8(text).map_err(|error| InferenceError::Protocol {

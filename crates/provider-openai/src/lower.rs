@@ -124,7 +124,7 @@ fn lower_message(message: &Message, out: &mut Vec<Value>) -> Result<(), Inferenc
 }
 
 /// Thoughts and the opaque parts of other providers are left out: shown as text they would become something the
-/// model believes it said.
+/// model believes it said. `None` where nothing is left: some servers refuse a message without content.
 fn assistant(message: &Message) -> Option<Value> {
     let mut lowered = Map::new();
     lowered.insert("role".into(), json!("assistant"));

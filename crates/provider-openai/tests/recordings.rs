@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests fail as tests do
 
 use std::fs;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +12,9 @@ use atomr_agents_http::{RetryPolicy, Secret};
 use atomr_agents_inference::{ApiError, InferenceClient, InferenceError, ModelReply, ReplyBuilder, conformance};
 use atomr_agents_provider_openai::{OpenAiClient, OpenAiConfig};
 use atomr_agents_testkit::{Cut, Exchange, Fault, ReplayServer, Reply, Script};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 fn recordings() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/recordings/openai-chat")
@@ -183,18 +185,28 @@ async fn assert_case(case: &str, cut: Cut) {
     server.stop().await;
 }
 
+/// Runs every case by itself, so that one that fails hides no other.
+async fn assert_all(cut: fn(u64) -> Cut) {
+    let mut running = JoinSet::new();
+    for (seed, case) in (0..).zip(cases()) {
+        running.spawn(async move {
+            let outcome = AssertUnwindSafe(assert_case(&case, cut(seed))).catch_unwind().await.is_ok();
+            (case, outcome)
+        });
+    }
+    let failed: Vec<String> =
+        running.join_all().await.into_iter().filter(|(_, passed)| !passed).map(|(case, _)| case).collect();
+    assert!(failed.is_empty(), "these recordings are read wrongly (see above): {failed:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_recording_gives_what_is_expected() {
-    for case in cases() {
-        assert_case(&case, Cut::Whole).await;
-    }
+    assert_all(|_| Cut::Whole).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn however_the_bytes_are_cut() {
-    for (seed, case) in cases().into_iter().enumerate() {
-        assert_case(&case, Cut::Seeded(seed as u64)).await;
-    }
+    assert_all(Cut::Seeded).await;
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use crate::callable::Callable;
 use crate::context::{Deps, call_ctx};
 use crate::core::{Message, Usage, messages};
-use crate::errors::{Failed, config, from_kinded};
+use crate::errors::{Fault, config, from_kinded};
 use crate::inference::InferenceClient;
 use crate::observability::{EventBus, Subscription};
 use crate::seconds;
@@ -232,7 +232,7 @@ impl RunHandle {
         let (ctx, slot) = (this.ctx.clone(), Arc::clone(&this.transcript));
         awaitable(slf.py(), move |scope| {
             let run = begin(&ctx, &slot, &scope, parts);
-            async move { run.await.map(RunOutcome).map_err(Failed) }
+            async move { run.await.map(RunOutcome).map_err(Fault) }
         })
     }
 
@@ -259,7 +259,7 @@ impl RunHandle {
             let outcome = ended.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
             match outcome.as_deref() {
                 Some(Ok(result)) => Ok(RunOutcome(result.clone())),
-                Some(Err(error)) => Err(PyErr::from(Failed(error.clone()))),
+                Some(Err(error)) => Err(from_kinded(error.clone())),
                 None => Err(PyRuntimeError::new_err("the run was stopped")),
             }
         })

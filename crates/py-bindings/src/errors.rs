@@ -1,6 +1,7 @@
 //! The one table from the errors of the crates to the exceptions of Python.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use atomr_agents_agent::{AgentError, RunError};
 use atomr_agents_callable::CallableError;
@@ -41,8 +42,15 @@ struct Fields {
 }
 
 impl Fields {
-    fn of(error: &InferenceError) -> Self {
-        let InferenceError::Api(api) = error else { return Self::default() };
+    /// What the provider's error says that lies in `error` or beneath it.
+    fn of(error: &(dyn Error + 'static)) -> Self {
+        let of_run = || match find::<AgentError>(error) {
+            Some(AgentError::Inference(error)) => Some(error),
+            _ => None,
+        };
+        let Some(InferenceError::Api(api)) = find::<InferenceError>(error).or_else(of_run) else {
+            return Self::default();
+        };
         Self {
             request_id: api.request_id.clone(),
             status: Some(api.status),
@@ -52,9 +60,25 @@ impl Fields {
     }
 }
 
-/// Makes the exception of a kind. `error` gives its text and that of its sources.
-fn raise(py: Python<'_>, kind: Kind, error: &(dyn Error + 'static), fields: &Fields) -> PyErr {
+/// The first error of type `E` in the chain. A source that is shared hides its type behind the `Arc`.
+fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        next = match error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
+            Some(shared) => Some(&**shared),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+/// Makes the exception of a kind. `error` gives its text and that of its sources, and what the provider said.
+fn raise(py: Python<'_>, kind: Kind, error: &(dyn Error + 'static)) -> PyErr {
     let made = || -> PyResult<Bound<'_, PyAny>> {
+        let fields = Fields::of(error);
         let extra = PyDict::new(py);
         extra.set_item("retryable", kind.retryable())?;
         extra.set_item("request_id", fields.request_id.as_deref())?;
@@ -94,25 +118,20 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// What a guest raised comes back as itself; everything else by the table.
-fn convert(py: Python<'_>, kind: Kind, error: &(dyn Error + 'static), fields: &Fields) -> PyErr {
-    match original(error) {
+/// What a guest raised comes back as itself; everything else by the table. What a run had produced, also one beneath
+/// a composition, goes with it.
+fn convert(py: Python<'_>, kind: Kind, error: &(dyn Error + 'static)) -> PyErr {
+    let exception = match original(error) {
         Some(guest) => guest.to_py(py),
-        None => raise(py, kind, error, fields),
-    }
-}
-
-pub(crate) fn from_run(py: Python<'_>, failed: RunError) -> PyErr {
-    let fields = match &failed.error {
-        AgentError::Inference(error) => Fields::of(error),
-        _ => Fields::default(),
+        None => raise(py, kind, error),
     };
-    let error = convert(py, failed.kind(), &failed.error, &fields);
-    // An exception of the user may refuse the attribute; it is still the better thing to raise.
-    if let Ok(partial) = Py::new(py, Partial::new(*failed.partial)) {
-        let _ = error.value(py).setattr("partial", partial);
+    if let Some(failed) = find::<RunError>(error)
+        && let Ok(partial) = Py::new(py, Partial::new((*failed.partial).clone()))
+    {
+        // An exception of the user may refuse the attribute; it is still the better thing to raise.
+        let _ = exception.value(py).setattr("partial", partial);
     }
-    error
+    exception
 }
 
 /// Errors that become exceptions by their kind alone.
@@ -126,22 +145,13 @@ macro_rules! kinded {
     })* };
 }
 
-kinded!(AgentError, CallableError, InferenceError, TracerError, ToolCallParserError, ToolDefinitionError);
+kinded!(AgentError, CallableError, InferenceError, RunError, TracerError, ToolCallParserError, ToolDefinitionError);
 
 pub(crate) fn from_kinded<E: Kinded>(error: E) -> PyErr {
-    Python::attach(|py| convert(py, error.kind(), &error, &Fields::default()))
+    Python::attach(|py| convert(py, error.kind(), &error))
 }
 
-/// A run's error on its way to the interpreter.
-pub(crate) struct Failed(pub(crate) RunError);
-
-impl From<Failed> for PyErr {
-    fn from(failed: Failed) -> Self {
-        Python::attach(|py| from_run(py, failed.0))
-    }
-}
-
-/// Any other error on its way to the interpreter.
+/// An error on its way to the interpreter.
 pub(crate) struct Fault<E>(pub(crate) E);
 
 impl<E: Kinded> From<Fault<E>> for PyErr {

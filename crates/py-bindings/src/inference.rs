@@ -108,6 +108,7 @@ enum Said {
         text: String,
     },
     ToolCall {
+        #[serde(default)]
         id: String,
         name: String,
         arguments: Value,
@@ -129,7 +130,14 @@ fn heard(item: &Bound<'_, PyAny>, calls: &mut u32) -> Result<Vec<ModelEvent>, Ba
     if let Ok(text) = item.extract::<String>() {
         return Ok(vec![ModelEvent::Text(text)]);
     }
-    Ok(match to_serde::<Said>(item)? {
+    let said = to_serde::<Said>(item).map_err(|error| {
+        BadShape::new(format!(
+            "yield text, or a dict whose `type` is text, thinking, refusal, tool_call, usage or finish; this is {} ({})",
+            item.get_type().name().map_or_else(|_| "something else".to_owned(), |name| name.to_string()),
+            error.to_string().replace("internally tagged enum Said", "such a dict"),
+        ))
+    })?;
+    Ok(match said {
         Said::Text { text } => vec![ModelEvent::Text(text)],
         Said::Thinking { text } => vec![ModelEvent::Thinking(text)],
         Said::Refusal { text } => vec![ModelEvent::Refusal(text)],

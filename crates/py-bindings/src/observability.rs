@@ -1,5 +1,6 @@
 //! `_native.observability`: buses, their listeners, and tracers written in Python.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use atomr_agents_core::{self as core, Kind};
@@ -51,7 +52,8 @@ impl EventBus {
     fn attach_tracer(&self, target: &Bound<'_, PyAny>, key: &str) -> PyResult<TracerHandle> {
         let py = target.py();
         let guest = GuestTracer::wrap(py, key, target, GuestOptions::default())?;
-        let handle = self.0.attach_tracer_on(Arc::new(PythonTracer(guest.clone())), runtime::handle(py)?);
+        let tracer = PythonTracer { guest: guest.clone(), told: AtomicUsize::new(0) };
+        let handle = self.0.attach_tracer_on(Arc::new(tracer), runtime::handle(py)?);
         Ok(TracerHandle { handle: Arc::new(Mutex::new(Some(Arc::new(handle)))), guest })
     }
 
@@ -116,11 +118,13 @@ impl Drop for Borrowed {
 #[pymethods]
 impl Subscription {
     fn try_batch(&self, py: Python<'_>, limit: usize) -> PyResult<Option<Vec<Py<Event>>>> {
-        let mut here = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
-        let Slot::Here(subscription) = &mut *here else {
-            return Ok(matches!(*here, Slot::Awaited).then(Vec::new));
+        // Making Python objects may run Python, so it is not done under the lock.
+        let taken = match &mut *self.slot.lock().unwrap_or_else(PoisonError::into_inner) {
+            Slot::Here(subscription) => subscription.try_recv_batch(limit),
+            Slot::Awaited => Err(TryRecvError::Empty),
+            Slot::Closed => Err(TryRecvError::Closed),
         };
-        match subscription.try_recv_batch(limit) {
+        match taken {
             Ok(batch) => listed(py, batch).map(Some),
             Err(TryRecvError::Empty) => Ok(Some(Vec::new())),
             Err(_) => Ok(None),
@@ -148,12 +152,19 @@ impl Subscription {
     }
 }
 
+/// How many events a tracer is told before it is waited for. What it has not taken then stays on the bus, which keeps
+/// count of what a tracer that is too slow has missed, and tells it.
+const AHEAD: usize = 1_024;
+
 /// A tracer written in Python.
-struct PythonTracer(GuestTracer);
+struct PythonTracer {
+    guest: GuestTracer,
+    told: AtomicUsize,
+}
 
 impl Tracer for PythonTracer {
     fn name(&self) -> &str {
-        self.0.key()
+        self.guest.key()
     }
 
     fn on_event(&self, event: Arc<core::Event>) -> BoxFuture<'_, Result<(), TracerError>> {
@@ -161,18 +172,24 @@ impl Tracer for PythonTracer {
             let event = Py::new(py, Event(event))?;
             Ok(Args::positional((event,).into_pyobject(py)?))
         });
-        self.0.on_event(build, None);
-        Box::pin(async { Ok(()) })
+        self.guest.on_event(build, None);
+        let far_ahead = (self.told.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(AHEAD);
+        Box::pin(async move {
+            if far_ahead {
+                self.guest.told().await;
+            }
+            Ok(())
+        })
     }
 
     fn flush(&self) -> BoxFuture<'_, Result<(), TracerError>> {
         Box::pin(async move {
-            self.0.told().await;
-            if !self.0.has("flush") {
+            self.guest.told().await;
+            if !self.guest.has("flush") {
                 return Ok(());
             }
-            self.0.flush(no_args(), to_unit, None).await.map_err(|error| TracerError::Failed {
-                tracer: self.0.key().to_owned(),
+            self.guest.flush(no_args(), to_unit, None).await.map_err(|error| TracerError::Failed {
+                tracer: self.guest.key().to_owned(),
                 kind: Kind::Guest,
                 message: error.to_string(),
                 source: Some(Arc::new(error)),

@@ -174,9 +174,10 @@ impl NativeReplayServer {
     }
 
     fn requests<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let server = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let received = server.as_ref().map(ReplayServer::requests).unwrap_or_default();
+        // Making Python objects may run Python, so it is not done under the lock.
+        let received = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(ReplayServer::requests);
         received
+            .unwrap_or_default()
             .iter()
             .map(|request| {
                 let headers: serde_json::Map<String, Value> =

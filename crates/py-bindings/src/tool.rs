@@ -1,7 +1,7 @@
 //! `_native.tool`: tools written in Python, and the streaming call parser.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use atomr_agents_core::{ToolReturn, ToolSpec, Value};
@@ -11,7 +11,6 @@ use atomr_agents_wire::SseDecoder;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
-use std::sync::Mutex;
 
 use crate::context::run_context;
 use crate::errors::from_kinded;
@@ -86,7 +85,10 @@ impl PythonTool {
     /// What the model is told of a failure, and which failures end the run.
     fn told(&self, error: GuestError) -> ToolError {
         let message = match &error {
-            GuestError::Raised(raised) if is_model_retry(raised) => raised.message().to_owned(),
+            GuestError::Raised(raised) if is_model_retry(raised) => {
+                let message = raised.message().to_owned();
+                return ToolError::Rejected { message, source: Some(Arc::new(error)) };
+            }
             GuestError::Raised(raised) => format!("{}: {}", raised.class(), raised.message()),
             GuestError::Cancelled => format!("{} was cancelled", self.spec.name),
             GuestError::Contract(breach) => breach.to_string(),
@@ -252,8 +254,9 @@ pub(crate) struct ToolCallParser(Mutex<Reading>);
 
 impl ToolCallParser {
     fn with<T>(&self, work: impl FnOnce(&mut Reading) -> Result<T, tool::ToolCallParserError>) -> PyResult<T> {
-        let mut reading = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        work(&mut reading).map_err(from_kinded)
+        let done = work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        // Making an exception runs Python, which may let another thread run that waits for the lock.
+        done.map_err(from_kinded)
     }
 }
 

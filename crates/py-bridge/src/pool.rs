@@ -5,6 +5,7 @@
 //! true `threading.current_thread()`. A worker that takes a call first sees to it that another one is idle, so that
 //! handing a call over never needs the interpreter's lock.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
@@ -27,6 +28,11 @@ pub const THREADS_ENV: &str = "ATOMR_AGENTS_SYNC_THREADS";
 const DEFAULT_LIMIT: usize = 64;
 const IDLE: Duration = Duration::from_secs(30);
 
+thread_local! {
+    /// Whether this thread is a worker, and whether it has lent its place, see [`lend`].
+    static WORKER: Cell<(bool, bool)> = const { Cell::new((false, false)) };
+}
+
 static POOL: Pool = Pool { state: Mutex::new(State::new()), changed: Condvar::new() };
 static WANTED: AtomicBool = AtomicBool::new(false);
 
@@ -39,12 +45,18 @@ struct State {
     queue: VecDeque<Ticket>,
     threads: usize,
     idle: usize,
+    /// Workers that wait for an event loop of their own; they do not count towards the bound.
+    lent: usize,
     stopping: bool,
 }
 
 impl State {
     const fn new() -> Self {
-        Self { queue: VecDeque::new(), threads: 0, idle: 0, stopping: false }
+        Self { queue: VecDeque::new(), threads: 0, idle: 0, lent: 0, stopping: false }
+    }
+
+    fn bound(&self) -> usize {
+        limit() + self.lent
     }
 }
 
@@ -121,6 +133,27 @@ fn hire(py: Python<'_>) {
     }
 }
 
+/// A synchronous guest on this worker begins to run an event loop of its own, and so waits for what runs there. If that
+/// needs workers too, it must not wait for its own place: the place is lent until the guest returns.
+pub(crate) fn lend(py: Python<'_>) {
+    if WORKER.get() != (true, false) {
+        return;
+    }
+    WORKER.set((true, true));
+    let more = {
+        let mut state = lock(&POOL.state);
+        state.lent += 1;
+        let more = state.idle == 0 && state.threads < state.bound() && !state.stopping;
+        if more {
+            state.threads += 1;
+        }
+        more
+    };
+    if more {
+        hire(py);
+    }
+}
+
 /// Ends the idle workers and waits for them, briefly; a busy one is left to the interpreter.
 pub(crate) fn stop(deadline: Instant) {
     let mut state = lock(&POOL.state);
@@ -155,8 +188,14 @@ fn wait() -> Next {
             POOL.changed.notify_all();
             return Next::Quit;
         }
+        if state.threads > state.bound() {
+            state.threads -= 1;
+            // Another one may be needed for what this one would have taken.
+            POOL.changed.notify_one();
+            return Next::Quit;
+        }
         if let Some(ticket) = state.queue.pop_front() {
-            let hire = state.idle == 0 && state.threads < limit();
+            let hire = state.idle == 0 && state.threads < state.bound();
             if hire {
                 state.threads += 1;
             }
@@ -181,6 +220,9 @@ struct Workers;
 impl Workers {
     /// The next call to run, or `None` when the thread shall end.
     fn next<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyTuple>> {
+        if WORKER.replace((true, false)).1 {
+            lock(&POOL.state).lent -= 1;
+        }
         loop {
             let (ticket, more) = match py.detach(wait) {
                 Next::Run(ticket, more) => (ticket, more),

@@ -21,7 +21,7 @@ use crate::error::{GuestError, panic_text};
 use crate::in_flight::{InFlight, InFlights};
 use crate::ticket::Ticket;
 use crate::wire::{Reader, Writer, pair};
-use crate::{glue, runtime, scope};
+use crate::{glue, pool, runtime, scope};
 
 /// A job for the loop's thread; it runs attached, between two callbacks of the loop.
 pub(crate) enum Job {
@@ -114,6 +114,7 @@ impl LoopPort {
         let port = match known.filter(|port| !port.is_closed()) {
             Some(port) => port,
             None => {
+                pool::lend(py);
                 let port = Self::open(py, &event_loop).map_err(|error| GuestError::raised(py, error))?;
                 let mut ports = lock(&PORTS);
                 ports.retain(|(at, port)| *at != key && port.strong_count() > 0);

@@ -37,6 +37,15 @@ pub enum ToolError {
         #[source]
         source: Option<Arc<dyn StdError + Send + Sync>>,
     },
+    /// The tool wants to be called in another way: the model is told at once, also where there are retries left.
+    #[error("{message}")]
+    Rejected {
+        /// In words, for the model.
+        message: String,
+        /// What it raised.
+        #[source]
+        source: Option<Arc<dyn StdError + Send + Sync>>,
+    },
     /// One attempt took too long.
     #[error("{name} did not finish within {after:?}")]
     Timeout {
@@ -82,7 +91,7 @@ impl ToolError {
         match self {
             Self::Unknown { .. } => Kind::UnknownTool,
             Self::InvalidArguments { .. } => Kind::InvalidArguments,
-            Self::Failed { .. } | Self::Panicked { .. } | Self::Fatal { .. } => Kind::Tool,
+            Self::Failed { .. } | Self::Rejected { .. } | Self::Panicked { .. } | Self::Fatal { .. } => Kind::Tool,
             Self::Timeout { .. } => Kind::Timeout,
             Self::Cancelled => Kind::Cancelled,
         }

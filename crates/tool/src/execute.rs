@@ -141,6 +141,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_rejected_call_goes_back_to_the_model_at_once() {
+        let runs = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&runs);
+        let picky = toolbox(ToolOptions { timeout: None, retries: 3 }, move |_, _| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            async { Err(ToolError::Rejected { message: "a smaller one".into(), source: None }) }
+        });
+        assert_eq!(kind(&picky, &call("t", "{}")).await, Kind::Tool);
+        assert_eq!(runs.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
     async fn cancelling_the_context_ends_the_call() {
         let stuck = toolbox(ToolOptions::default(), |_, _| std::future::pending());
         let ctx = CallCtx::new();

@@ -45,6 +45,7 @@ pub struct ToolOptions {
     /// How long one attempt may take; without it, as long as the run may.
     pub timeout: Option<Duration>,
     /// How many times the runtime itself calls the tool again when it fails or times out, before the model is
-    /// told. Leave it at 0 for a tool whose effect must not happen twice.
+    /// told. Leave it at 0 for a tool whose effect must not happen twice. A call that the tool rejected
+    /// ([`ToolError::Rejected`]) is not made again.
     pub retries: u32,
 }

@@ -1,0 +1,36 @@
+"""The worker threads of synchronous guests: bounded, and never waiting for themselves."""
+
+import os
+import subprocess
+import sys
+
+NESTED = """
+import asyncio, time
+from atomr_agents._native import _bridge_test as bt
+
+def leaf(n):
+    time.sleep(0.01)
+    return n
+
+def outer(n):
+    # A loop of its own on a worker thread, whose guests need worker threads too.
+    return sum(asyncio.run(bt.fan_out(leaf, 3, spawn=True)))
+
+def outermost(n):
+    return sum(asyncio.run(bt.fan_out(outer, 2, spawn=True)))
+
+async def main():
+    assert await bt.fan_out(outermost, 8, spawn=True) == [6] * 8
+    # The lent places are taken back: the bound holds again.
+    assert await bt.fan_out(leaf, 20, spawn=True) == list(range(20))
+
+asyncio.run(main())
+print("ok", bt.stats()["threads"])
+"""
+
+
+def test_a_guest_that_waits_for_guests_does_not_take_their_place():
+    env = os.environ | {"ATOMR_AGENTS_SYNC_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", NESTED], env=env, capture_output=True, text=True, timeout=30)
+    assert done.stdout.startswith("ok"), done.stderr
+    assert int(done.stdout.split()[1]) <= 2
