@@ -9,6 +9,7 @@ use atomr_agents_http::{Body, Client, Decision, HttpError, Response, pause, retr
 use atomr_agents_inference::{InferenceClient, InferenceError, ModelStream};
 use atomr_agents_wire::{ProviderError, SseDecoder};
 use bytes::Bytes;
+use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use crate::classify::{from_http, from_provider, from_wire};
@@ -18,6 +19,9 @@ use crate::translate::Translator;
 
 /// The most that is read of the body of an error.
 const MAX_ERROR_BODY: usize = 64 << 10;
+
+/// The most reads that are taken before anything is told of them.
+const READS_AT_ONCE: usize = 64;
 
 /// How long the end of the body may take after `[DONE]`.
 const DRAIN: Duration = Duration::from_millis(250);
@@ -231,29 +235,51 @@ impl Answer {
         more
     }
 
+    /// Waits for the next read and takes it, and with it what has arrived meanwhile: told together they cost less, and
+    /// nobody would have had them earlier.
     async fn piece(&mut self, out: &mut Vec<ModelEvent>) -> Result<bool, InferenceError> {
-        let Some(translator) = &mut self.translator else { return Ok(false) };
-        let read = if translator.saw_done_marker() {
+        let mut read = self.next_read().await;
+        for _ in 1..READS_AT_ONCE {
+            if !self.take(read, out)? {
+                return Ok(false);
+            }
+            // Lets the connection hand over the next read, if it has one.
+            tokio::task::yield_now().await;
+            read = match self.body.next().now_or_never() {
+                Some(read) => read,
+                None => return Ok(true),
+            };
+        }
+        self.take(read, out)
+    }
+
+    async fn next_read(&mut self) -> Option<Result<Bytes, HttpError>> {
+        if self.translator.as_ref().is_some_and(Translator::saw_done_marker) {
             // Nothing is to come but the end of the body; reading it keeps the connection, waiting for it is no use.
             let until = *self.drain.get_or_insert_with(|| Instant::now() + DRAIN);
-            tokio::time::timeout_at(until, self.body.next()).await.unwrap_or_default()
-        } else {
-            self.body.next().await
-        };
+            return tokio::time::timeout_at(until, self.body.next()).await.unwrap_or_default();
+        }
+        self.body.next().await
+    }
+
+    /// Decodes one read; false at the end of the answer.
+    fn take(
+        &mut self,
+        read: Option<Result<Bytes, HttpError>>,
+        out: &mut Vec<ModelEvent>,
+    ) -> Result<bool, InferenceError> {
+        let Some(translator) = &mut self.translator else { return Ok(false) };
         let read = match read {
-            Some(read) => read,
+            Some(Ok(read)) => read,
+            Some(Err(HttpError::Cancelled)) => return Err(InferenceError::Cancelled),
+            // An answer whose finish reason has arrived is whole, however its connection ended.
+            Some(Err(error)) => return self.end(out).map_err(|_| from_http(error)),
             None => {
                 if let Some(event) = self.sse.finish().map_err(from_wire)? {
                     translator.chunk(event.data, out).map_err(from_wire)?;
                 }
                 return self.end(out);
             }
-        };
-        let read = match read {
-            Ok(read) => read,
-            Err(HttpError::Cancelled) => return Err(InferenceError::Cancelled),
-            // An answer whose finish reason has arrived is whole, however its connection ended.
-            Err(error) => return self.end(out).map_err(|_| from_http(error)),
         };
         let mut events = self.sse.feed(&read);
         while let Some(event) = events.next_event().map_err(from_wire)? {
