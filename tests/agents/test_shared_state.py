@@ -6,9 +6,9 @@ import threading
 import pytest
 
 from atomr_agents import Agent, EventBus, ModelRetry, tool, tracer
-from atomr_agents.callable_ import Callable, fan_out
+from atomr_agents.callable_ import fan_out
 from atomr_agents.errors import AgentError
-from atomr_agents.testkit import ReplayServer, ScriptedModel
+from atomr_agents.testkit import ScriptedModel
 from atomr_agents.tool import Provider, ToolCallParser
 
 
@@ -119,5 +119,3 @@ def test_a_parser_shared_by_threads_does_not_freeze() -> None:
     for thread in threads:
         thread.join(30)
     assert not any(thread.is_alive() for thread in threads)
-
-
