@@ -16,6 +16,7 @@ mod kind;
 mod message;
 mod model;
 mod money;
+mod phase;
 mod tool;
 mod usage;
 
@@ -27,6 +28,7 @@ pub use kind::Kind;
 pub use message::{Media, MediaKind, MediaSource, Message, Part, Role};
 pub use model::{FinishReason, ModelEvent, ModelRequest, OutputSchema, Sampling, ToolChoice};
 pub use money::Money;
+pub use phase::Phase;
 pub use tool::{ToolCall, ToolReturn, ToolSpec};
 pub use usage::Usage;
 

@@ -1,11 +1,10 @@
 //! What can go wrong between a request and the end of its body.
 
 use std::error::Error as StdError;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atomr_agents_core::Kind;
+use atomr_agents_core::{Kind, Phase};
 use thiserror::Error;
 
 use crate::SecretError;
@@ -107,30 +106,6 @@ pub enum HttpError {
     /// There is no runtime to do the work on.
     #[error("HTTP calls need a running tokio runtime")]
     NoRuntime,
-}
-
-/// Which wait ran out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Opening the connection.
-    Connect,
-    /// From the request to the head of the answer.
-    FirstByte,
-    /// Between two reads of the body.
-    Idle,
-    /// The whole call.
-    Deadline,
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Phase::Connect => "connecting",
-            Phase::FirstByte => "waiting for the answer to begin",
-            Phase::Idle => "waiting for more of the answer",
-            Phase::Deadline => "the whole call",
-        })
-    }
 }
 
 impl HttpError {

@@ -27,9 +27,10 @@ mod retry;
 mod secret;
 mod transport;
 
+pub use atomr_agents_core::Phase;
 pub use client::Client;
 pub use config::{Auth, ClientConfig};
-pub use error::{HttpError, Phase};
+pub use error::HttpError;
 pub use response::{Body, Response};
 pub use retry::{Decision, RetryPolicy, pause, retry_after};
 pub use secret::{Secret, SecretError, SecretRef};

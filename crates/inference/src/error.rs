@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atomr_agents_core::Kind;
+use atomr_agents_core::{Kind, Phase};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -144,30 +144,6 @@ impl fmt::Display for ApiError {
 }
 
 impl StdError for ApiError {}
-
-/// Which wait ran out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Opening the connection.
-    Connect,
-    /// From the request to the first byte of the answer.
-    FirstByte,
-    /// Between two reads of the stream.
-    Idle,
-    /// The whole call.
-    Deadline,
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Phase::Connect => "connecting to the provider",
-            Phase::FirstByte => "waiting for the provider's first byte",
-            Phase::Idle => "waiting for more of the stream",
-            Phase::Deadline => "the whole call",
-        })
-    }
-}
 
 impl InferenceError {
     /// What it amounts to.

@@ -9,6 +9,7 @@ pub mod conformance;
 mod error;
 mod reply;
 
+pub use atomr_agents_core::Phase;
 pub use client::{InferenceClient, ModelStream, run};
-pub use error::{ApiError, InferenceError, Phase};
+pub use error::{ApiError, InferenceError};
 pub use reply::{ModelReply, ReplyBuilder};

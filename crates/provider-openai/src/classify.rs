@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use atomr_agents_core::Kind;
-use atomr_agents_http::{HttpError, Phase as HttpPhase, SecretError};
-use atomr_agents_inference::{ApiError, InferenceError, Phase};
+use atomr_agents_http::{HttpError, SecretError};
+use atomr_agents_inference::{ApiError, InferenceError};
 use atomr_agents_wire::{ProviderError, WireError};
 
 use crate::config::PROVIDER;
@@ -21,15 +21,7 @@ pub(crate) fn from_http(error: HttpError) -> InferenceError {
         HttpError::Secret(error) => config("api_key", error.to_string()),
         HttpError::Connect { host, source } => InferenceError::Connect { host, source },
         HttpError::Tls { host, source } => InferenceError::Tls { host, source },
-        HttpError::Timeout { phase, after } => InferenceError::Timeout {
-            phase: match phase {
-                HttpPhase::Connect => Phase::Connect,
-                HttpPhase::FirstByte => Phase::FirstByte,
-                HttpPhase::Idle => Phase::Idle,
-                HttpPhase::Deadline => Phase::Deadline,
-            },
-            after,
-        },
+        HttpError::Timeout { phase, after } => InferenceError::Timeout { phase, after },
         HttpError::Interrupted { host, source } => {
             InferenceError::Interrupted { message: format!("{host} closed the connection"), source: Some(source) }
         }
