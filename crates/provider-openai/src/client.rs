@@ -20,6 +20,9 @@ use crate::translate::Translator;
 /// The most that is read of the body of an error.
 const MAX_ERROR_BODY: usize = 64 << 10;
 
+/// How long the body of an error is waited for: its status says the most important thing.
+const ERROR_BODY_WAIT: Duration = Duration::from_secs(2);
+
 /// The most reads that are taken before anything is told of them.
 const READS_AT_ONCE: usize = 64;
 
@@ -175,7 +178,8 @@ impl Inner {
         }
         let (status, request_id) = (response.status, response.request_id.clone());
         let wait = retry_after(&response.headers, None);
-        let body = response.body.prefix(MAX_ERROR_BODY).await;
+        let body = response.body.prefix(MAX_ERROR_BODY);
+        let body = tokio::time::timeout(ERROR_BODY_WAIT, body).await.unwrap_or_default();
         Err(from_provider(status, ProviderError::from_body(&body), wait, request_id))
     }
 }

@@ -1,5 +1,5 @@
 //! Everything that can be wrong between us and a provider, each with a kind of its own and nothing lost.
-#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests fail as tests do
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests fail as tests do
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -88,6 +88,18 @@ async fn an_error_status_whose_body_is_no_json_or_no_text_is_still_that_status()
         let (_, error) = answered(exchange).await;
         assert_eq!(error.unwrap().kind(), Kind::ServerError);
     }
+}
+
+#[tokio::test]
+async fn an_error_status_is_told_although_its_body_stalls() {
+    let exchange = Exchange::json(503, &json!({"error": {"message": "come back later"}}));
+    let reply = Reply::new(exchange).fault(Fault::StallAt(5));
+    let server = ReplayServer::start(Script::always(reply)).await.unwrap();
+    let (_, error) = tokio::time::timeout(Duration::from_secs(20), call(config(&server.url()), CallCtx::new()))
+        .await
+        .expect("the idle time-out of 60 s is not waited for");
+    let Some(InferenceError::Api(error)) = error else { panic!("{error:?}") };
+    assert_eq!(error.status, 503);
 }
 
 #[tokio::test]
