@@ -2,8 +2,8 @@
 //! date, and turns the [`Usage`](atomr_agents_core::Usage) of one call into [`Money`](atomr_agents_core::Money),
 //! exactly: integers all the way, rounded once, at the end.
 //!
-//! This crate knows no provider's protocol and does no I/O: prices are compiled in, carry the date they were read, and
-//! anybody may put their own over them. A model it does not know has no price, not a price of zero.
+//! This crate knows no provider's protocol and does no I/O: prices are compiled in, for
+//! orientation, and anybody may put their own over them. A model it does not know has no price, not a price of zero.
 //!
 //! ```
 //! use atomr_agents_core::Usage;

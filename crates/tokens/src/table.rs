@@ -6,10 +6,12 @@ use atomr_agents_core::{Money, Usage};
 
 use crate::Price;
 
-/// When the list below was read.
+/// The day up to which the list below is meant to hold. It was written from general knowledge, not copied from the
+/// provider's price page on that day: input and output prices were compared with third-party lists, cached-input prices
+/// could not be confirmed. Who bills by these figures sets prices of their own.
 const AS_OF: &str = "2025-12-31";
 
-/// OpenAI's list prices for the standard tier: model, input, cached input, output.
+/// OpenAI's list prices for the standard tier, as far as known: model, input, cached input, output.
 const OPENAI: &[(&str, u64, u64, u64)] = &[
     ("gpt-4o", 2_500_000, 1_250_000, 10_000_000),
     // The first snapshot kept its price and has no cache discount.
@@ -44,7 +46,8 @@ pub struct PriceTable {
 }
 
 impl PriceTable {
-    /// The list prices this crate was built with. They change without notice: see [`PriceTable::as_of`].
+    /// The list prices this crate was built with, for orientation: they change without notice and were not checked
+    /// against the provider (see [`PriceTable::as_of`]). [`PriceTable::with_price`] replaces one.
     #[must_use]
     pub fn builtin() -> Self {
         let prices = OPENAI.iter().map(|(model, input, cached, output)| {
@@ -60,7 +63,7 @@ impl PriceTable {
         Self::default()
     }
 
-    /// The date of the built-in prices, `YYYY-MM-DD`; empty for a table without them.
+    /// The day up to which the built-in prices are meant to hold, `YYYY-MM-DD`; empty for a table without them.
     #[must_use]
     pub fn as_of(&self) -> &str {
         self.as_of
