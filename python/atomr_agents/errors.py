@@ -22,6 +22,10 @@ AgentError                      .kind .retryable .request_id .status .code .retr
 │   └── IncompleteToolCallError the output limit cut a tool call's arguments
 ├── RunTimeoutError             (TimeoutError) a deadline passed
 ├── IterationCapError           the model wants more tools than `max_iterations` allows
+├── BudgetExceededError         a budget is used up
+├── OverloadedError             a bounded queue is full
+├── DeniedError                 something was not allowed
+├── ApprovalError               (ValueError) an approval does not belong to what waits for one
 ├── InvalidOutputError          (ValueError) the answer is not of `output_type`
 ├── RunCancelledError           the run was stopped
 ├── ToolDefinitionError         a tool cannot be offered: its name, its schema, two of one name
@@ -211,6 +215,31 @@ class IterationCapError(AgentError):
     kind = "iteration_cap"
 
 
+class BudgetExceededError(AgentError):
+    """A budget is used up: tokens, cost, time, iterations or tool calls."""
+
+    kind = "budget_exceeded"
+
+
+class OverloadedError(AgentError):
+    """A bounded queue is full."""
+
+    kind = "overloaded"
+    retryable = True
+
+
+class DeniedError(AgentError):
+    """Something that was not allowed: a permission that is missing, a call that nobody approved."""
+
+    kind = "denied"
+
+
+class ApprovalError(AgentError, ValueError):
+    """An approval does not belong to what waits for one: an unknown call, other arguments, a second answer."""
+
+    kind = "approval"
+
+
 class InvalidOutputError(AgentError, ValueError):
     """The final output does not match the requested type."""
 
@@ -343,6 +372,10 @@ BY_KIND: dict[str, type[AgentError]] = {
         TooLargeError,
         IncompleteToolCallError,
         IterationCapError,
+        BudgetExceededError,
+        OverloadedError,
+        DeniedError,
+        ApprovalError,
         InvalidOutputError,
         ToolDefinitionError,
         ToolError,

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn call(id: &str, raw: &str) -> Part {
-    Part::ToolCall(ToolCall { id: id.into(), name: format!("tool_{id}"), raw: raw.into() })
+    Part::ToolCall(ToolCall::new(id, format!("tool_{id}"), raw))
 }
 
 fn reply(finish: FinishReason, parts: Vec<Part>) -> ModelReply {

@@ -51,7 +51,8 @@ async fn call_tool(
 ) -> Result<(), AgentError> {
     let (call_id, name): (Arc<str>, Arc<str>) = (call.id.as_str().into(), call.name.as_str().into());
     let (id, called) = (Arc::clone(&call_id), Arc::clone(&name));
-    ctx.emit(EventKind::ToolStarted { call_id: id, name: called, arguments: call.raw.clone() });
+    let call_index = u32::try_from(index).unwrap_or(u32::MAX);
+    ctx.emit(EventKind::ToolStarted { call_index, call_id: id, name: called, arguments: call.raw.clone() });
     let Execution { result: outcome, elapsed } = execute(&toolbox, &call, &ctx).await;
     let (ok, error, result) = match &outcome {
         Ok(returned) => (true, None, text_of(returned)),
@@ -62,7 +63,7 @@ async fn call_tool(
         Err(error) if error.ends_the_run() => Err(AgentError::Tool(error)),
         outcome => Ok(transcript.lock().machine.feed_tool(index, seen_by_model(&call, outcome))?),
     };
-    ctx.emit(EventKind::ToolInvoked { call_id, name, ok, error, result, elapsed_ms: millis(elapsed) });
+    ctx.emit(EventKind::ToolInvoked { call_index, call_id, name, ok, error, result, elapsed_ms: millis(elapsed) });
     fed
 }
 

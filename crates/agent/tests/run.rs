@@ -178,7 +178,7 @@ async fn the_cap_is_an_error_and_no_tool_of_the_last_answer_ran() {
 async fn a_stream_without_its_terminal_event_dispatches_nothing() {
     use atomr_agents_core::{ModelEvent, ToolCall};
     let live = Live::default();
-    let call = ToolCall { id: "1".into(), name: "slow".into(), raw: "{\"ms\":0}".into() };
+    let call = ToolCall::new("1", "slow", "{\"ms\":0}");
     let model = ScriptedModel::new().turn(Turn::events([
         ModelEvent::Text("I will".into()),
         ModelEvent::ToolCallStarted { index: 0, id: "1".into(), name: "slow".into() },

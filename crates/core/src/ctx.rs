@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{EventKind, EventSink, RunId};
+use crate::{EventKind, EventSink, Meter, RunId};
 
 /// The context that every call carries: which run it belongs to, until when it may run, how it is cancelled and
 /// where its events go. Cheap to clone; a child's cancellation never reaches its parent, the parent's always
@@ -34,6 +34,7 @@ pub struct CallCtx {
     pub deadline: Option<Instant>,
     path: Arc<str>,
     sink: Option<Arc<dyn EventSink>>,
+    meter: Option<Meter>,
     extensions: Extensions,
 }
 
@@ -48,6 +49,7 @@ impl CallCtx {
             deadline: None,
             path: Arc::from(""),
             sink: None,
+            meter: None,
             extensions: Extensions::default(),
         }
     }
@@ -81,6 +83,19 @@ impl CallCtx {
     pub fn with_sink(mut self, sink: Arc<dyn EventSink>) -> Self {
         self.sink = Some(sink);
         self
+    }
+
+    /// The same context, drawing on `meter`.
+    #[must_use]
+    pub fn with_meter(mut self, meter: Meter) -> Self {
+        self.meter = Some(meter);
+        self
+    }
+
+    /// The budget that this call draws on, if there is one.
+    #[must_use]
+    pub fn meter(&self) -> Option<&Meter> {
+        self.meter.as_ref()
     }
 
     /// The same context with `value` within reach of everything below, found by its type.

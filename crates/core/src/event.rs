@@ -116,8 +116,94 @@ pub enum EventKind {
         /// Wall time in milliseconds, retries included.
         elapsed_ms: u64,
     },
+    /// The provider itself ran a tool.
+    ServerToolUsed {
+        /// The tool and which side of it this is, in the provider's word.
+        name: String,
+    },
+    /// A model call failed and goes to the next model of a chain.
+    ModelFallback {
+        /// The model that failed.
+        from: String,
+        /// The model that is asked next.
+        to: String,
+        /// Why.
+        reason: String,
+    },
+    /// A model call was answered from a cache.
+    CacheHit {
+        /// The cache.
+        cache: String,
+    },
+    /// The beginning of the prompt is not that of the last call, so the provider's prompt cache does not serve it.
+    PromptPrefixChanged {
+        /// The first byte that differs, counted over the parts of the prompt in the order the provider reads them.
+        byte: usize,
+        /// Which part it lies in, e.g. `tools[2] forecast`.
+        owner: String,
+    },
+    /// The answer did not have the shape that was asked for; the model is told so.
+    OutputRejected {
+        /// How often that has happened in this run.
+        attempt: u32,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A part of the budget was set aside for a model call.
+    BudgetReserved {
+        /// Tokens, counted here.
+        tokens: u64,
+        /// What they cost, where the price is known.
+        cost: Option<Money>,
+    },
+    /// What a model call used was taken from the budget.
+    BudgetSpent {
+        /// Tokens, as the provider counted them.
+        tokens: u64,
+        /// What they cost, where the price is known.
+        cost: Option<Money>,
+    },
+    /// A tool call waits for somebody's word.
+    ApprovalRequested {
+        /// Position among the calls of this answer, from 0.
+        call_index: u32,
+        /// The provider's id for the call.
+        call_id: Arc<str>,
+        /// The tool's name.
+        name: Arc<str>,
+        /// The arguments as the model wrote them.
+        arguments: String,
+    },
+    /// Somebody said whether a tool call may be made.
+    ApprovalResolved {
+        /// Position among the calls of this answer, from 0.
+        call_index: u32,
+        /// The provider's id for the call.
+        call_id: Arc<str>,
+        /// The tool's name.
+        name: Arc<str>,
+        /// Whether it may.
+        approved: bool,
+    },
+    /// Another agent goes on with the conversation.
+    HandedOff {
+        /// The agent that had it.
+        from: String,
+        /// The agent that has it now.
+        to: String,
+    },
+    /// The run waits for people and ends until somebody resumes it.
+    RunSuspended {
+        /// How many tool calls wait for somebody's word.
+        pending: usize,
+        /// Wall time in milliseconds.
+        elapsed_ms: u64,
+    },
     /// A tool starts.
     ToolStarted {
+        /// Position among the calls of this answer, from 0.
+        #[serde(default)]
+        call_index: u32,
         /// The provider's id for the call.
         call_id: Arc<str>,
         /// The tool's name.
@@ -127,6 +213,9 @@ pub enum EventKind {
     },
     /// A tool ran, or could not be run.
     ToolInvoked {
+        /// Position among the calls of this answer, from 0.
+        #[serde(default)]
+        call_index: u32,
         /// The provider's id for the call.
         call_id: Arc<str>,
         /// The tool's name.
@@ -175,6 +264,17 @@ impl EventKind {
             EventKind::RefusalDelta { .. } => "refusal_delta",
             EventKind::ToolCallStreamed { .. } => "tool_call_streamed",
             EventKind::ModelFinished { .. } => "model_finished",
+            EventKind::ServerToolUsed { .. } => "server_tool_used",
+            EventKind::ModelFallback { .. } => "model_fallback",
+            EventKind::CacheHit { .. } => "cache_hit",
+            EventKind::PromptPrefixChanged { .. } => "prompt_prefix_changed",
+            EventKind::OutputRejected { .. } => "output_rejected",
+            EventKind::BudgetReserved { .. } => "budget_reserved",
+            EventKind::BudgetSpent { .. } => "budget_spent",
+            EventKind::ApprovalRequested { .. } => "approval_requested",
+            EventKind::ApprovalResolved { .. } => "approval_resolved",
+            EventKind::HandedOff { .. } => "handed_off",
+            EventKind::RunSuspended { .. } => "run_suspended",
             EventKind::ToolStarted { .. } => "tool_started",
             EventKind::ToolInvoked { .. } => "tool_invoked",
             EventKind::Lagged { .. } => "lagged",

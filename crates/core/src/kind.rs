@@ -70,6 +70,14 @@ kinds! {
     IncompleteToolCall = "incomplete_tool_call", retryable: false;
     /// The iteration cap was reached while tool calls were pending.
     IterationCap = "iteration_cap", retryable: false;
+    /// A budget is used up.
+    BudgetExceeded = "budget_exceeded", retryable: false;
+    /// A bounded queue is full.
+    Overloaded = "overloaded", retryable: true;
+    /// Something that was not allowed: a permission that is missing, a call that nobody approved.
+    Denied = "denied", retryable: false;
+    /// An approval that does not belong to what waits for one.
+    Approval = "approval", retryable: false;
     /// The final output does not match the requested type.
     InvalidOutput = "invalid_output", retryable: false;
     /// A tool's description cannot be used (schema, duplicate name).

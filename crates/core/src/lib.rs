@@ -8,6 +8,7 @@
 //! assert_eq!(request.messages[1].text(), "Oslo?");
 //! ```
 
+mod budget;
 mod context;
 mod ctx;
 mod event;
@@ -20,16 +21,17 @@ mod phase;
 mod tool;
 mod usage;
 
+pub use budget::{Amount, Budget, BudgetExceeded, Meter, Reservation, Resource};
 pub use context::{AgentContext, TurnInput};
 pub use ctx::{CallCtx, Extensions};
 pub use event::{Event, EventKind, EventSink};
 pub use id::RunId;
 pub use kind::Kind;
-pub use message::{Media, MediaKind, MediaSource, Message, Part, Role};
-pub use model::{FinishReason, ModelEvent, ModelRequest, OutputSchema, Sampling, ToolChoice};
+pub use message::{Citation, Media, MediaKind, MediaSource, Message, Part, Role};
+pub use model::{CachePoint, FinishReason, ModelEvent, ModelRequest, OutputSchema, Sampling, ToolChoice};
 pub use money::Money;
 pub use phase::Phase;
-pub use tool::{ToolCall, ToolReturn, ToolSpec};
+pub use tool::{Private, ToolCall, ToolControl, ToolReturn, ToolSpec};
 pub use usage::Usage;
 
 pub use serde_json::Value;

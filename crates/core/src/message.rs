@@ -44,9 +44,15 @@ pub enum Part {
     Thinking {
         /// The visible thought; empty when the provider hides it.
         text: String,
-        /// The provider's proof that the thought is its own; must be sent back unchanged.
+        /// The provider's proof that the thought is its own; must be sent back unchanged, and to nobody else.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signature: Option<String>,
+        /// Whether the provider keeps the thought to itself: then the signature is all there is of it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        redacted: bool,
+        /// Whose thought it is; set where there is a signature, which means something to its owner alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        provider: Option<String>,
     },
     /// The model asks for a tool.
     ToolCall(ToolCall),
@@ -68,6 +74,17 @@ pub enum Part {
         /// The refusal.
         text: String,
     },
+    /// A tool that the provider itself ran, asked for or answered; sent back to that provider and to no other.
+    ServerTool {
+        /// Whose it is.
+        provider: String,
+        /// The tool and which side of it this is, in the provider's word, e.g. `web_search_tool_result`.
+        name: String,
+        /// The provider's own JSON.
+        data: Value,
+    },
+    /// Where the text before it comes from.
+    Citation(Citation),
     /// Something only one provider understands; sent back to that provider and to no other, never shown as text.
     Opaque {
         /// Whose it is, e.g. `openai-chat`.
@@ -75,6 +92,25 @@ pub enum Part {
         /// The provider's own JSON.
         data: Value,
     },
+}
+
+/// Where a piece of text comes from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Citation {
+    /// Whose citation it is.
+    pub provider: String,
+    /// The title of the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The address of the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The words of the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quote: Option<String>,
+    /// The provider's own JSON.
+    pub data: Value,
 }
 
 /// An image, sound, video or document inside a message.
@@ -179,6 +215,12 @@ impl Message {
 }
 
 impl Part {
+    /// A thought without a proof.
+    #[must_use]
+    pub fn thinking(text: impl Into<String>) -> Self {
+        Part::Thinking { text: text.into(), signature: None, redacted: false, provider: None }
+    }
+
     /// A text part.
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
@@ -206,9 +248,14 @@ mod tests {
         let message = Message {
             role: Role::Assistant,
             parts: vec![
-                Part::Thinking { text: "hm".into(), signature: Some("s".into()) },
+                Part::Thinking {
+                    text: "hm".into(),
+                    signature: Some("s".into()),
+                    redacted: false,
+                    provider: Some("p".into()),
+                },
                 Part::text("Hello"),
-                Part::ToolCall(ToolCall { id: "c1".into(), name: "add".into(), raw: "{\"a\": 1}".into() }),
+                Part::ToolCall(ToolCall::new("c1", "add", "{\"a\": 1}")),
             ],
         };
         let json = serde_json::to_string(&message).unwrap();
@@ -218,10 +265,8 @@ mod tests {
 
     #[test]
     fn text_leaves_thoughts_out() {
-        let message = Message {
-            role: Role::Assistant,
-            parts: vec![Part::Thinking { text: "secret".into(), signature: None }, Part::text("a"), Part::text("b")],
-        };
+        let message =
+            Message { role: Role::Assistant, parts: vec![Part::thinking("secret"), Part::text("a"), Part::text("b")] };
         assert_eq!(message.text(), "ab");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Message, ToolCall, ToolSpec, Usage};
+use crate::{Citation, Message, ToolCall, ToolSpec, Usage};
 
 /// One call of a model. Providers lower it to their own wire format.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,9 +27,27 @@ pub struct ModelRequest {
     /// How tokens are drawn.
     #[serde(default)]
     pub sampling: Sampling,
+    /// After which parts of the prompt the provider shall keep what it has read, where that must be asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cache: Vec<CachePoint>,
+    /// Words about the request for the provider's records, such as `user_id`; each provider takes those it knows.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub metadata: Map<String, Value>,
     /// Fields put into the provider's request body as they are; they win over everything else.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub extra_body: Map<String, Value>,
+}
+
+/// A place in the prompt up to which the provider shall keep what it has read. The prompt is read in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CachePoint {
+    /// After the tools.
+    Tools,
+    /// After the system messages.
+    System,
+    /// After the last message of the request.
+    Messages,
 }
 
 /// Which tool the model must call.
@@ -81,11 +99,15 @@ pub struct Sampling {
     /// How hard a reasoning model shall think, in the provider's own word (`low`, `medium`, `high`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<String>,
+    /// The most tokens a reasoning model may think, where the provider counts them apart; 0 turns thinking off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thinking_budget: Option<u32>,
 }
 
 /// What a model says, piece by piece. A stream of these ends with [`ModelEvent::Finish`]
 /// or with an error; a stream that just stops was interrupted.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ModelEvent {
     /// The provider has begun to answer.
@@ -95,6 +117,8 @@ pub enum ModelEvent {
         /// The model that really answers.
         model: Option<String>,
     },
+    /// This provider answers, not the one the client names: one client may speak for several. Comes first.
+    AnsweredBy(String),
     /// The call is made again from the start: whatever came before it is void.
     Retrying {
         /// The attempt that begins after the wait; the first call was attempt 1.
@@ -110,6 +134,8 @@ pub enum ModelEvent {
     Thinking(String),
     /// The proof that goes with the thoughts so far.
     ThinkingSignature(String),
+    /// A thought that the provider keeps to itself: only its proof.
+    RedactedThinking(String),
     /// A refusal.
     Refusal(String),
     /// A tool call begins.
@@ -135,6 +161,15 @@ pub enum ModelEvent {
         /// The whole call.
         call: ToolCall,
     },
+    /// A tool that the provider itself runs was asked for or answered; kept as [`crate::Part::ServerTool`].
+    ServerTool {
+        /// The tool and which side of it this is, in the provider's word.
+        name: String,
+        /// The provider's own JSON.
+        data: Value,
+    },
+    /// Where the text so far comes from.
+    Citation(Citation),
     /// Something only this provider understands; kept in the transcript as [`crate::Part::Opaque`].
     Opaque(Value),
     /// Tokens used; a later one replaces an earlier one.
@@ -182,6 +217,8 @@ impl ModelRequest {
             tool_choice: ToolChoice::default(),
             output: None,
             sampling: Sampling::default(),
+            cache: Vec::new(),
+            metadata: Map::new(),
             extra_body: Map::new(),
         }
     }

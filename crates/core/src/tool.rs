@@ -14,9 +14,33 @@ pub struct ToolCall {
     pub name: String,
     /// The arguments as the model wrote them, which may not be valid JSON.
     pub raw: String,
+    /// What the provider wants back with the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private: Option<Box<Private>>,
+}
+
+/// Something about a part that only its provider understands. It goes back to that provider and to no other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Private {
+    /// Whose it is.
+    pub provider: String,
+    /// The provider's own JSON.
+    pub data: Value,
 }
 
 impl ToolCall {
+    /// A call of tool `name` with arguments as the model wrote them.
+    #[must_use]
+    pub fn new(id: impl Into<String>, name: impl Into<String>, raw: impl Into<String>) -> Self {
+        Self { id: id.into(), name: name.into(), raw: raw.into(), private: None }
+    }
+
+    /// What `provider` wants back with the call.
+    #[must_use]
+    pub fn private_to(&self, provider: &str) -> Option<&Value> {
+        self.private.as_ref().filter(|private| private.provider == provider).map(|private| &private.data)
+    }
+
     /// The arguments as JSON. Empty text means no arguments: `{}`.
     ///
     /// # Errors
@@ -61,6 +85,35 @@ pub enum ToolReturn {
         /// What the caller finds in the tool result.
         artifact: Value,
     },
+    /// An order to the loop that runs the tool.
+    Command(ToolControl),
+}
+
+/// What a tool can tell the loop that runs it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "control", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ToolControl {
+    /// Another agent goes on with the conversation.
+    Handoff {
+        /// The agent's name.
+        target: String,
+        /// What it shall know besides the conversation.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        payload: Value,
+    },
+    /// The run is done; this is its output.
+    Done {
+        /// The output.
+        value: Value,
+    },
+    /// The caller shall find these values in the result of the run; the model sees the content.
+    Update {
+        /// What the model sees.
+        parts: Vec<Part>,
+        /// The values, by name. A later value of one name replaces an earlier one.
+        values: serde_json::Map<String, Value>,
+    },
 }
 
 impl ToolReturn {
@@ -85,8 +138,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_command_survives_json() {
+        let control = ToolControl::Handoff { target: "billing".into(), payload: Value::Null };
+        let json = serde_json::to_value(ToolReturn::Command(control.clone())).unwrap();
+        assert_eq!(json, serde_json::json!({"kind": "command", "control": "handoff", "target": "billing"}));
+        assert_eq!(serde_json::from_value::<ToolReturn>(json).unwrap(), ToolReturn::Command(control));
+    }
+
+    #[test]
     fn empty_arguments_are_an_empty_object_and_bad_ones_an_error() {
-        let call = |raw: &str| ToolCall { id: "1".into(), name: "t".into(), raw: raw.into() };
+        let call = |raw: &str| ToolCall::new("1", "t", raw);
         assert_eq!(call(" ").arguments().unwrap(), serde_json::json!({}));
         assert_eq!(call("{\"a\":1}").arguments().unwrap(), serde_json::json!({"a": 1}));
         assert!(call("{\"a\":").arguments().is_err());

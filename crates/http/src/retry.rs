@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use atomr_agents_core::{CallCtx, Kind};
+use atomr_agents_core::CallCtx;
 use rand::RngExt as _;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
@@ -52,28 +52,29 @@ impl RetryPolicy {
         Self { max_attempts: 1, ..Self::default() }
     }
 
-    /// What to do after attempt number `attempt` (from 1) failed as `kind`. `retry_after` is what the peer asked for,
+    /// What to do after attempt number `attempt` (from 1) failed. `retryable` says whether the same call may succeed
+    /// later, `retry_after` is what the peer asked for,
     /// `remaining` the time until the deadline. The peer's wait is kept exactly; zero means that it has no opinion.
     #[must_use]
     pub fn decide(
         &self,
         attempt: u32,
-        kind: Kind,
+        retryable: bool,
         retry_after: Option<Duration>,
         remaining: Option<Duration>,
     ) -> Decision {
-        self.decide_with(attempt, kind, retry_after, remaining, rand::rng().random::<f64>())
+        self.decide_with(attempt, retryable, retry_after, remaining, rand::rng().random::<f64>())
     }
 
     fn decide_with(
         &self,
         attempt: u32,
-        kind: Kind,
+        retryable: bool,
         retry_after: Option<Duration>,
         remaining: Option<Duration>,
         dice: f64,
     ) -> Decision {
-        if attempt >= self.max_attempts || !kind.retryable() {
+        if attempt >= self.max_attempts || !retryable {
             return Decision::GiveUp;
         }
         let wait = retry_after.filter(|wait| !wait.is_zero()).unwrap_or_else(|| self.backoff(attempt).mul_f64(dice));
@@ -137,6 +138,7 @@ pub async fn pause(wait: Duration, ctx: &CallCtx) -> Result<(), HttpError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use atomr_agents_core::Kind;
     use proptest::prelude::*;
     use reqwest::header::{HeaderName, HeaderValue};
 
@@ -180,41 +182,38 @@ mod tests {
     fn a_wait_beyond_the_budget_gives_up_at_once() {
         let policy = RetryPolicy::default();
         let week = Some(Duration::from_secs(604_800));
-        assert_eq!(policy.decide(1, Kind::RateLimited, week, None), Decision::GiveUp);
-        assert_eq!(policy.decide(1, Kind::RateLimited, Some(MS(2000)), Some(MS(1999))), Decision::GiveUp);
+        assert_eq!(policy.decide(1, true, week, None), Decision::GiveUp);
+        assert_eq!(policy.decide(1, true, Some(MS(2000)), Some(MS(1999))), Decision::GiveUp);
         let exact = Decision::Retry { wait: MS(2000) };
-        assert_eq!(policy.decide(1, Kind::RateLimited, Some(MS(2000)), Some(MS(2000))), exact);
-        assert_eq!(policy.decide(1, Kind::ServerError, None, Some(MS(0))), Decision::GiveUp);
+        assert_eq!(policy.decide(1, true, Some(MS(2000)), Some(MS(2000))), exact);
+        assert_eq!(policy.decide(1, true, None, Some(MS(0))), Decision::GiveUp);
         // A deadline that far away makes room for a longer wait than the default.
         let hour = Duration::from_secs(3600);
-        assert_eq!(
-            policy.decide(1, Kind::RateLimited, Some(MS(90_000)), Some(hour)),
-            Decision::Retry { wait: MS(90_000) }
-        );
+        assert_eq!(policy.decide(1, true, Some(MS(90_000)), Some(hour)), Decision::Retry { wait: MS(90_000) });
     }
 
     #[test]
     fn only_what_may_succeed_is_tried_again_and_not_for_ever() {
         let policy = RetryPolicy::default();
         for kind in Kind::ALL {
-            let again = matches!(policy.decide(1, *kind, None, None), Decision::Retry { .. });
+            let again = matches!(policy.decide(1, kind.retryable(), None, None), Decision::Retry { .. });
             assert_eq!(again, kind.retryable(), "{kind}");
         }
-        assert!(matches!(policy.decide(3, Kind::ServerError, None, None), Decision::Retry { .. }));
-        assert_eq!(policy.decide(4, Kind::ServerError, None, None), Decision::GiveUp);
-        assert_eq!(RetryPolicy::never().decide(1, Kind::ServerError, None, None), Decision::GiveUp);
+        assert!(matches!(policy.decide(3, true, None, None), Decision::Retry { .. }));
+        assert_eq!(policy.decide(4, true, None, None), Decision::GiveUp);
+        assert_eq!(RetryPolicy::never().decide(1, true, None, None), Decision::GiveUp);
     }
 
     #[test]
     fn waits_double_up_to_the_cap() {
         let policy = RetryPolicy { max_attempts: u32::MAX, ..RetryPolicy::default() };
-        let longest = |attempt| match policy.decide_with(attempt, Kind::ServerError, None, None, 1.0) {
+        let longest = |attempt| match policy.decide_with(attempt, true, None, None, 1.0) {
             Decision::Retry { wait } => wait,
             Decision::GiveUp => panic!("gave up"),
         };
         assert_eq!([1, 2, 3, 5, 6, 40].map(longest), [MS(500), MS(1000), MS(2000), MS(8000), MS(8000), MS(8000)]);
         // Zero from the peer is no invitation to hammer it.
-        let zero = policy.decide_with(2, Kind::RateLimited, Some(MS(0)), None, 0.5);
+        let zero = policy.decide_with(2, true, Some(MS(0)), None, 0.5);
         assert_eq!(zero, Decision::Retry { wait: MS(500) });
     }
 
@@ -230,7 +229,7 @@ mod tests {
             }
             let said = retry_after(&map, None);
             let policy = RetryPolicy::default();
-            if let Decision::Retry { wait } = policy.decide(attempt, Kind::RateLimited, said, Some(MS(left))) {
+            if let Decision::Retry { wait } = policy.decide(attempt, true, said, Some(MS(left))) {
                 prop_assert!(wait <= MS(left));
             }
         }

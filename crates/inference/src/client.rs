@@ -6,7 +6,7 @@ use std::sync::Arc;
 use atomr_agents_core::{CallCtx, ModelEvent, ModelRequest};
 use futures_util::{Stream, StreamExt};
 
-use crate::{InferenceError, ModelReply, ReplyBuilder};
+use crate::{Capabilities, InferenceError, Lowered, ModelReply, ReplyBuilder};
 
 /// What a client answers with. It ends after [`ModelEvent::Finish`] or after the first error; a stream that
 /// ends without either was interrupted. Dropping it stops the work and frees the connection.
@@ -22,6 +22,20 @@ pub trait InferenceClient: Send + Sync + 'static {
     /// Begins one call of a model. Nothing is sent before the stream is polled. The client honours
     /// `ctx.cancel` and `ctx.deadline`, and announces its own retries as [`ModelEvent::Retrying`].
     fn stream(&self, request: Arc<ModelRequest>, ctx: CallCtx) -> ModelStream;
+
+    /// What `model` can do that a caller must know before it asks.
+    fn capabilities(&self, model: &str) -> Capabilities {
+        let _ = model;
+        Capabilities::default()
+    }
+
+    /// The request as the provider will read it. Equal requests give equal bytes.
+    ///
+    /// # Errors
+    /// [`InferenceError::Unsupported`] for a request that this provider cannot be sent.
+    fn lower(&self, request: &ModelRequest) -> Result<Lowered, InferenceError> {
+        Lowered::neutral(self.provider(), request)
+    }
 }
 
 impl<C: InferenceClient + ?Sized> InferenceClient for Arc<C> {
@@ -31,6 +45,14 @@ impl<C: InferenceClient + ?Sized> InferenceClient for Arc<C> {
 
     fn stream(&self, request: Arc<ModelRequest>, ctx: CallCtx) -> ModelStream {
         (**self).stream(request, ctx)
+    }
+
+    fn capabilities(&self, model: &str) -> Capabilities {
+        (**self).capabilities(model)
+    }
+
+    fn lower(&self, request: &ModelRequest) -> Result<Lowered, InferenceError> {
+        (**self).lower(request)
     }
 }
 

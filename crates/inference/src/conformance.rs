@@ -102,10 +102,7 @@ mod tests {
     async fn accepts_a_good_client_and_names_each_fault() {
         let started = || ModelEvent::ToolCallStarted { index: 0, id: "1".into(), name: "a".into() };
         let delta = || ModelEvent::ToolCallDelta { index: 0, arguments: "{}".into() };
-        let whole = |raw: &str| ModelEvent::ToolCallFinished {
-            index: 0,
-            call: ToolCall { id: "1".into(), name: "a".into(), raw: raw.into() },
-        };
+        let whole = |raw: &str| ModelEvent::ToolCallFinished { index: 0, call: ToolCall::new("1", "a", raw) };
         verdict(vec![started(), delta(), whole("{}"), finish()]).await.unwrap();
         for (events, fault) in [
             (vec![], "without a terminal"),

@@ -123,6 +123,8 @@ pub struct ApiError {
     pub message: String,
     /// How long the provider asks to wait.
     pub retry_after: Option<Duration>,
+    /// Whether the provider itself says that the call may be made again.
+    pub should_retry: Option<bool>,
     /// The provider's id of the request.
     pub request_id: Option<String>,
     /// The error object (or the whole body) as it was sent.
@@ -161,6 +163,15 @@ impl InferenceError {
             Self::TooLarge { .. } => Kind::TooLarge,
             Self::Cancelled => Kind::Cancelled,
             Self::Guest { .. } => Kind::Guest,
+        }
+    }
+
+    /// Whether the same call may succeed if it is made again later: the provider's own word, where it has one.
+    #[must_use]
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::Api(error) => error.should_retry.unwrap_or_else(|| self.kind().retryable()),
+            _ => self.kind().retryable(),
         }
     }
 

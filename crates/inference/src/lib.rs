@@ -4,12 +4,18 @@
 //!
 //! This crate knows no wire format, no tool and no agent.
 
+mod capabilities;
 mod client;
 pub mod conformance;
 mod error;
+mod fallbacks;
+mod prompt;
 mod reply;
 
 pub use atomr_agents_core::Phase;
+pub use capabilities::{Capabilities, OutputMode};
 pub use client::{InferenceClient, ModelStream, run};
 pub use error::{ApiError, InferenceError};
+pub use fallbacks::FallbackClient;
+pub use prompt::{Lowered, PrefixBreak, PromptPrefix};
 pub use reply::{ModelReply, ReplyBuilder};

@@ -35,7 +35,8 @@ pub struct ReplyBuilder {
     provider: String,
     begun: bool,
     parts: Vec<Part>,
-    calls: BTreeMap<u32, ToolCall>,
+    /// Where in `parts` each call stands, and whether it is whole yet.
+    calls: BTreeMap<u32, (usize, bool)>,
     finish: Option<(FinishReason, String)>,
     usage: Usage,
     id: Option<String>,
@@ -58,26 +59,44 @@ impl ReplyBuilder {
                 self.id = id.or(self.id.take());
                 self.model = model.or(self.model.take());
             }
+            ModelEvent::AnsweredBy(provider) => self.provider = provider,
             ModelEvent::Retrying { .. } => *self = Self::new(&self.provider),
             ModelEvent::Text(more) => match self.parts.last_mut() {
                 Some(Part::Text { text }) => text.push_str(&more),
                 _ => self.parts.push(Part::Text { text: more }),
             },
             ModelEvent::Thinking(more) => match self.parts.last_mut() {
-                Some(Part::Thinking { text, signature: None }) => text.push_str(&more),
-                _ => self.parts.push(Part::Thinking { text: more, signature: None }),
+                Some(Part::Thinking { text, signature: None, .. }) => text.push_str(&more),
+                _ => self.parts.push(Part::thinking(more)),
             },
             ModelEvent::ThinkingSignature(proof) => match self.parts.last_mut() {
-                Some(Part::Thinking { signature, .. }) => *signature = Some(proof),
-                _ => self.parts.push(Part::Thinking { text: String::new(), signature: Some(proof) }),
+                Some(Part::Thinking { signature, redacted: false, provider, .. }) => {
+                    *signature = Some(proof);
+                    *provider = Some(self.provider.clone());
+                }
+                _ => self.parts.push(self.proven(proof, false)),
             },
+            ModelEvent::RedactedThinking(proof) => self.parts.push(self.proven(proof, true)),
             ModelEvent::Refusal(more) => match self.parts.last_mut() {
                 Some(Part::Refusal { text }) => text.push_str(&more),
                 _ => self.parts.push(Part::Refusal { text: more }),
             },
             ModelEvent::Opaque(data) => self.parts.push(Part::Opaque { provider: self.provider.clone(), data }),
+            ModelEvent::ServerTool { name, data } => {
+                self.parts.push(Part::ServerTool { provider: self.provider.clone(), name, data });
+            }
+            ModelEvent::Citation(citation) => self.parts.push(Part::Citation(citation)),
+            ModelEvent::ToolCallStarted { index, id, name } => {
+                self.calls.insert(index, (self.parts.len(), false));
+                self.parts.push(Part::ToolCall(ToolCall::new(id, name, "")));
+            }
             ModelEvent::ToolCallFinished { index, call } => {
-                self.calls.insert(index, call);
+                let (at, whole) = self.calls.entry(index).or_insert((self.parts.len(), false));
+                *whole = true;
+                match self.parts.get_mut(*at) {
+                    Some(part) => *part = Part::ToolCall(call),
+                    None => self.parts.push(Part::ToolCall(call)),
+                }
             }
             ModelEvent::Usage(usage) => self.usage = usage,
             ModelEvent::Finish { reason, raw } => self.finish = Some((reason, raw)),
@@ -85,14 +104,20 @@ impl ReplyBuilder {
                 let provider = &self.provider;
                 self.alternatives.entry(choice).or_insert_with(|| Self::new(provider)).push(*event);
             }
-            _ => {} // the starts and pieces of tool calls are told again, whole
+            _ => {} // the pieces of tool calls are told again, whole
         }
+    }
+
+    fn proven(&self, proof: String, redacted: bool) -> Part {
+        let provider = Some(self.provider.clone());
+        Part::Thinking { text: String::new(), signature: Some(proof), redacted, provider }
     }
 
     /// What has been said so far. Tool calls are left out: they may be run only after the terminal event.
     #[must_use]
     pub fn partial(&self) -> Option<Message> {
-        let parts: Vec<Part> = self.parts.iter().filter(|part| !matches!(part, Part::Opaque { .. })).cloned().collect();
+        let kept = |part: &&Part| !matches!(part, Part::Opaque { .. } | Part::ServerTool { .. } | Part::ToolCall(_));
+        let parts: Vec<Part> = self.parts.iter().filter(kept).cloned().collect();
         (!parts.is_empty()).then_some(Message { role: Role::Assistant, parts })
     }
 
@@ -122,8 +147,7 @@ impl ReplyBuilder {
         let Some((finish, finish_raw)) = self.finish else {
             return Err(InferenceError::Interrupted { message: "no finish reason arrived".into(), source: None });
         };
-        let mut parts = self.parts;
-        parts.extend(self.calls.into_values().map(Part::ToolCall));
+        let parts = with_calls_in_order(self.parts, &self.calls);
         Ok(ModelReply {
             message: Message { role: Role::Assistant, parts },
             finish,
@@ -136,12 +160,31 @@ impl ReplyBuilder {
     }
 }
 
+/// The parts with whole calls only, in the order of their numbers, where calls were announced.
+fn with_calls_in_order(mut parts: Vec<Part>, calls: &BTreeMap<u32, (usize, bool)>) -> Vec<Part> {
+    let whole: Vec<usize> = calls.values().filter(|(_, whole)| *whole).map(|(at, _)| *at).collect();
+    let mut slots = whole.clone();
+    slots.sort_unstable();
+    let ordered: Vec<Part> = whole.iter().map(|at| parts[*at].clone()).collect();
+    for (slot, call) in slots.into_iter().zip(ordered) {
+        parts[slot] = call;
+    }
+    // A call that was announced and never told whole is no call.
+    let cut: Vec<usize> = calls.values().filter(|(_, whole)| !whole).map(|(at, _)| *at).collect();
+    let mut at = 0;
+    parts.retain(|_| {
+        at += 1;
+        !cut.contains(&(at - 1))
+    });
+    parts
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn call(id: &str) -> ToolCall {
-        ToolCall { id: id.into(), name: "add".into(), raw: "{}".into() }
+        ToolCall::new(id, "add", "{}")
     }
 
     #[test]
@@ -155,6 +198,34 @@ mod tests {
         let reply = builder.finish().unwrap();
         assert_eq!(reply.message.text(), "ab");
         assert_eq!(reply.message.tool_calls().map(|call| call.id.as_str()).collect::<Vec<_>>(), ["first", "second"]);
+    }
+
+    #[test]
+    fn parts_stand_where_they_began_and_proofs_name_their_owner() {
+        let mut builder = ReplyBuilder::new("test");
+        for event in [
+            ModelEvent::Thinking("hm".into()),
+            ModelEvent::ThinkingSignature("proof".into()),
+            ModelEvent::RedactedThinking("sealed".into()),
+            ModelEvent::ToolCallStarted { index: 0, id: "a".into(), name: "add".into() },
+            ModelEvent::ToolCallStarted { index: 1, id: "cut".into(), name: "add".into() },
+            ModelEvent::Text("then".into()),
+            ModelEvent::ToolCallFinished { index: 0, call: call("a") },
+            ModelEvent::Finish { reason: FinishReason::ToolCalls, raw: "tool_calls".into() },
+        ] {
+            builder.push(event);
+        }
+        let owner = || Some("test".to_owned());
+        let thought = |text: &str, proof: &str, redacted| Part::Thinking {
+            text: text.into(),
+            signature: Some(proof.into()),
+            redacted,
+            provider: owner(),
+        };
+        assert_eq!(
+            builder.finish().unwrap().message.parts,
+            [thought("hm", "proof", false), thought("", "sealed", true), Part::ToolCall(call("a")), Part::text("then"),]
+        );
     }
 
     #[test]

@@ -75,8 +75,9 @@ fn kinds() -> Vec<EventKind> {
         EventKind::RefusalDelta { text: text() },
         EventKind::ToolCallStreamed { call_index: 0, call_id: id().into(), name: name().into(), arguments: text() },
         EventKind::ModelFinished { finish: "stop".into(), usage: Box::default(), tool_calls: 1, elapsed_ms: 3 },
-        EventKind::ToolStarted { call_id: id().into(), name: name().into(), arguments: text() },
+        EventKind::ToolStarted { call_index: 0, call_id: id().into(), name: name().into(), arguments: text() },
         EventKind::ToolInvoked {
+            call_index: 0,
             call_id: id().into(),
             name: name().into(),
             ok: false,

@@ -1,59 +1,10 @@
-//! What errors of the transport and of the provider amount to.
+//! What errors of the provider amount to.
 
 use std::time::Duration;
 
 use atomr_agents_core::Kind;
-use atomr_agents_http::{HttpError, SecretError};
 use atomr_agents_inference::{ApiError, InferenceError};
-use atomr_agents_wire::{ProviderError, WireError};
-
-use crate::config::PROVIDER;
-
-/// An error of the transport.
-pub(crate) fn from_http(error: HttpError) -> InferenceError {
-    let config = |setting: &str, message: String| InferenceError::Config { setting: setting.into(), message };
-    match error {
-        HttpError::InvalidUrl { url, message } => config("base_url", format!("{url}: {message}")),
-        HttpError::Config { setting, message } => config(&setting, message),
-        HttpError::Secret(SecretError::NoVariable { name }) => {
-            InferenceError::MissingKey { provider: PROVIDER.into(), variable: name }
-        }
-        HttpError::Secret(error) => config("api_key", error.to_string()),
-        HttpError::Connect { host, source } => InferenceError::Connect { host, source },
-        HttpError::Tls { host, source } => InferenceError::Tls { host, source },
-        HttpError::Timeout { phase, after } => InferenceError::Timeout { phase, after },
-        HttpError::Interrupted { host, source } => {
-            InferenceError::Interrupted { message: format!("{host} closed the connection"), source: Some(source) }
-        }
-        HttpError::Protocol { host, message, source } => InferenceError::Protocol { provider: host, message, source },
-        HttpError::TooLarge { what, limit } => InferenceError::TooLarge { what: what.to_owned(), limit },
-        HttpError::Redirect { host, status, to } => InferenceError::Protocol {
-            provider: host,
-            message: format!("it answered {status} and points to {to}; redirects are not followed, set base_url"),
-            source: None,
-        },
-        HttpError::Cancelled => InferenceError::Cancelled,
-        other => config("http", other.to_string()),
-    }
-}
-
-/// An error of the decoders.
-pub(crate) fn from_wire(error: WireError) -> InferenceError {
-    match error {
-        WireError::EventTooLarge { limit, .. } => InferenceError::TooLarge { what: "one event".into(), limit },
-        WireError::ArgumentsTooLarge { name, limit, .. } => {
-            InferenceError::TooLarge { what: format!("the arguments for {name}"), limit }
-        }
-        WireError::CallsTooLarge { limit } => {
-            InferenceError::TooLarge { what: "the tool calls of one answer".into(), limit }
-        }
-        error => InferenceError::Protocol {
-            provider: PROVIDER.into(),
-            message: error.to_string(),
-            source: Some(std::sync::Arc::new(error)),
-        },
-    }
-}
+use atomr_agents_wire::ProviderError;
 
 /// An error the provider reports, as a status or (200) inside its stream.
 pub(crate) fn from_provider(
@@ -76,6 +27,7 @@ pub(crate) fn from_provider(
         code,
         message,
         retry_after,
+        should_retry: None,
         request_id,
         body: error.raw,
     }

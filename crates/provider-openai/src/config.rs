@@ -1,29 +1,26 @@
 //! How the client is set up.
 
-use std::env;
+use atomr_agents_http::{Auth, HeaderName, Secret};
+use atomr_agents_inference::{InferenceError, OutputMode};
+use atomr_agents_provider::{Connection, Endpoint};
 
-use atomr_agents_http::{Auth, ClientConfig, HeaderName, HttpError, RetryPolicy, Secret, SecretError, SecretRef};
-use atomr_agents_inference::InferenceError;
-
-use crate::classify::from_http;
-
-/// The name under which this client appears in errors and marks its opaque parts.
+/// The name under which this client appears in errors and marks what only this provider understands.
 pub(crate) const PROVIDER: &str = "openai";
-/// Where requests go unless told otherwise.
-const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
-/// The variable that holds the key unless told otherwise.
-const KEY_VARIABLE: &str = "OPENAI_API_KEY";
-/// The variable that holds the base URL unless told otherwise.
-const URL_VARIABLE: &str = "OPENAI_BASE_URL";
+
+/// Where OpenAI is, and where its key is found.
+pub(crate) const ENDPOINT: Endpoint = Endpoint {
+    provider: PROVIDER,
+    base_url: "https://api.openai.com/v1",
+    url_variable: "OPENAI_BASE_URL",
+    key_variables: &["OPENAI_API_KEY"],
+};
 
 /// How the client is set up.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct OpenAiConfig {
-    /// Connection, time-outs, limits, credentials.
-    pub http: ClientConfig,
-    /// When a failed call is made again.
-    pub retry: RetryPolicy,
+    /// How the server is reached, and when a failed call is made again.
+    pub connection: Connection,
     /// What the server does differently.
     pub quirks: Quirks,
     /// The most bytes that the arguments of one tool call may have. Default 1 MiB.
@@ -43,6 +40,8 @@ pub struct Quirks {
     /// Take `[DONE]` as the end of an answer for which no finish reason was sent. Default false: such an answer may
     /// be cut, and is reported as interrupted.
     pub done_is_finish: bool,
+    /// How an answer of a certain shape is asked for. Default native: most of these servers force a JSON schema.
+    pub output: OutputMode,
 }
 
 impl OpenAiConfig {
@@ -51,20 +50,18 @@ impl OpenAiConfig {
     /// # Errors
     /// [`InferenceError::Config`] when the URL cannot be used.
     pub fn new(base_url: &str, key: Option<Secret>) -> Result<Self, InferenceError> {
-        let mut http = ClientConfig::new(base_url).map_err(from_http)?;
-        let host = http.base_url.host_str().unwrap_or_default().to_owned();
-        let azure = host.ends_with(".azure.com");
-        http.auth = match key {
-            Some(key) if azure => Some(Auth::Header(HeaderName::from_static("api-key"), key)),
-            Some(key) => Some(Auth::Bearer(key)),
-            None => None,
-        };
-        let official = azure || host == "api.openai.com";
+        let connection = connect(base_url, key)?;
+        let official = is_official(&connection);
         let max_tokens_field = if official { "max_completion_tokens" } else { "max_tokens" }.to_owned();
         Ok(Self {
-            http,
-            retry: RetryPolicy::default(),
-            quirks: Quirks { streaming: true, stream_usage: true, max_tokens_field, done_is_finish: false },
+            connection,
+            quirks: Quirks {
+                streaming: true,
+                stream_usage: true,
+                max_tokens_field,
+                done_is_finish: false,
+                output: OutputMode::Native,
+            },
             max_tool_args: 1 << 20,
         })
     }
@@ -75,33 +72,21 @@ impl OpenAiConfig {
     /// # Errors
     /// [`InferenceError::MissingKey`] or [`InferenceError::Config`].
     pub fn from_env(base_url: Option<&str>, key: Option<Secret>) -> Result<Self, InferenceError> {
-        let from_env = || env::var(URL_VARIABLE).ok().filter(|url| !url.trim().is_empty());
-        let base_url = base_url.map(str::to_owned).or_else(from_env);
-        let base_url = base_url.as_deref().unwrap_or(DEFAULT_BASE_URL);
-        let config = Self::new(base_url, None)?;
-        let key = match key {
-            // Asking the environment instead could send its key to a server that it is not meant for.
-            Some(key) if key.is_empty() => return Err(from_http(HttpError::Secret(SecretError::Empty))),
-            Some(key) => Some(key),
-            None => match SecretRef::Env(KEY_VARIABLE.to_owned()).resolve() {
-                Ok(key) => Some(key),
-                Err(_) if is_loopback(&config) => None,
-                Err(SecretError::NoVariable { name }) => {
-                    return Err(InferenceError::MissingKey { provider: PROVIDER.into(), variable: name });
-                }
-                Err(error) => return Err(from_http(HttpError::Secret(error))),
-            },
-        };
-        Self::new(base_url, key)
+        let (base_url, key) = ENDPOINT.resolve(base_url, key)?;
+        Self::new(&base_url, key)
     }
 }
 
-fn is_loopback(config: &OpenAiConfig) -> bool {
-    match config.http.base_url.host_str() {
-        Some("localhost") => true,
-        Some(host) => {
-            host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-        }
-        None => false,
-    }
+/// A connection as OpenAI and Azure want it.
+pub(crate) fn connect(base_url: &str, key: Option<Secret>) -> Result<Connection, InferenceError> {
+    ENDPOINT.connect(base_url, key, |http, key| {
+        let azure = http.base_url.host_str().is_some_and(|host| host.ends_with(".azure.com"));
+        if azure { Auth::Header(HeaderName::from_static("api-key"), key) } else { Auth::Bearer(key) }
+    })
+}
+
+/// Whether the server is OpenAI's or Azure's own.
+fn is_official(connection: &Connection) -> bool {
+    let host = connection.http.base_url.host_str().unwrap_or_default();
+    host == "api.openai.com" || host.ends_with(".azure.com")
 }

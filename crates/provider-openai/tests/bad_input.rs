@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 
 fn config(url: &str) -> OpenAiConfig {
     let mut config = OpenAiConfig::new(url, Some(Secret::new("sk-canary"))).unwrap();
-    config.retry = RetryPolicy::never();
+    config.connection.retry = RetryPolicy::never();
     config
 }
 
@@ -193,7 +193,7 @@ async fn a_wait_that_does_not_fit_into_the_time_left_is_told_at_once() {
     let limited = Exchange::json(429, &json!({"error": {"message": "slow down"}})).header("retry-after", "30");
     let server = ReplayServer::start(Script::always(limited)).await.unwrap();
     let mut patient = config(&server.url());
-    patient.retry = RetryPolicy::default();
+    patient.connection.retry = RetryPolicy::default();
     let begin = Instant::now();
     let (_, error) = call(patient, CallCtx::new().with_timeout(Duration::from_secs(20))).await;
     let error = error.unwrap();
@@ -254,7 +254,7 @@ async fn an_error_before_any_word_is_tried_again_and_one_after_it_is_not() {
     {
         let server = ReplayServer::start(Script::new().then(first).then(good())).await.unwrap();
         let mut quick = config(&server.url());
-        quick.retry = RetryPolicy { base: Duration::from_millis(1), ..RetryPolicy::default() };
+        quick.connection.retry = RetryPolicy { base: Duration::from_millis(1), ..RetryPolicy::default() };
         let (builder, error) = call(quick, CallCtx::new()).await;
         assert_eq!((error.is_some(), server.requests().len()), (attempts == 1, attempts));
         assert_eq!(builder.partial().unwrap().text(), text);

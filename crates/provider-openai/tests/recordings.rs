@@ -31,10 +31,10 @@ fn cases() -> Vec<String> {
 
 fn client(url: &str, quick: bool) -> OpenAiClient {
     let mut config = OpenAiConfig::new(url, Some(Secret::new("sk-canary"))).unwrap();
-    config.retry = RetryPolicy::never();
+    config.connection.retry = RetryPolicy::never();
     if quick {
-        config.http.idle_timeout = Duration::from_millis(300);
-        config.http.first_byte_timeout = Duration::from_millis(300);
+        config.connection.http.idle_timeout = Duration::from_millis(300);
+        config.connection.http.first_byte_timeout = Duration::from_millis(300);
     }
     OpenAiClient::new(config).unwrap()
 }
@@ -269,7 +269,7 @@ async fn a_failed_call_is_made_again_and_says_so() {
     let script = Script::new().then(limited).then(load("error-500-server-error")).then(load("text-stream"));
     let server = ReplayServer::start(script).await.unwrap();
     let mut config = OpenAiConfig::new(&server.url(), None).unwrap();
-    config.retry = RetryPolicy { base: Duration::from_millis(1), ..RetryPolicy::default() };
+    config.connection.retry = RetryPolicy { base: Duration::from_millis(1), ..RetryPolicy::default() };
     let (builder, events, error) = answer(&OpenAiClient::new(config).unwrap()).await;
     assert!(error.is_none(), "{error:?}");
     let attempts: Vec<u32> = events

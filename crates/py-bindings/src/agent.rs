@@ -81,7 +81,7 @@ impl AgentCore {
             max_iterations,
             max_parallel_tools,
             timeout: seconds::optional("timeout", timeout)?,
-            sampling: Sampling { temperature, top_p, max_tokens, stop, seed, reasoning_effort },
+            sampling: Sampling { temperature, top_p, max_tokens, stop, seed, reasoning_effort, thinking_budget: None },
             tool_choice: match tool_choice {
                 "auto" => ToolChoice::Auto,
                 "none" => ToolChoice::None,

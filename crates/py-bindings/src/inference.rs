@@ -40,19 +40,19 @@ impl InferenceClient {
     ) -> PyResult<Self> {
         let mut config = OpenAiConfig::from_env(base_url, api_key.map(Secret::new)).map_err(from_kinded)?;
         for (name, given, setting) in [
-            ("connect_timeout", connect_timeout, &mut config.http.connect_timeout),
-            ("first_byte_timeout", first_byte_timeout, &mut config.http.first_byte_timeout),
-            ("idle_timeout", idle_timeout, &mut config.http.idle_timeout),
+            ("connect_timeout", connect_timeout, &mut config.connection.http.connect_timeout),
+            ("first_byte_timeout", first_byte_timeout, &mut config.connection.http.first_byte_timeout),
+            ("idle_timeout", idle_timeout, &mut config.connection.http.idle_timeout),
         ] {
             if let Some(after) = seconds::optional(name, given)? {
                 *setting = after;
             }
         }
         if let Some(max_attempts) = max_attempts {
-            config.retry = RetryPolicy { max_attempts: max_attempts.max(1), ..config.retry };
+            config.connection.retry = RetryPolicy { max_attempts: max_attempts.max(1), ..config.connection.retry };
         }
         if let Some(max_connections) = max_connections {
-            config.http.max_connections = max_connections;
+            config.connection.http.max_connections = max_connections;
         }
         config.quirks.streaming = streaming;
         Ok(Self(Arc::new(OpenAiClient::new(config).map_err(from_kinded)?)))
@@ -152,7 +152,7 @@ fn heard(item: &Bound<'_, PyAny>, calls: &mut u32) -> Result<Vec<ModelEvent>, Ba
             if !raw.is_empty() {
                 events.push(ModelEvent::ToolCallDelta { index, arguments: raw.clone() });
             }
-            events.push(ModelEvent::ToolCallFinished { index, call: ToolCall { id, name, raw } });
+            events.push(ModelEvent::ToolCallFinished { index, call: ToolCall::new(id, name, raw) });
             events
         }
         Said::Usage { input_tokens, output_tokens } => {

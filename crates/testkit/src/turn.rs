@@ -31,7 +31,7 @@ impl Turn {
     pub fn raw_tool_calls<N: Into<String>, A: Into<String>>(calls: impl IntoIterator<Item = (N, A)>) -> Self {
         let mut events = Vec::new();
         for (index, (name, raw)) in (0u32..).zip(calls) {
-            let call = ToolCall { id: format!("call_{index}"), name: name.into(), raw: raw.into() };
+            let call = ToolCall::new(format!("call_{index}"), name, raw);
             let (id, name) = (call.id.clone(), call.name.clone());
             events.push(ModelEvent::ToolCallStarted { index, id, name });
             let (first, second) = call.raw.split_at(call.raw.floor_char_boundary(call.raw.len() / 2));

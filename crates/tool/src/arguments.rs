@@ -71,7 +71,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn parse(raw: &str) -> Result<Value, ToolError> {
-        parse_arguments(&ToolCall { id: "1".into(), name: "t".into(), raw: raw.into() })
+        parse_arguments(&ToolCall::new("1", "t", raw))
     }
 
     #[test]

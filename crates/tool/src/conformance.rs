@@ -17,7 +17,7 @@ pub async fn check(tool: Arc<dyn Tool>, good: &str) -> Result<(), String> {
     let toolbox = Toolbox::new([Arc::clone(&tool)]).map_err(|error| error.to_string())?;
     let checked = toolbox.find(&name).map_err(|error| error.to_string())?;
     checked.compile().map_err(|error| error.to_string())?;
-    let call = |raw: &str| ToolCall { id: "conformance".into(), name: name.clone(), raw: raw.into() };
+    let call = |raw: &str| ToolCall::new("conformance", name.clone(), raw);
     if let Err(error) = execute(&toolbox, &call(good), &CallCtx::new()).await.result {
         return Err(format!("{name} fails with arguments {good}: {error}"));
     }

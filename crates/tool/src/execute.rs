@@ -94,7 +94,7 @@ mod tests {
     }
 
     fn call(name: &str, raw: &str) -> ToolCall {
-        ToolCall { id: "c".into(), name: name.into(), raw: raw.into() }
+        ToolCall::new("c", name, raw)
     }
 
     async fn kind(toolbox: &Toolbox, call: &ToolCall) -> Kind {

@@ -95,7 +95,7 @@ impl ParsedToolCall {
     /// # Errors
     /// The parser's error when the model wrote something that is not JSON.
     pub fn arguments(&self) -> Result<Value, serde_json::Error> {
-        ToolCall { id: String::new(), name: String::new(), raw: self.arguments_raw.clone() }.arguments()
+        ToolCall::new("", "", self.arguments_raw.clone()).arguments()
     }
 }
 

@@ -2,11 +2,13 @@
 
 use atomr_agents_core::{FinishReason, ModelEvent, ToolCall, Usage, Value};
 use atomr_agents_inference::InferenceError;
+use atomr_agents_provider::from_wire;
 use atomr_agents_wire::{ChatDecoder, ChatEvent, ChatEventKind, ProviderError, ToolCallLimits, WireError};
 use serde_json::json;
 
+use super::lower::REASONING_DETAILS;
 use crate::classify::from_provider;
-use crate::lower::REASONING_DETAILS;
+use crate::config::PROVIDER;
 
 /// Translates one answer.
 pub(crate) struct Translator {
@@ -41,7 +43,7 @@ impl Translator {
 
     /// The body is at its end. Gives the error the provider reported, or that the answer has no end.
     pub(crate) fn end(mut self, done_is_finish: bool, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
-        self.decoder.done(&mut self.decoded).map_err(crate::classify::from_wire)?;
+        self.decoder.done(&mut self.decoded).map_err(|error| from_wire(PROVIDER, error))?;
         // The terminal event of the first choice ends the stream, so it goes last.
         let first_ends = |event: &ChatEvent| event.choice == 0 && matches!(event.kind, ChatEventKind::Finish { .. });
         self.decoded.sort_by_key(first_ends);
@@ -99,7 +101,7 @@ fn translated(kind: ChatEventKind) -> Option<ModelEvent> {
         ChatEventKind::ToolCallStarted { index, id, name } => ModelEvent::ToolCallStarted { index, id, name },
         ChatEventKind::ToolCallDelta { index, arguments } => ModelEvent::ToolCallDelta { index, arguments },
         ChatEventKind::ToolCallFinished { index, id, name, arguments } => {
-            ModelEvent::ToolCallFinished { index, call: ToolCall { id, name, raw: arguments } }
+            ModelEvent::ToolCallFinished { index, call: ToolCall::new(id, name, arguments) }
         }
         ChatEventKind::Usage(raw) => ModelEvent::Usage(usage(raw)),
         ChatEventKind::Finish { reason, .. } => ModelEvent::Finish {

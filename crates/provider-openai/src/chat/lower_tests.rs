@@ -19,14 +19,14 @@ fn a_whole_tool_conversation() {
     let assistant = Message {
         role: Role::Assistant,
         parts: vec![
-            Part::Thinking { text: "never shown".into(), signature: None },
+            Part::thinking("never shown"),
             Part::Opaque { provider: "anthropic".into(), data: json!({"reasoning_details": ["foreign"]}) },
             Part::Opaque {
                 provider: "openai".into(),
                 data: json!({"reasoning_details": [{"type": "reasoning.text"}]}),
             },
-            Part::ToolCall(ToolCall { id: "c1".into(), name: "add".into(), raw: "{\"a\":1}".into() }),
-            Part::ToolCall(ToolCall { id: "c2".into(), name: "now".into(), raw: String::new() }),
+            Part::ToolCall(ToolCall::new("c1", "add", "{\"a\":1}")),
+            Part::ToolCall(ToolCall::new("c2", "now", "")),
         ],
     };
     let image =
@@ -84,8 +84,8 @@ fn a_whole_tool_conversation() {
 
 #[test]
 fn what_a_model_wrote_wrongly_does_not_make_the_transcript_unreadable() {
-    let call = |raw: &str| Part::ToolCall(ToolCall { id: "c".into(), name: "add".into(), raw: raw.into() });
-    let thought = Part::Thinking { text: "never shown".into(), signature: None };
+    let call = |raw: &str| Part::ToolCall(ToolCall::new("c", "add", raw));
+    let thought = Part::thinking("never shown");
     for (raw, sent) in [
         ("{\"a\": 1}", json!({"a": 1})),
         ("{\"a\": ", json!({"invalid_arguments": "{\"a\": "})),
