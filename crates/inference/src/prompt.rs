@@ -42,7 +42,7 @@ impl Lowered {
             let Some(value) = fields.get(name) else { continue };
             match serde_json::from_str::<Vec<&RawValue>>(value) {
                 Ok(items) => {
-                    parts.extend(items.iter().enumerate().map(|(at, item)| Part::of(name, Some(at), item.get())))
+                    parts.extend(items.iter().enumerate().map(|(at, item)| Part::of(name, Some(at), item.get())));
                 }
                 Err(_) => parts.push(Part::of(name, None, value)),
             }
