@@ -4,19 +4,24 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
-use atomr_agents_core::{CallCtx, Money};
+use atomr_agents_core::{CallCtx, Money, TurnInput};
 use atomr_agents_inference::InferenceClient;
 use atomr_agents_observability::RunEvents;
 use atomr_agents_strategy::{
     InstructionStrategy, MemoryStrategy, NoMemory, SkillStrategy, StaticInstructions, StaticSkills, StaticTools,
     ToolStrategy,
 };
+use atomr_agents_tool::CheckedTool;
 
+use crate::approval::PendingCall;
 use crate::driver::Driver;
 use crate::engine::Engine;
 use crate::output::OutputCheck;
 use crate::run::RunState;
-use crate::{AgentError, AgentOptions, Machine, Run, RunError, RunInput, RunResult, Transcript};
+use crate::{
+    AgentError, AgentOptions, ApprovalError, Decision, Machine, PendingRun, Run, RunError, RunInput, RunResult,
+    Transcript,
+};
 
 /// Remembers the types of the strategies without holding any.
 type Strategies<I, T, Ms, Sk> = PhantomData<fn() -> (I, T, Ms, Sk)>;
@@ -73,14 +78,64 @@ impl BoxedAgent {
     pub fn begin(&self, input: impl Into<RunInput>, ctx: CallCtx) -> Run {
         let input = input.into();
         let turn = input.turn();
+        let machine = Machine::new(input.history, input.messages, self.engine.options.max_iterations);
+        self.start(RunState { machine, streaming: None, cost: Some(Money::default()) }, turn, None, ctx)
+    }
+
+    /// Takes a suspended run up again, in whatever process, with decisions about the calls that wait. Calls that nobody
+    /// decided about go on waiting: the run is suspended again after the others have run. The run is begun without
+    /// being started, as by [`BoxedAgent::begin`]; decisions that fit no call, or that were used before, end it with
+    /// [`crate::ApprovalError`] before anything is run.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use atomr_agents_agent::{AgentBuilder, PendingRun};
+    /// use atomr_agents_core::CallCtx;
+    /// use atomr_agents_strategy::StaticTools;
+    /// use atomr_agents_testkit::ScriptedModel;
+    /// use atomr_agents_tool::{FnTool, Tool, ToolOptions};
+    /// use serde_json::json;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let pay = FnTool::new("pay", "Pays.", json!({"type": "object"}), |_, _| async { Ok(json!("paid")) })
+    ///     .with_options(ToolOptions { requires_approval: true, ..ToolOptions::default() });
+    /// let model = ScriptedModel::new().tool_calls([("pay", json!({"usd": 5}))]).text("Done.");
+    /// let tools = StaticTools::new([Arc::new(pay) as Arc<dyn Tool>]).unwrap();
+    /// let agent = AgentBuilder::new(Arc::new(model), "scripted").with_tools(tools).build().unwrap();
+    /// let waiting = agent.run("Pay 5 dollars.", CallCtx::new()).await.unwrap().pending.unwrap();
+    ///
+    /// let stored = serde_json::to_string(&waiting).unwrap();
+    /// let waiting: PendingRun = serde_json::from_str(&stored).unwrap();
+    /// let decisions = [waiting.calls()[0].approve()];
+    /// let result = agent.resume(waiting, &decisions, CallCtx::new()).await.unwrap();
+    /// assert_eq!(result.output, "Done.");
+    /// # }
+    /// ```
+    pub fn resume(&self, pending: PendingRun, decisions: &[Decision], mut ctx: CallCtx) -> Run {
+        ctx.run = pending.run();
+        let before = pending.machine().clone();
+        let (machine, cost, resumed) = match pending.decided(self.name(), decisions) {
+            Ok((machine, cost, used)) => (machine, cost, Ok(used)),
+            Err(error) => (before, None, Err(error)),
+        };
+        let (history, input) = machine.messages().split_at(machine.history_len());
+        let turn = TurnInput { input: input.to_vec(), history: history.to_vec() };
+        self.start(RunState { machine, streaming: None, cost }, turn, Some(resumed), ctx)
+    }
+
+    fn start(
+        &self,
+        state: RunState,
+        turn: TurnInput,
+        resumed: Option<Result<Vec<PendingCall>, ApprovalError>>,
+        ctx: CallCtx,
+    ) -> Run {
         let (ctx, events) = if ctx.has_sink() {
             (ctx.child(self.name()), None)
         } else {
             let events = Arc::new(RunEvents::new(self.engine.options.buses.iter().cloned()));
             (ctx.scoped().with_sink(events.clone()), Some(events))
         };
-        let machine = Machine::new(input.history, input.messages, self.engine.options.max_iterations);
-        let state = RunState { machine, streaming: None, cost: Some(Money::default()) };
         let transcript = Transcript { run: ctx.run, state: Arc::new(Mutex::new(state)) };
         let driver = Driver {
             engine: Arc::clone(&self.engine),
@@ -88,6 +143,7 @@ impl BoxedAgent {
             turn,
             ctx,
             events: events.clone(),
+            resumed,
         };
         Run { transcript, events, future: Box::pin(driver.run()) }
     }
@@ -186,6 +242,12 @@ where
     /// # Errors
     /// [`AgentError::Config`] for a setting that makes no sense.
     pub fn build(self) -> Result<Agent<I, T, Ms, Sk>, AgentError> {
+        let output = self.options.output.clone().map(|schema| {
+            let mode = self.options.output_mode;
+            let mode = mode.unwrap_or_else(|| self.client.0.capabilities(&self.model).output);
+            OutputCheck::new(schema, mode, self.options.output_validator.clone())
+        });
+        let handoff_tools = self.options.handoffs.iter().map(|each| CheckedTool::new(each.tool()).map(Arc::new));
         let engine = Engine {
             client: self.client.0,
             model: self.model,
@@ -193,7 +255,9 @@ where
             tools: Arc::new(self.tools),
             memory: Arc::new(self.memory),
             skills: Arc::new(self.skills),
-            output: self.options.output.clone().map(OutputCheck::new),
+            output,
+            handoff_tools: handoff_tools.collect::<Result<_, _>>()?,
+            last_prompt: Mutex::new(None),
             options: self.options,
         };
         engine.check()?;

@@ -4,17 +4,27 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atomr_agents_core::{AgentContext, CallCtx, EventKind, FinishReason, Kind, Message, TurnInput};
-use atomr_agents_inference::{InferenceError, Phase};
+use atomr_agents_core::{AgentContext, BudgetExceeded, CallCtx, EventKind, Kind, Meter, Money, Resource, TurnInput};
+use atomr_agents_inference::{InferenceError, ModelReply, Phase};
 use atomr_agents_observability::RunEvents;
+use atomr_agents_tool::{ToolError, Toolbox};
 
+use crate::approval::PendingCall;
+use crate::budget::Charge;
 use crate::engine::{Engine, Prepared};
+use crate::handoff;
+use crate::machine::ToolTask;
+use crate::middleware::model_chain;
 use crate::model_call::call_model;
+use crate::run::{Answer, Ending};
 use crate::tool_calls::call_tools;
-use crate::{AgentError, Effect, Failure, RunError, RunResult, Transcript};
+use crate::{AgentError, ApprovalError, Effect, Failure, PendingRun, RunError, RunResult, Transcript};
 
 /// How long the parts of a run may take to end once it was cancelled.
 const WIND_DOWN: Duration = Duration::from_secs(1);
+
+/// How long they may take when the run's time is up: whoever set the limit waits for it.
+const LATE: Duration = Duration::from_millis(30);
 
 /// One run: the engine, the machine it drives and the context it does so in.
 pub(crate) struct Driver {
@@ -23,25 +33,45 @@ pub(crate) struct Driver {
     pub(crate) turn: TurnInput,
     pub(crate) ctx: CallCtx,
     pub(crate) events: Option<Arc<RunEvents>>,
+    /// What was decided about the calls that the run waited for; an error if that makes no sense. `None` for a new run.
+    pub(crate) resumed: Option<Result<Vec<PendingCall>, ApprovalError>>,
+}
+
+/// How long a run may take, and whether that is its budget.
+#[derive(Clone, Copy)]
+struct Limit {
+    after: Duration,
+    budget: bool,
 }
 
 impl Driver {
     pub(crate) async fn run(mut self) -> Result<RunResult, RunError> {
         let started = Instant::now();
-        let limit = [self.engine.options.timeout, self.ctx.remaining()].into_iter().flatten().min();
+        let options = &self.engine.options;
+        let meter = match self.ctx.meter() {
+            Some(outer) if options.budget.is_unlimited() => outer.clone(),
+            Some(outer) => outer.child(options.budget),
+            None => Meter::new(options.budget),
+        };
+        let limit = [(options.timeout, false), (options.budget.time, true), (self.ctx.remaining(), false)]
+            .into_iter()
+            .filter_map(|(after, budget)| after.map(|after| Limit { after, budget }))
+            .min_by_key(|limit| limit.after);
+        self.ctx = self.ctx.clone().with_meter(meter);
         if let Some(limit) = limit {
             // Everything below sees how much time is left, so that nobody begins a wait that cannot end in time.
-            self.ctx = self.ctx.clone().with_timeout(limit);
+            self.ctx = self.ctx.with_timeout(limit.after);
         }
         // Whatever was started below this run ends with it, however it ends.
         let _end = self.ctx.cancel.clone().drop_guard();
-        self.ctx
-            .emit(EventKind::RunStarted { agent: self.engine.options.name.clone(), model: self.engine.model.clone() });
-        let untold = Untold { driver: &self, started };
-        let outcome = self.guarded(limit).await;
+        let this = Arc::new(self);
+        let (agent, model) = (this.engine.options.name.clone(), this.engine.model.clone());
+        this.ctx.emit(EventKind::RunStarted { agent, model });
+        let untold = Untold { driver: &this, started };
+        let outcome = this.guarded(limit).await;
         std::mem::forget(untold);
-        let result = self.conclude(outcome, started);
-        self.close();
+        let result = this.conclude(outcome, started);
+        this.close();
         result
     }
 
@@ -55,65 +85,229 @@ impl Driver {
     /// The loop, ended by whatever comes first: its end, cancellation, or the limit on the run's time. When it is ended
     /// early, the model's stream and the tools are told and waited for, so that nothing runs on once the caller
     /// knows.
-    async fn guarded(&self, limit: Option<Duration>) -> Result<RunResult, AgentError> {
+    async fn guarded(self: &Arc<Self>, limit: Option<Limit>) -> Result<RunResult, AgentError> {
         let mut turns = pin!(self.turns());
-        let early = tokio::select! {
+        let (early, grace) = tokio::select! {
             biased;
-            () = self.ctx.cancel.cancelled() => AgentError::Cancelled,
-            () = wait(limit) => AgentError::Timeout { after: limit.unwrap_or_default() },
-            outcome = &mut turns => return outcome.map_err(|error| match (error, limit) {
+            () = self.ctx.cancel.cancelled() => (AgentError::Cancelled, WIND_DOWN),
+            () = wait(limit) => (too_late(limit), LATE),
+            outcome = &mut turns => return outcome.map_err(|error| match error {
                 // The model call may be the first to notice that the run's time is up.
-                (AgentError::Inference(InferenceError::Timeout { phase: Phase::Deadline, .. }), Some(after)) => {
-                    AgentError::Timeout { after }
+                AgentError::Inference(InferenceError::Timeout { phase: Phase::Deadline, .. }) if limit.is_some() => {
+                    too_late(limit)
                 }
-                (error, _) => error,
+                error => error,
             }),
         };
         self.ctx.cancel.cancel();
         // What does not end in time is dropped with this future.
-        let _ = tokio::time::timeout(WIND_DOWN, turns).await;
+        let _ = tokio::time::timeout(grace, turns).await;
         Err(early)
     }
 
-    async fn turns(&self) -> Result<RunResult, AgentError> {
-        let context =
-            AgentContext { agent: self.engine.options.name.clone(), run: self.ctx.run, turn: self.turn.clone() };
-        let prepared = self.engine.prepare(&context, &self.ctx).await?;
+    async fn turns(self: &Arc<Self>) -> Result<RunResult, AgentError> {
+        self.begin().await?;
+        let mut active: Option<Arc<Prepared>> = None;
         loop {
-            let effect = self.transcript.lock().machine.next();
+            let (effect, name) = {
+                let state = self.transcript.lock();
+                (state.machine.next(), state.machine.agent().map(str::to_owned))
+            };
+            let engine = self.engine_of(name.as_deref())?;
+            let prepared = match active.take().filter(|active| Arc::ptr_eq(&active.engine, &engine)) {
+                Some(active) => active,
+                None => Arc::new(self.prepare(&engine).await?),
+            };
             match effect {
                 Effect::CallModel { iteration } => self.model(&prepared, iteration).await?,
-                Effect::CallTools(calls) => call_tools(self, &prepared.toolbox, calls).await?,
+                Effect::CallTools(tasks) => self.tools(&prepared, tasks).await?,
+                Effect::CheckAnswer { text, .. } => self.check(&prepared, text).await?,
                 Effect::Fail(failure) => return Err(AgentError::Failure(failure)),
-                Effect::Finish { finish, .. } => {
-                    let result = self.result(finish)?;
-                    self.engine.memory.store(&context, &result.messages[result.history..], &self.ctx).await?;
+                Effect::Suspend(_) => return self.suspended(&prepared).await,
+                Effect::Finish { finish, text, value, .. } => {
+                    let result = self.result(&prepared, Answer { text, value, ending: Ending::Done(finish) }).await?;
+                    let added = &result.messages[result.history..];
+                    prepared.engine.memory.store(&prepared.context, added, &self.ctx).await?;
                     return Ok(result);
                 }
+            }
+            active = Some(prepared);
+        }
+    }
+
+    /// The first thing of a run: hooks of a new one, the decisions of one that was put away.
+    async fn begin(&self) -> Result<(), AgentError> {
+        let Some(resumed) = &self.resumed else {
+            let middleware = &self.engine.options.middleware;
+            if middleware.is_empty() {
+                return Ok(());
+            }
+            let mut turn = self.turn.clone();
+            for each in middleware {
+                each.before_agent(&mut turn, &self.ctx).await?;
+            }
+            if turn != self.turn {
+                self.transcript.lock().machine.set_input(turn.history, turn.input)?;
+            }
+            return Ok(());
+        };
+        let used = resumed.as_ref().map_err(Clone::clone)?;
+        let ledger = Arc::clone(&self.engine.options.ledger);
+        let claimed = used.clone();
+        // Writing it down may have to wait for a disk.
+        let claim = move || {
+            for call in &claimed {
+                let fresh = ledger.claim(&call.digest);
+                if !fresh.map_err(|error| ApprovalError::Ledger { message: error.to_string() })? {
+                    return Err(ApprovalError::Replayed { name: call.name.clone() });
+                }
+            }
+            Ok(())
+        };
+        tokio::task::spawn_blocking(claim).await.map_err(|_| AgentError::Cancelled)??;
+        let machine = self.transcript.machine();
+        for call in used {
+            self.ctx.emit(EventKind::ApprovalResolved {
+                call_index: u32::try_from(call.call_index).unwrap_or(u32::MAX),
+                call_id: call.call_id.as_str().into(),
+                name: call.name.as_str().into(),
+                approved: machine.is_approved(call.call_index),
+            });
+        }
+        Ok(())
+    }
+
+    /// The agent that has the conversation.
+    fn engine_of(&self, name: Option<&str>) -> Result<Arc<Engine>, AgentError> {
+        let Some(name) = name else { return Ok(Arc::clone(&self.engine)) };
+        self.find(&self.engine, name).ok_or_else(|| {
+            let message = format!("the run was handed to {name:?}, and no such agent can be reached from this one");
+            AgentError::Config { setting: "handoffs", message }
+        })
+    }
+
+    pub(crate) fn find(&self, here: &Arc<Engine>, name: &str) -> Option<Arc<Engine>> {
+        handoff::find(&self.engine, here, name)
+    }
+
+    async fn prepare(&self, engine: &Arc<Engine>) -> Result<Prepared, AgentError> {
+        let (agent, run) = (engine.options.name.clone(), self.ctx.run);
+        engine.prepare(AgentContext { agent, run, turn: self.turn.clone() }, &self.ctx).await
+    }
+
+    async fn model(self: &Arc<Self>, prepared: &Arc<Prepared>, iteration: u32) -> Result<(), AgentError> {
+        let mut request = {
+            let state = self.transcript.lock();
+            prepared.request(state.machine.messages(), iteration)
+        };
+        let middleware = &prepared.engine.options.middleware;
+        for each in middleware {
+            each.before_model(&mut request, &self.ctx).await?;
+        }
+        prepared.watch(&request, &self.ctx)?;
+        let reply = if middleware.is_empty() {
+            self.charged(prepared, request, iteration, &self.ctx).await?
+        } else {
+            let (this, own) = (Arc::clone(self), Arc::clone(prepared));
+            let chain = model_chain(middleware, move |request, ctx| {
+                let (this, own) = (Arc::clone(&this), Arc::clone(&own));
+                Box::pin(async move { this.charged(&own, Arc::unwrap_or_clone(request), iteration, &ctx).await })
+            });
+            let mut reply = chain.run(Arc::new(request), self.ctx.clone()).await?;
+            for each in middleware.iter().rev() {
+                each.after_model(&mut reply, &self.ctx).await?;
+            }
+            reply
+        };
+        let mut state = self.transcript.lock();
+        state.streaming = None;
+        state.machine.feed_reply(reply, prepared.rule())?;
+        Ok(())
+    }
+
+    /// One model call, on the budget and on the bill.
+    async fn charged(
+        &self,
+        prepared: &Prepared,
+        mut request: atomr_agents_core::ModelRequest,
+        iteration: u32,
+        ctx: &CallCtx,
+    ) -> Result<ModelReply, AgentError> {
+        let options = &prepared.engine.options;
+        let charge = Charge::reserve(options, &mut request, ctx).await?;
+        let asked = request.model.clone();
+        let outcome = call_model(self, prepared, Arc::new(request), iteration, ctx).await;
+        let mut state = self.transcript.lock();
+        match outcome {
+            Ok(reply) => {
+                charge.settle(&reply.usage);
+                let prices = &options.prices;
+                let answered = reply.model.as_deref().and_then(|model| prices.cost(model, &reply.usage));
+                let cost = answered.or_else(|| prices.cost(&asked, &reply.usage));
+                // One call of unknown price makes the whole unknown.
+                state.cost = state.cost.zip(cost).map(|(mut sum, cost): (Money, Money)| {
+                    sum += cost;
+                    sum
+                });
+                Ok(reply)
+            }
+            Err(error) => {
+                charge.settle_broken(state.streaming.as_ref());
+                Err(error.into())
             }
         }
     }
 
-    async fn model(&self, prepared: &Prepared, iteration: u32) -> Result<(), AgentError> {
-        let request = {
-            let state = self.transcript.lock();
-            Arc::new(self.engine.request(prepared, state.machine.messages(), iteration))
-        };
-        let reply = call_model(self, request, iteration).await?;
-        let model = reply.model.clone();
-        let mut state = self.transcript.lock();
-        state.streaming = None;
-        let prices = &self.engine.options.prices;
-        let cost = model
-            .and_then(|model| prices.cost(&model, &reply.usage))
-            .or_else(|| prices.cost(&self.engine.model, &reply.usage));
-        // One call of unknown price makes the whole unknown.
-        state.cost = state.cost.zip(cost).map(|(mut sum, cost)| {
-            sum += cost;
-            sum
-        });
-        state.machine.feed_reply(reply)?;
+    async fn tools(self: &Arc<Self>, prepared: &Arc<Prepared>, tasks: Vec<ToolTask>) -> Result<(), AgentError> {
+        let before = self.transcript.machine().agent().map(str::to_owned);
+        call_tools(self, prepared, tasks).await?;
+        let after = self.transcript.machine().agent().map(str::to_owned);
+        if let Some(to) = after.filter(|after| before.as_ref() != Some(after)) {
+            self.ctx.emit(EventKind::HandedOff { from: prepared.engine.options.name.clone(), to });
+        }
         Ok(())
+    }
+
+    /// Accepts the answer, or tells the model what is wrong with it.
+    async fn check(&self, prepared: &Prepared, text: String) -> Result<(), AgentError> {
+        let Some(output) = &prepared.engine.output else { return Ok(()) };
+        let read = output.read(&text, &self.ctx).await?;
+        let mut state = self.transcript.lock();
+        let message = match read {
+            Ok(value) => return Ok(state.machine.accept(value)?),
+            Err(message) => message,
+        };
+        let attempt = state.machine.rejections() + 1;
+        if attempt > prepared.engine.options.output_retries || !state.machine.may_call_again() {
+            return Err(AgentError::InvalidOutput { message, text });
+        }
+        let told = format!("That is no valid answer: {message}. Give the whole answer again, corrected.");
+        state.machine.reject(&told)?;
+        drop(state);
+        self.ctx.emit(EventKind::OutputRejected { attempt, message });
+        Ok(())
+    }
+
+    /// The run ends until somebody has said what is to be done with the calls that wait.
+    async fn suspended(&self, prepared: &Prepared) -> Result<RunResult, AgentError> {
+        let pending = {
+            let state = self.transcript.lock();
+            PendingRun::of(&self.ctx, &self.engine.options.name, &state.machine, state.cost)
+        };
+        let Some(pending) = pending else { return Err(crate::MachineError("to be suspended").into()) };
+        let ending = Ending::Suspended(Box::new(pending));
+        self.result(prepared, Answer { text: String::new(), value: None, ending }).await
+    }
+
+    async fn result(&self, prepared: &Prepared, answer: Answer) -> Result<RunResult, AgentError> {
+        let mut result = {
+            let state = self.transcript.lock();
+            state.result(self.ctx.run, &prepared.engine.options.name, answer)
+        };
+        for each in self.engine.options.middleware.iter().rev() {
+            each.after_agent(&mut result, &self.ctx).await?;
+        }
+        Ok(result)
     }
 
     /// Records the end of the run in the machine and announces it.
@@ -121,10 +315,12 @@ impl Driver {
         let elapsed_ms = millis(started.elapsed());
         match outcome {
             Ok(mut result) => {
-                self.ctx.emit(EventKind::RunFinished {
-                    usage: Box::new(result.usage.clone()),
-                    cost: result.cost,
-                    elapsed_ms,
+                self.ctx.emit(match &result.pending {
+                    Some(pending) => EventKind::RunSuspended { pending: pending.calls().len(), elapsed_ms },
+                    None => {
+                        let usage = Box::new(result.usage.clone());
+                        EventKind::RunFinished { usage, cost: result.cost, elapsed_ms }
+                    }
                 });
                 result.events = self.events.as_ref().map_or(0, |events| events.count());
                 Ok(result)
@@ -137,28 +333,9 @@ impl Driver {
         }
     }
 
-    fn result(&self, finish: FinishReason) -> Result<RunResult, AgentError> {
-        let state = self.transcript.lock();
-        let messages = state.machine.messages().to_vec();
-        let output = messages.last().map(Message::text).unwrap_or_default();
-        let value = self.engine.output.as_ref().map(|check| check.read(&output)).transpose()?;
-        Ok(RunResult {
-            run: self.ctx.run,
-            output,
-            value,
-            history: state.machine.history_len(),
-            messages,
-            usage: state.machine.usage().clone(),
-            cost: state.cost,
-            finish,
-            iterations: state.machine.iteration(),
-            events: 0,
-        })
-    }
-
     fn record_failure(&self, error: &AgentError) {
-        if matches!(error, AgentError::Failure(_) | AgentError::InvalidOutput { .. }) {
-            return; // the machine knows, or the answer is complete as it is
+        if matches!(error, AgentError::Failure(_) | AgentError::InvalidOutput { .. } | AgentError::Approval(_)) {
+            return; // the machine knows, or its state is complete as it is
         }
         let mut state = self.transcript.lock();
         let (partial, usage) = match state.streaming.take() {
@@ -173,6 +350,20 @@ impl Driver {
         };
         let failure = Failure::Effect { kind: error.kind(), message: error.to_string() };
         state.machine.fail(failure, partial, &usage);
+    }
+
+    /// Whether a handoff to that agent can be done, as what the model is told if not.
+    pub(crate) fn may_hand_to(&self, prepared: &Prepared, target: &str) -> Result<(), ToolError> {
+        match self.find(&prepared.engine, target) {
+            Some(_) => Ok(()),
+            None => Err(ToolError::failed(format!("there is no agent named {target:?} to hand over to"))),
+        }
+    }
+}
+
+impl Prepared {
+    pub(crate) fn tools(&self) -> &Arc<Toolbox> {
+        &self.toolbox
     }
 }
 
@@ -195,9 +386,18 @@ impl Drop for Untold<'_> {
     }
 }
 
-async fn wait(limit: Option<Duration>) {
+fn too_late(limit: Option<Limit>) -> AgentError {
+    let after = limit.map(|limit| limit.after).unwrap_or_default();
+    if !limit.is_some_and(|limit| limit.budget) {
+        return AgentError::Timeout { after };
+    }
+    let limit = millis(after);
+    AgentError::Budget(BudgetExceeded { resource: Resource::Time, limit, spent: limit, reserved: 0, asked: 0 })
+}
+
+async fn wait(limit: Option<Limit>) {
     match limit {
-        Some(limit) => tokio::time::sleep(limit).await,
+        Some(limit) => tokio::time::sleep(limit.after).await,
         None => std::future::pending().await,
     }
 }

@@ -1,14 +1,16 @@
 //! What can go wrong in a run.
 
+use std::error::Error as StdError;
+use std::sync::Arc;
 use std::time::Duration;
 
-use atomr_agents_core::Kind;
+use atomr_agents_core::{BudgetExceeded, Kind};
 use atomr_agents_inference::InferenceError;
 use atomr_agents_strategy::StrategyError;
 use atomr_agents_tool::{ToolDefinitionError, ToolError};
 use thiserror::Error;
 
-use crate::{Failure, MachineError, Partial};
+use crate::{ApprovalError, Failure, MachineError, Partial};
 
 /// What can go wrong in a run.
 #[derive(Clone, Debug, Error)]
@@ -45,6 +47,31 @@ pub enum AgentError {
         /// What is wrong and what to do.
         message: String,
     },
+    /// The budget is used up.
+    #[error(transparent)]
+    Budget(#[from] BudgetExceeded),
+    /// A suspended run is not taken up.
+    #[error(transparent)]
+    Approval(#[from] ApprovalError),
+    /// Too many wait already.
+    #[error("the queue of the {queue} is full: {limit} wait in it")]
+    Overloaded {
+        /// The queue.
+        queue: &'static str,
+        /// How many it holds.
+        limit: usize,
+    },
+    /// A hook of a middleware failed.
+    #[error("{hook} failed: {message}")]
+    Middleware {
+        /// The hook, e.g. `Audit.before_tool`.
+        hook: String,
+        /// In words.
+        message: String,
+        /// What it raised.
+        #[source]
+        source: Option<Arc<dyn StdError + Send + Sync>>,
+    },
     /// The run took too long.
     #[error("the run did not finish within {after:?}")]
     Timeout {
@@ -77,6 +104,10 @@ impl AgentError {
             Self::Strategy(error) => error.kind(),
             Self::InvalidOutput { .. } => Kind::InvalidOutput,
             Self::Config { .. } => Kind::Config,
+            Self::Budget(exceeded) => exceeded.kind(),
+            Self::Approval(error) => error.kind(),
+            Self::Overloaded { .. } => Kind::Overloaded,
+            Self::Middleware { .. } => Kind::Guest,
             Self::Timeout { .. } => Kind::Timeout,
             Self::Cancelled => Kind::Cancelled,
             Self::Machine(_) => Kind::Internal,

@@ -19,20 +19,35 @@
 //! ```
 
 mod agent;
+mod agent_tool;
+mod approval;
+mod budget;
 mod callable;
 mod driver;
 mod engine;
 mod error;
+mod handoff;
 mod input;
+mod ledger;
 mod machine;
+pub mod middleware;
 mod model_call;
+mod options;
 mod output;
 mod run;
 mod tool_calls;
+mod turn;
 
 pub use agent::{Agent, AgentBuilder, BoxedAgent};
-pub use engine::AgentOptions;
+pub use agent_tool::AgentTool;
+pub use approval::{ApprovalError, Decision, PendingCall, PendingRun};
 pub use error::{AgentError, RunError};
+pub use handoff::Handoff;
 pub use input::RunInput;
-pub use machine::{CallResult, Effect, Failure, Machine, MachineError};
+pub use ledger::{ApprovalLedger, DirLedger, MemoryLedger};
+pub use machine::{AnswerRule, Effect, Failure, Machine, MachineError, ToolTask, Verdict};
+pub use middleware::{AgentMiddleware, HookFuture};
+pub use options::AgentOptions;
+pub use output::OutputValidator;
 pub use run::{Partial, Run, RunResult, Transcript};
+pub use turn::{CallResult, Then};

@@ -21,7 +21,7 @@ fn reply(finish: FinishReason, parts: Vec<Part>) -> ModelReply {
 }
 
 fn ok(text: &str) -> CallResult {
-    CallResult { parts: vec![Part::text(text)], is_error: false, artifact: None }
+    CallResult::text(text)
 }
 
 fn started(max_iterations: u32) -> Machine {
@@ -57,14 +57,19 @@ fn assert_answered(messages: &[Message]) {
 #[test]
 fn tools_are_run_even_if_the_provider_says_stop() {
     let mut machine = started(4);
-    machine.feed_reply(reply(FinishReason::Stop, vec![call("a", "{}")])).unwrap();
+    machine.feed_reply(reply(FinishReason::Stop, vec![call("a", "{}")]), AnswerRule::default()).unwrap();
     assert!(matches!(machine.next(), Effect::CallTools(calls) if calls.len() == 1));
 }
 
 #[test]
 fn repeated_and_missing_ids_are_replaced() {
     let mut machine = started(4);
-    machine.feed_reply(reply(FinishReason::ToolCalls, vec![call("", "{}"), call("0", "{}"), call("0", "{}")])).unwrap();
+    machine
+        .feed_reply(
+            reply(FinishReason::ToolCalls, vec![call("", "{}"), call("0", "{}"), call("0", "{}")]),
+            AnswerRule::default(),
+        )
+        .unwrap();
     let ids: Vec<String> = machine.messages().last().unwrap().tool_calls().map(|call| call.id.clone()).collect();
     assert_eq!(ids, ["call_1_0", "0", "call_1_2"]);
 }
@@ -72,7 +77,9 @@ fn repeated_and_missing_ids_are_replaced() {
 #[test]
 fn the_cap_is_an_error_of_its_own_and_the_calls_are_answered() {
     let mut machine = started(1);
-    machine.feed_reply(reply(FinishReason::ToolCalls, vec![call("a", "{}"), call("b", "{}")])).unwrap();
+    machine
+        .feed_reply(reply(FinishReason::ToolCalls, vec![call("a", "{}"), call("b", "{}")]), AnswerRule::default())
+        .unwrap();
     assert_eq!(failure(&machine), Failure::IterationCap { limit: 1, pending: vec!["tool_a".into(), "tool_b".into()] });
     assert_answered(&machine.closed_messages());
 }
@@ -87,7 +94,7 @@ fn cut_arguments_refusals_and_filters_fail_the_run() {
     ];
     for (reply, said) in cases {
         let mut machine = started(4);
-        machine.feed_reply(reply).unwrap();
+        machine.feed_reply(reply, AnswerRule::default()).unwrap();
         assert!(failure(&machine).to_string().contains(said));
         assert_answered(&machine.closed_messages());
     }
@@ -97,8 +104,10 @@ fn cut_arguments_refusals_and_filters_fail_the_run() {
 fn it_refuses_what_it_did_not_ask_for() {
     let mut machine = started(4);
     assert!(machine.feed_tool(0, ok("x")).is_err());
-    machine.feed_reply(reply(FinishReason::ToolCalls, vec![call("a", "{}"), call("b", "{}")])).unwrap();
-    assert!(machine.feed_reply(reply(FinishReason::Stop, vec![])).is_err());
+    machine
+        .feed_reply(reply(FinishReason::ToolCalls, vec![call("a", "{}"), call("b", "{}")]), AnswerRule::default())
+        .unwrap();
+    assert!(machine.feed_reply(reply(FinishReason::Stop, vec![]), AnswerRule::default()).is_err());
     machine.feed_tool(1, ok("x")).unwrap();
     assert!(machine.feed_tool(1, ok("x")).is_err());
     assert!(machine.feed_tool(2, ok("x")).is_err());
@@ -107,7 +116,9 @@ fn it_refuses_what_it_did_not_ask_for() {
 #[test]
 fn failing_in_the_middle_of_tools_keeps_what_they_had_answered() {
     let mut machine = started(4);
-    machine.feed_reply(reply(FinishReason::ToolCalls, vec![call("a", "{}"), call("b", "{}")])).unwrap();
+    machine
+        .feed_reply(reply(FinishReason::ToolCalls, vec![call("a", "{}"), call("b", "{}")]), AnswerRule::default())
+        .unwrap();
     machine.feed_tool(1, ok("done")).unwrap();
     let running = machine.closed_messages();
     machine.fail(Failure::Effect { kind: Kind::Cancelled, message: "c".into() }, None, &Usage::default());
@@ -115,6 +126,88 @@ fn failing_in_the_middle_of_tools_keeps_what_they_had_answered() {
     assert_answered(&running);
     let Part::ToolResult { parts, is_error: false, .. } = &running.last().unwrap().parts[1] else { panic!() };
     assert_eq!(parts, &[Part::text("done")]);
+}
+
+fn asked(machine: &mut Machine, calls: Vec<Part>) {
+    machine.feed_reply(reply(FinishReason::ToolCalls, calls), AnswerRule::default()).unwrap();
+}
+
+fn finished(machine: &Machine) -> (String, Option<Value>) {
+    match machine.next() {
+        Effect::Finish { text, value, .. } => (text, value),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_call_that_waits_is_run_only_after_a_decision_and_with_what_was_decided() {
+    let mut machine = started(4);
+    asked(&mut machine, vec![call("a", "{}"), call("b", "{\"n\":1}"), call("c", "{}")]);
+    let waiting = |machine: &Machine, index: usize| match machine.next() {
+        Effect::CallTools(tasks) => tasks[index].call.clone(),
+        other => panic!("{other:?}"),
+    };
+    let (b, c) = (waiting(&machine, 1), waiting(&machine, 2));
+    machine.wait(1, b.clone()).unwrap();
+    machine.wait(2, c).unwrap();
+    assert!(machine.wait(2, b.clone()).is_err(), "it waits already");
+    machine.feed_tool(0, ok("done")).unwrap();
+    let Effect::Suspend(pending) = machine.next() else { panic!("{:?}", machine.next()) };
+    assert_eq!(pending.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 2]);
+    assert_answered(&machine.closed_messages());
+    assert!(machine.decide(0, Verdict::Approve).is_err());
+    let edited = serde_json::from_str("{\"n\":2}").unwrap();
+    machine.decide(1, Verdict::Edit { arguments: edited }).unwrap();
+    machine.decide(2, Verdict::Deny { reason: "too dear".into() }).unwrap();
+    let Effect::CallTools(tasks) = machine.next() else { panic!() };
+    assert_eq!(tasks, [ToolTask { index: 1, call: ToolCall { raw: "{\"n\":2}".into(), ..b }, approved: true }]);
+    machine.feed_tool(1, ok("paid")).unwrap();
+    assert_answered(machine.messages());
+    let last = serde_json::to_string(machine.messages().last().unwrap()).unwrap();
+    assert!(last.contains("denied this call: too dear") && last.contains("changed") && last.contains("paid"), "{last}");
+}
+
+#[test]
+fn a_tool_can_end_the_run_or_hand_it_over_and_only_one_of_them_does() {
+    let then = |then: Then| CallResult { then: Some(then), ..ok("") };
+    let to = |target: &str| then(Then::Handoff { target: target.into() });
+    let mut machine = started(4);
+    asked(&mut machine, vec![call("a", ""), call("b", ""), call("c", "")]);
+    let values = serde_json::from_str("{\"seen\": true}").unwrap();
+    machine.feed_tool(2, to("billing")).unwrap();
+    machine.feed_tool(1, to("support")).unwrap();
+    machine.feed_tool(0, then(Then::Update { values })).unwrap();
+    assert_eq!((machine.agent(), machine.values()["seen"].as_bool()), (Some("support"), Some(true)));
+    assert_eq!(machine.next(), Effect::CallModel { iteration: 2 });
+    let last = serde_json::to_string(machine.messages().last().unwrap()).unwrap();
+    assert!(last.contains("another call of the same answer came first"), "{last}");
+    asked(&mut machine, vec![call("a", ""), call("b", "")]);
+    machine.feed_tool(0, to("billing")).unwrap();
+    machine.feed_tool(1, then(Then::Done { value: Value::from(3) })).unwrap();
+    assert_eq!(finished(&machine), ("3".into(), Some(Value::from(3))));
+    assert_eq!(machine.agent(), Some("support"));
+    assert_answered(machine.messages());
+}
+
+#[test]
+fn an_answer_is_checked_and_a_rejected_one_is_asked_for_again() {
+    let rule = AnswerRule { tool: Some("tool_final"), checked: true };
+    let mut machine = started(4);
+    let stopped = |text: &str| reply(FinishReason::Stop, vec![Part::text(text)]);
+    machine.feed_reply(stopped("hm"), rule).unwrap();
+    assert_eq!(machine.next(), Effect::CheckAnswer { text: "hm".into(), by_tool: false });
+    machine.reject("no JSON").unwrap();
+    assert_eq!((machine.rejections(), machine.messages().last().unwrap().text().as_str()), (1, "no JSON"));
+    let calls = vec![call("other", "{}"), call("final", "{\"n\":1}")];
+    machine.feed_reply(reply(FinishReason::ToolCalls, calls), rule).unwrap();
+    assert_eq!(machine.next(), Effect::CheckAnswer { text: "{\"n\":1}".into(), by_tool: true });
+    assert_answered(&machine.closed_messages());
+    machine.reject("n must be 2").unwrap();
+    assert!(machine.accept(Value::Null).is_err(), "there is no answer");
+    machine.feed_reply(reply(FinishReason::Stop, vec![call("final", "{\"n\":2}")]), rule).unwrap();
+    machine.accept(serde_json::from_str("{\"n\":2}").unwrap()).unwrap();
+    assert_eq!(finished(&machine).1.unwrap()["n"], 2);
+    assert_answered(machine.messages());
 }
 
 proptest! {
@@ -127,16 +220,21 @@ proptest! {
         };
         let mut machine = again(started(9));
         let calls = (0..6).map(|n| call(&n.to_string(), "{}")).collect();
-        machine.feed_reply(reply(FinishReason::ToolCalls, calls)).unwrap();
+        machine.feed_reply(reply(FinishReason::ToolCalls, calls), AnswerRule::default()).unwrap();
         for index in order {
             machine = again(machine);
             let Effect::CallTools(open) = machine.next() else { panic!() };
-            prop_assert!(open.iter().any(|(at, _)| *at == index));
+            prop_assert!(open.iter().any(|task| task.index == index));
             machine.feed_tool(index, ok(&index.to_string())).unwrap();
         }
         assert_answered(machine.messages());
-        machine.feed_reply(reply(FinishReason::Stop, vec![Part::text("answer")])).unwrap();
-        let done = Effect::Finish { finish: FinishReason::Stop, finish_raw: "word".into() };
+        machine.feed_reply(reply(FinishReason::Stop, vec![Part::text("answer")]), AnswerRule::default()).unwrap();
+        let done = Effect::Finish {
+            finish: FinishReason::Stop,
+            finish_raw: "word".into(),
+            text: "answer".into(),
+            value: None,
+        };
         prop_assert_eq!(machine.next(), done);
         prop_assert_eq!(machine.usage().input_tokens, 2);
         prop_assert_eq!(machine.messages()[0].text(), "before");

@@ -3,22 +3,26 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use atomr_agents_core::{EventKind, ModelEvent, ModelRequest};
+use atomr_agents_core::{CallCtx, EventKind, ModelEvent, ModelRequest};
 use atomr_agents_inference::{InferenceError, ModelReply, ReplyBuilder};
 use futures_util::StreamExt;
 
 use crate::driver::{Driver, millis};
+use crate::engine::Prepared;
 
 /// Calls the model. While it streams, what has arrived is kept in the run's state, so that it is not lost when
 /// the run is dropped.
 pub(crate) async fn call_model(
     driver: &Driver,
+    prepared: &Prepared,
     request: Arc<ModelRequest>,
     iteration: u32,
+    ctx: &CallCtx,
 ) -> Result<ModelReply, InferenceError> {
     let started = Instant::now();
-    let client = &driver.engine.client;
-    driver.ctx.emit(EventKind::ModelRequested {
+    let engine = &prepared.engine;
+    let client = &engine.client;
+    ctx.emit(EventKind::ModelRequested {
         model: request.model.clone(),
         iteration,
         messages: request.messages.len(),
@@ -26,8 +30,11 @@ pub(crate) async fn call_model(
     });
     driver.transcript.lock().streaming = Some(ReplyBuilder::new(client.provider()));
     let mut announcer = Announcer::default();
-    let mut stream = client.stream(request, driver.ctx.clone());
-    let cancelled = driver.ctx.cancel.cancelled();
+    let mut stream = client.stream(request, ctx.clone());
+    for middleware in engine.options.middleware.iter().rev() {
+        stream = middleware.stream(stream, ctx);
+    }
+    let cancelled = ctx.cancel.cancelled();
     let mut cancelled = std::pin::pin!(cancelled);
     loop {
         let event = tokio::select! {
@@ -37,7 +44,7 @@ pub(crate) async fn call_model(
         let Some(event) = event else { break };
         let event = event?;
         if let Some(kind) = announcer.announce(&event) {
-            driver.ctx.emit(kind);
+            ctx.emit(kind);
         }
         if let Some(builder) = &mut driver.transcript.lock().streaming {
             builder.push(event);
@@ -56,7 +63,7 @@ pub(crate) async fn call_model(
         }
     };
     let reply = builder.finish()?;
-    driver.ctx.emit(EventKind::ModelFinished {
+    ctx.emit(EventKind::ModelFinished {
         finish: reply.finish_raw.clone(),
         usage: Box::new(reply.usage.clone()),
         tool_calls: reply.message.tool_calls().count(),

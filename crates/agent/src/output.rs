@@ -1,45 +1,139 @@
-//! The check of a structured answer.
+//! Answers of a certain shape: how a model is asked for them and how they are checked.
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use atomr_agents_core::{OutputSchema, Value};
+use atomr_agents_core::{CallCtx, Message, ModelRequest, OutputSchema, ToolChoice, ToolSpec, Value};
+use atomr_agents_inference::OutputMode;
+use atomr_agents_tool::Toolbox;
+use futures_util::future::BoxFuture;
 
 use crate::AgentError;
 
-/// An output schema and its validator, compiled at the first answer.
+/// The name of the tool whose call is the answer; a number is added where there is such a tool already.
+const ANSWER_TOOL: &str = "final_answer";
+
+/// How many openings of a JSON value in a text are tried.
+const MAX_OPENINGS: usize = 32;
+
+/// Checks more of an answer than a schema can say.
+pub trait OutputValidator: fmt::Debug + Send + Sync + 'static {
+    /// Says what is wrong with a value that fits the schema. The model is told and asked again.
+    fn validate<'a>(&'a self, value: &'a Value, ctx: &'a CallCtx) -> BoxFuture<'a, Result<(), String>>;
+}
+
+/// How answers of a certain shape are asked for and checked. The schema is compiled at the first answer.
 pub(crate) struct OutputCheck {
-    pub(crate) schema: OutputSchema,
-    validator: OnceLock<Result<jsonschema::Validator, String>>,
+    schema: OutputSchema,
+    pub(crate) mode: OutputMode,
+    own: Option<Arc<dyn OutputValidator>>,
+    compiled: OnceLock<Result<jsonschema::Validator, String>>,
 }
 
 impl OutputCheck {
-    pub(crate) fn new(schema: OutputSchema) -> Self {
-        Self { schema, validator: OnceLock::new() }
+    pub(crate) fn new(schema: OutputSchema, mode: OutputMode, own: Option<Arc<dyn OutputValidator>>) -> Self {
+        Self { schema, mode, own, compiled: OnceLock::new() }
     }
 
-    /// Reads an answer as JSON and checks it.
-    pub(crate) fn read(&self, text: &str) -> Result<Value, AgentError> {
-        let invalid = |message: String| AgentError::InvalidOutput { message, text: text.to_owned() };
-        let value: Value = serde_json::from_str(text).map_err(|error| invalid(format!("not JSON: {error}")))?;
-        let validator = self
-            .validator
-            .get_or_init(|| jsonschema::validator_for(&self.schema.schema).map_err(|error| error.to_string()))
-            .as_ref()
-            .map_err(|message| AgentError::Config {
-                setting: "output schema",
-                message: format!("it is no usable JSON Schema: {message}"),
-            })?;
+    /// The tool whose call is the answer, where the model is asked that way.
+    pub(crate) fn tool(&self, toolbox: &Toolbox) -> Option<Arc<ToolSpec>> {
+        if self.mode != OutputMode::Tool {
+            return None;
+        }
+        let mut name = ANSWER_TOOL.to_owned();
+        let mut number = 1;
+        while toolbox.find(&name).is_ok() {
+            number += 1;
+            name = format!("{ANSWER_TOOL}_{number}");
+        }
+        let OutputSchema { schema, strict, .. } = &self.schema;
+        let description = "Call this once, with the final answer, when nothing else is left to do.".to_owned();
+        Some(Arc::new(ToolSpec { name, description, parameters: schema.clone(), strict: *strict }))
+    }
+
+    /// Asks for the shape in this request.
+    pub(crate) fn ask(&self, tool: Option<&Arc<ToolSpec>>, request: &mut ModelRequest) {
+        match (self.mode, tool) {
+            (OutputMode::Native, _) => request.output = Some(self.schema.clone()),
+            (OutputMode::Tool, Some(tool)) => {
+                request.tools.push(Arc::clone(tool));
+                // Without it, many models write the answer as text in between.
+                if request.tool_choice == ToolChoice::Auto {
+                    request.tool_choice = ToolChoice::Required;
+                }
+            }
+            _ => {
+                let words = format!(
+                    "Answer with one JSON object that is valid against this JSON Schema, and with nothing else:\n{}",
+                    self.schema.schema
+                );
+                match request.messages.first_mut().filter(|message| message.role == atomr_agents_core::Role::System) {
+                    Some(system) => *system = Message::system(format!("{}\n\n{words}", system.text())),
+                    None => request.messages.insert(0, Message::system(words)),
+                }
+            }
+        }
+    }
+
+    /// Reads an answer as JSON and checks it. The inner error is what the model is told.
+    pub(crate) async fn read(&self, text: &str, ctx: &CallCtx) -> Result<Result<Value, String>, AgentError> {
+        let value = match json_in(text) {
+            Ok(value) => value,
+            Err(message) => return Ok(Err(message)),
+        };
+        let compiled = self
+            .compiled
+            .get_or_init(|| jsonschema::validator_for(&self.schema.schema).map_err(|error| error.to_string()));
+        let validator = compiled.as_ref().map_err(|message| AgentError::Config {
+            setting: "output schema",
+            message: format!("it is no usable JSON Schema: {message}"),
+        })?;
         let fault = validator.iter_errors(&value).next().map(|fault| format!("{}: {fault}", fault.instance_path()));
-        match fault {
-            None => Ok(value),
-            Some(fault) => Err(invalid(fault)),
+        if let Some(fault) = fault {
+            return Ok(Err(fault));
+        }
+        match &self.own {
+            Some(own) => Ok(own.validate(&value, ctx).await.map(|()| value)),
+            None => Ok(Ok(value)),
         }
     }
 }
 
 impl fmt::Debug for OutputCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OutputCheck({})", self.schema.name)
+        write!(f, "OutputCheck({}, {})", self.schema.name, self.mode.as_str())
+    }
+}
+
+/// The JSON value of an answer: the whole text, or, as models like to add words, the first object or array in it that
+/// can be read.
+fn json_in(text: &str) -> Result<Value, String> {
+    let whole = match serde_json::from_str(text) {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    let openings = text.char_indices().filter(|(_, letter)| matches!(letter, '{' | '[')).take(MAX_OPENINGS);
+    for (at, _) in openings {
+        if let Some(Ok(value)) = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>().next() {
+            return Ok(value);
+        }
+    }
+    Err(format!("not JSON: {whole}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_value_is_found_in_prose_and_fences_and_prose_alone_is_none() {
+        for text in [r#"{"n":1}"#, "Sure:\n```json\n{\"n\": 1}\n```\nBye {", "a {b} {\"n\":1} {\"n\":2}"] {
+            assert_eq!(json_in(text).unwrap(), json!({"n": 1}), "{text}");
+        }
+        assert_eq!(json_in("\"just text\"").unwrap(), json!("just text"));
+        for text in ["", "no", "{\"n\":", &"{".repeat(100_000)] {
+            assert!(json_in(text).unwrap_err().starts_with("not JSON"), "{}", text.len());
+        }
     }
 }

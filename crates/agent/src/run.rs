@@ -11,17 +11,23 @@ use atomr_agents_inference::ReplyBuilder;
 use atomr_agents_observability::{RunEvents, Subscription};
 use futures_util::future::BoxFuture;
 
-use crate::{Machine, RunError};
+use crate::{Machine, PendingRun, RunError};
 
 /// What a run produced.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunResult {
     /// The run.
     pub run: RunId,
-    /// The model's final text.
+    /// The agent that had the conversation at the end.
+    pub agent: String,
+    /// The final text; empty for a run that waits for people.
     pub output: String,
-    /// The final text as JSON, when an output schema was asked for.
+    /// The answer as JSON, when an output schema was asked for or a tool ended the run.
     pub value: Option<Value>,
+    /// What tools left for the caller, by name.
+    pub values: serde_json::Map<String, Value>,
+    /// The run itself, when it waits for people; see [`crate::BoxedAgent::resume`].
+    pub pending: Option<Box<PendingRun>>,
     /// The whole transcript: history, input, everything said and every tool result. Ready to be the history of
     /// the next run.
     pub messages: Vec<Message>,
@@ -31,7 +37,8 @@ pub struct RunResult {
     pub usage: Usage,
     /// What they cost; `None` when the price of a model is not known.
     pub cost: Option<Money>,
-    /// Why the model stopped, normalised. [`FinishReason::Length`] means that the text is cut.
+    /// Why the model stopped, normalised. [`FinishReason::Length`] means that the text is cut. A run that waits for
+    /// people has [`FinishReason::ToolCalls`].
     pub finish: FinishReason,
     /// How many times the model was called.
     pub iterations: u32,
@@ -59,6 +66,43 @@ pub(crate) struct RunState {
     /// The answer that is being streamed.
     pub(crate) streaming: Option<ReplyBuilder>,
     pub(crate) cost: Option<Money>,
+}
+
+/// How a run ended well.
+pub(crate) struct Answer {
+    pub(crate) text: String,
+    pub(crate) value: Option<Value>,
+    pub(crate) ending: Ending,
+}
+
+pub(crate) enum Ending {
+    Done(FinishReason),
+    Suspended(Box<PendingRun>),
+}
+
+impl RunState {
+    pub(crate) fn result(&self, run: RunId, agent: &str, answer: Answer) -> RunResult {
+        let (finish, pending) = match answer.ending {
+            Ending::Done(finish) => (finish, None),
+            Ending::Suspended(pending) => (FinishReason::ToolCalls, Some(pending)),
+        };
+        RunResult {
+            run,
+            agent: agent.to_owned(),
+            output: answer.text,
+            value: answer.value,
+            values: self.machine.values().clone(),
+            history: self.machine.history_len(),
+            // The transcript of a run that waits may be read on its own: the calls that wait have no result in it yet.
+            messages: if pending.is_some() { self.machine.closed_messages() } else { self.machine.messages().to_vec() },
+            pending,
+            usage: self.machine.usage().clone(),
+            cost: self.cost,
+            finish,
+            iterations: self.machine.iteration(),
+            events: 0,
+        }
+    }
 }
 
 /// A view of a run's transcript that stays good when the run is dropped.

@@ -3,12 +3,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use atomr_agents_core::{CallCtx, EventKind, Part, ToolCall, ToolReturn};
-use atomr_agents_tool::{Execution, ToolError, Toolbox, execute};
+use atomr_agents_core::{Amount, CallCtx, EventKind, Part, ToolCall, ToolControl, ToolReturn};
+use atomr_agents_tool::{Execution, ToolError, execute, parse_arguments};
 use tokio::task::JoinSet;
 
+use crate::AgentError;
 use crate::driver::{Driver, millis};
-use crate::{AgentError, CallResult, Transcript};
+use crate::engine::Prepared;
+use crate::machine::ToolTask;
+use crate::middleware::{ToolOutcome, tool_chain};
+use crate::turn::{CallResult, Then};
 
 /// The most bytes of an error's text that the model is shown.
 const MAX_ERROR_TEXT: usize = 16 << 10;
@@ -16,72 +20,160 @@ const MAX_ERROR_TEXT: usize = 16 << 10;
 /// Runs the calls; each feeds its result to the machine as it comes. An error of a tool is a result that the model
 /// sees; an error that ends the run cancels the siblings and waits until they have stopped.
 pub(crate) async fn call_tools(
-    driver: &Driver,
-    toolbox: &Arc<Toolbox>,
-    calls: Vec<(usize, ToolCall)>,
+    driver: &Arc<Driver>,
+    prepared: &Arc<Prepared>,
+    tasks: Vec<ToolTask>,
 ) -> Result<(), AgentError> {
+    let calls = Amount { tool_calls: tasks.len() as u64, ..Amount::default() };
+    let reserved = driver.ctx.meter().map(|meter| meter.reserve(calls)).transpose()?;
     let siblings = driver.ctx.scoped();
-    let mut waiting: VecDeque<_> = calls.into();
+    let mut waiting: VecDeque<_> = tasks.into();
     let mut running = JoinSet::new();
-    loop {
-        while running.len() < driver.engine.options.max_parallel_tools
-            && let Some((index, call)) = waiting.pop_front()
+    let outcome = loop {
+        while running.len() < prepared.engine.options.max_parallel_tools
+            && let Some(task) = waiting.pop_front()
         {
-            let transcript = driver.transcript.clone();
-            running.spawn(call_tool(Arc::clone(toolbox), transcript, index, call, siblings.clone()));
+            let one = One { driver: Arc::clone(driver), prepared: Arc::clone(prepared), ctx: siblings.clone() };
+            running.spawn(one.run(task));
         }
-        let Some(joined) = running.join_next().await else { return Ok(()) };
+        let Some(joined) = running.join_next().await else { break Ok(()) };
         // The body catches panics of tools itself; what is left is a task that was aborted with the runtime.
         if let Err(error) = joined.unwrap_or(Err(AgentError::Cancelled)) {
             siblings.cancel.cancel();
             running.shutdown().await;
-            return Err(error);
+            break Err(error);
         }
+    };
+    if let Some(reserved) = reserved {
+        reserved.settle(calls);
+    }
+    outcome
+}
+
+/// One call and what it needs.
+struct One {
+    driver: Arc<Driver>,
+    prepared: Arc<Prepared>,
+    ctx: CallCtx,
+}
+
+impl One {
+    /// Runs the call, or has it wait for somebody's word.
+    async fn run(self, task: ToolTask) -> Result<(), AgentError> {
+        let ToolTask { index, mut call, approved } = task;
+        let middleware = &self.prepared.engine.options.middleware;
+        if !approved {
+            for each in middleware {
+                each.before_tool(&mut call, &self.ctx).await?;
+            }
+            if self.must_be_approved(&call) {
+                return self.wait(index, call);
+            }
+        }
+        self.execute(index, call).await
+    }
+
+    /// Only a call that could be run is worth somebody's time.
+    fn must_be_approved(&self, call: &ToolCall) -> bool {
+        self.prepared.tools().find(&call.name).is_ok_and(|tool| {
+            tool.tool().options().requires_approval
+                && parse_arguments(call).is_ok_and(|arguments| tool.check(&arguments).is_ok())
+        })
+    }
+
+    fn wait(&self, index: usize, call: ToolCall) -> Result<(), AgentError> {
+        let (call_id, name, arguments) = (call.id.as_str().into(), call.name.as_str().into(), call.raw.clone());
+        self.driver.transcript.lock().machine.wait(index, call)?;
+        let call_index = position(index);
+        self.ctx.emit(EventKind::ApprovalRequested { call_index, call_id, name, arguments });
+        Ok(())
+    }
+
+    /// Runs one call and puts its result into the transcript before anybody is told, so that what was done is not lost
+    /// when the run ends while the others still run.
+    async fn execute(&self, index: usize, call: ToolCall) -> Result<(), AgentError> {
+        let (call_id, name): (Arc<str>, Arc<str>) = (call.id.as_str().into(), call.name.as_str().into());
+        let (id, called) = (Arc::clone(&call_id), Arc::clone(&name));
+        let call_index = position(index);
+        self.ctx.emit(EventKind::ToolStarted { call_index, call_id: id, name: called, arguments: call.raw.clone() });
+        let started = std::time::Instant::now();
+        let mut outcome = self.through(call.clone()).await?;
+        if let Ok(ToolReturn::Command(ToolControl::Handoff { target, .. })) = &outcome
+            && let Err(error) = self.driver.may_hand_to(&self.prepared, target)
+        {
+            outcome = Err(error);
+        }
+        let (ok, error) = match &outcome {
+            Ok(_) => (true, None),
+            Err(error) => (false, Some(error.kind())),
+        };
+        let (fed, result) = match outcome {
+            Err(ToolError::Cancelled) => (Err(AgentError::Cancelled), "the tool call was cancelled".to_owned()),
+            Err(error) if error.ends_the_run() => {
+                let said = error.to_string();
+                (Err(AgentError::Tool(error)), said)
+            }
+            outcome => {
+                let seen = seen_by_model(&call, outcome);
+                let said = text_of(&seen.parts);
+                (self.driver.transcript.lock().machine.feed_tool(index, seen).map_err(AgentError::from), said)
+            }
+        };
+        let elapsed_ms = millis(started.elapsed());
+        self.ctx.emit(EventKind::ToolInvoked { call_index, call_id, name, ok, error, result, elapsed_ms });
+        fed
+    }
+
+    /// The call, through the middleware.
+    async fn through(&self, call: ToolCall) -> Result<ToolOutcome, AgentError> {
+        let middleware = &self.prepared.engine.options.middleware;
+        if middleware.is_empty() {
+            return Ok(execute(self.prepared.tools(), &call, &self.ctx).await.result);
+        }
+        let toolbox = Arc::clone(self.prepared.tools());
+        let chain = tool_chain(middleware, move |call, ctx| {
+            let toolbox = Arc::clone(&toolbox);
+            Box::pin(async move {
+                let Execution { result, .. } = execute(&toolbox, &call, &ctx).await;
+                Ok(result)
+            })
+        });
+        let mut outcome = chain.run(call.clone(), self.ctx.clone()).await?;
+        for each in middleware.iter().rev() {
+            each.after_tool(&call, &mut outcome, &self.ctx).await?;
+        }
+        Ok(outcome)
     }
 }
 
-/// Runs one call and puts its result into the transcript before anybody is told, so that what was done is not lost
-/// when the run ends while the others still run.
-async fn call_tool(
-    toolbox: Arc<Toolbox>,
-    transcript: Transcript,
-    index: usize,
-    call: ToolCall,
-    ctx: CallCtx,
-) -> Result<(), AgentError> {
-    let (call_id, name): (Arc<str>, Arc<str>) = (call.id.as_str().into(), call.name.as_str().into());
-    let (id, called) = (Arc::clone(&call_id), Arc::clone(&name));
-    let call_index = u32::try_from(index).unwrap_or(u32::MAX);
-    ctx.emit(EventKind::ToolStarted { call_index, call_id: id, name: called, arguments: call.raw.clone() });
-    let Execution { result: outcome, elapsed } = execute(&toolbox, &call, &ctx).await;
-    let (ok, error, result) = match &outcome {
-        Ok(returned) => (true, None, text_of(returned)),
-        Err(error) => (false, Some(error.kind()), error.to_string()),
-    };
-    let fed = match outcome {
-        Err(ToolError::Cancelled) => Err(AgentError::Cancelled),
-        Err(error) if error.ends_the_run() => Err(AgentError::Tool(error)),
-        outcome => Ok(transcript.lock().machine.feed_tool(index, seen_by_model(&call, outcome))?),
-    };
-    ctx.emit(EventKind::ToolInvoked { call_index, call_id, name, ok, error, result, elapsed_ms: millis(elapsed) });
-    fed
+fn position(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-fn seen_by_model(call: &ToolCall, result: Result<ToolReturn, ToolError>) -> CallResult {
-    match result {
-        Ok(ToolReturn::Content { parts }) => CallResult { parts, is_error: false, artifact: None },
+fn seen_by_model(call: &ToolCall, outcome: ToolOutcome) -> CallResult {
+    match outcome {
+        Ok(ToolReturn::Content { parts }) => CallResult { parts, ..CallResult::default() },
         Ok(ToolReturn::ContentAndArtifact { parts, artifact }) => {
-            CallResult { parts, is_error: false, artifact: Some(artifact) }
+            CallResult { parts, artifact: Some(artifact), ..CallResult::default() }
+        }
+        Ok(ToolReturn::Command(ToolControl::Handoff { target, payload })) => {
+            let note = match payload {
+                serde_json::Value::Null => String::new(),
+                serde_json::Value::String(note) => format!(" {note}"),
+                payload => format!(" {payload}"),
+            };
+            let said = CallResult::text(format!("Handed over to {target}.{note}"));
+            CallResult { then: Some(Then::Handoff { target }), ..said }
+        }
+        Ok(ToolReturn::Command(ToolControl::Done { value })) => {
+            CallResult { then: Some(Then::Done { value }), ..CallResult::text("Done.") }
+        }
+        Ok(ToolReturn::Command(ToolControl::Update { parts, values })) => {
+            CallResult { parts, then: Some(Then::Update { values }), ..CallResult::default() }
         }
         // A kind of return that a later version knows: the model is told that it could not be read.
-        Ok(_) => CallResult {
-            parts: vec![Part::text(format!("{} returned something this version cannot read", call.name))],
-            is_error: true,
-            artifact: None,
-        },
-        Err(error) => {
-            CallResult { parts: vec![Part::text(shortened(error.to_string()))], is_error: true, artifact: None }
-        }
+        Ok(_) => CallResult::error(format!("{} returned something this version cannot read", call.name)),
+        Err(error) => CallResult::error(shortened(error.to_string())),
     }
 }
 
@@ -95,10 +187,7 @@ fn shortened(mut text: String) -> String {
     text
 }
 
-fn text_of(returned: &ToolReturn) -> String {
-    let (ToolReturn::Content { parts } | ToolReturn::ContentAndArtifact { parts, .. }) = returned else {
-        return String::new();
-    };
+fn text_of(parts: &[Part]) -> String {
     let text = |part: &Part| match part {
         Part::Text { text } => Some(text.clone()),
         _ => None,

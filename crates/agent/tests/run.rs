@@ -114,7 +114,7 @@ async fn every_fault_of_a_tool_is_a_result_that_the_model_sees() {
         if true { panic!("ouch") } else { Ok(Value::Null) }
     });
     let stuck = FnTool::new("stuck", "", json!({"type": "object"}), |_, _| std::future::pending())
-        .with_options(ToolOptions { timeout: Some(Duration::from_millis(5)), retries: 0 });
+        .with_options(ToolOptions { timeout: Some(Duration::from_millis(5)), ..ToolOptions::default() });
     let tools = vec![
         slow(&Live::default()),
         failing("broken", ToolError::failed("out of order")),
@@ -331,6 +331,7 @@ async fn a_structured_answer_is_checked() {
     let schema = json!({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]});
     let options = || AgentOptions {
         output: Some(OutputSchema { name: "n".into(), schema: schema.clone(), strict: false }),
+        output_retries: 0,
         ..AgentOptions::default()
     };
     let good = agent(ScriptedModel::new().text("{\"n\": 3}"), vec![], options());

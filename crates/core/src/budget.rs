@@ -145,7 +145,10 @@ impl fmt::Display for BudgetExceeded {
         if *reserved > 0 {
             write!(f, ", {} set aside", amount(*reserved))?;
         }
-        write!(f, ", {} needed", amount(*asked))
+        if *asked > 0 {
+            write!(f, ", {} needed", amount(*asked))?;
+        }
+        Ok(())
     }
 }
 

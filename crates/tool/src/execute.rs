@@ -30,6 +30,11 @@ async fn run(toolbox: &Toolbox, call: &ToolCall, ctx: &CallCtx) -> Result<ToolRe
     let tool = toolbox.find(&call.name)?;
     let arguments = parse_arguments(call)?;
     tool.check(&arguments)?;
+    let _place = tokio::select! {
+        biased;
+        () = ctx.cancel.cancelled() => return Err(ToolError::Cancelled),
+        place = tool.place() => place,
+    };
     let retries = tool.tool().options().retries;
     let mut attempt = 0;
     loop {
@@ -119,7 +124,7 @@ mod tests {
         let runs = Arc::new(AtomicU32::new(0));
         let ended = Arc::new(AtomicU32::new(0));
         let (counted, ends) = (Arc::clone(&runs), Arc::clone(&ended));
-        let options = ToolOptions { timeout: Some(Duration::from_millis(10)), retries: 2 };
+        let options = ToolOptions { timeout: Some(Duration::from_millis(10)), retries: 2, ..ToolOptions::default() };
         let slow = toolbox(options, move |_, ctx| {
             counted.fetch_add(1, Ordering::SeqCst);
             let ends = Arc::clone(&ends);
@@ -144,12 +149,33 @@ mod tests {
     async fn a_rejected_call_goes_back_to_the_model_at_once() {
         let runs = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&runs);
-        let picky = toolbox(ToolOptions { timeout: None, retries: 3 }, move |_, _| {
+        let picky = toolbox(ToolOptions { retries: 3, ..ToolOptions::default() }, move |_, _| {
             counted.fetch_add(1, Ordering::SeqCst);
             async { Err(ToolError::Rejected { message: "a smaller one".into(), source: None }) }
         });
         assert_eq!(kind(&picky, &call("t", "{}")).await, Kind::Tool);
         assert_eq!(runs.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_calls_than_allowed_run_at_once() {
+        let running = Arc::new(AtomicU32::new(0));
+        let most = Arc::new(AtomicU32::new(0));
+        let (now, seen) = (Arc::clone(&running), Arc::clone(&most));
+        let options = ToolOptions { max_concurrency: 3, ..ToolOptions::default() };
+        let narrow = toolbox(options, move |_, _| {
+            let (now, seen) = (Arc::clone(&now), Arc::clone(&seen));
+            async move {
+                seen.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                now.fetch_sub(1, Ordering::SeqCst);
+                Ok(json!("done"))
+            }
+        });
+        let (ctx, call) = (CallCtx::new(), call("t", "{}"));
+        let all = (0..10).map(|_| execute(&narrow, &call, &ctx));
+        assert!(futures_util::future::join_all(all).await.iter().all(|run| run.result.is_ok()));
+        assert_eq!(most.load(Ordering::SeqCst), 3);
     }
 
     #[tokio::test]

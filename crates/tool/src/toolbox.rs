@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use atomr_agents_core::{ToolSpec, Value};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{Tool, ToolDefinitionError, ToolError};
 
@@ -19,6 +20,8 @@ pub struct Toolbox {
 /// that hold the tool.
 pub struct CheckedTool {
     tool: Arc<dyn Tool>,
+    /// Places for calls, where there is a limit.
+    places: Option<Semaphore>,
     validator: OnceLock<Result<jsonschema::Validator, String>>,
 }
 
@@ -38,7 +41,9 @@ impl CheckedTool {
             let message = "its \"type\" must be \"object\"".into();
             return Err(ToolDefinitionError::Schema { name: name.clone(), message });
         }
-        Ok(Self { tool, validator: OnceLock::new() })
+        let limit = tool.options().max_concurrency as usize;
+        let places = (limit > 0).then(|| Semaphore::new(limit));
+        Ok(Self { tool, places, validator: OnceLock::new() })
     }
 
     /// Compiles the schema now instead of at the first call.
@@ -55,6 +60,12 @@ impl CheckedTool {
     #[must_use]
     pub fn tool(&self) -> &Arc<dyn Tool> {
         &self.tool
+    }
+
+    /// Waits for a place among the calls of the tool that run at once.
+    pub(crate) async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed.
+        self.places.as_ref()?.acquire().await.ok()
     }
 
     /// Checks arguments against the schema.

@@ -48,4 +48,9 @@ pub struct ToolOptions {
     /// told. Leave it at 0 for a tool whose effect must not happen twice. A call that the tool rejected
     /// ([`ToolError::Rejected`]) is not made again.
     pub retries: u32,
+    /// Whether somebody must be asked before each call. The run is suspended until then. Default false.
+    pub requires_approval: bool,
+    /// How many calls of the tool run at once, counted over all agents that hold it; the others wait. 0, the default, is
+    /// without a limit.
+    pub max_concurrency: u32,
 }

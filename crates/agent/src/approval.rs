@@ -1,0 +1,218 @@
+//! Tool calls that wait for somebody's word, and a run that is put away until then.
+
+use atomr_agents_core::{CallCtx, Kind, Money, RunId, ToolCall};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{Machine, Verdict};
+
+/// The form in which a suspended run is written down.
+const FORMAT: u32 = 1;
+
+/// A run that waits for people. It is plain data: written down, it can be taken up by another process with
+/// [`crate::BoxedAgent::resume`], with decisions about its calls.
+///
+/// It holds the transcript, so it is as confidential as that.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PendingRun {
+    format: u32,
+    run: RunId,
+    agent: String,
+    machine: Machine,
+    cost: Option<Money>,
+    calls: Vec<PendingCall>,
+}
+
+/// A tool call that waits for somebody's word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingCall {
+    /// Position among the calls of the answer, from 0.
+    pub call_index: usize,
+    /// The provider's id for the call.
+    pub call_id: String,
+    /// The tool.
+    pub name: String,
+    /// The arguments that would be used, as JSON text.
+    pub arguments: String,
+    /// What a decision is bound to: BLAKE3 over the run, the model call, the position, the tool and the exact arguments.
+    pub digest: String,
+}
+
+/// What somebody said about a pending call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The digest of the call that was looked at.
+    pub digest: String,
+    /// What was said.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+}
+
+/// Why a suspended run is not taken up.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ApprovalError {
+    /// A decision belongs to no call that waits.
+    #[error(
+        "a decision is about no call that waits (digest {digest}): the call was changed since, or it belongs to another \
+         run; ask again with the calls as they are now"
+    )]
+    NoSuchCall {
+        /// The digest of the decision.
+        digest: String,
+    },
+    /// A call was decided about twice.
+    #[error("there are two decisions about the call of {name}; give one")]
+    DecidedTwice {
+        /// The tool.
+        name: String,
+    },
+    /// The decision was used before.
+    #[error("the decision about the call of {name} was used before; what was approved once is not run twice")]
+    Replayed {
+        /// The tool.
+        name: String,
+    },
+    /// No decision was given.
+    #[error("no decision was given; {} calls wait: {}", waiting.len(), waiting.join(", "))]
+    Undecided {
+        /// The tools of the calls that wait.
+        waiting: Vec<String>,
+    },
+    /// The run belongs to another agent.
+    #[error("the run was begun by the agent {expected:?}, it cannot be taken up by {found:?}")]
+    OtherAgent {
+        /// The agent that began it.
+        expected: String,
+        /// The agent that was asked.
+        found: String,
+    },
+    /// The run was written down in a form that this version does not know.
+    #[error("the suspended run has the format {found}; this version reads up to {FORMAT}")]
+    Format {
+        /// Its format.
+        found: u32,
+    },
+    /// The used decisions could not be written down.
+    #[error("it could not be recorded that a decision is used: {message}")]
+    Ledger {
+        /// Why not.
+        message: String,
+    },
+}
+
+impl ApprovalError {
+    /// What it amounts to.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        Kind::Approval
+    }
+}
+
+impl PendingCall {
+    fn new(run: RunId, iteration: u32, index: usize, call: &ToolCall) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        let (iteration, index_text) = (iteration.to_string(), index.to_string());
+        for field in [&run.to_string(), &iteration, &index_text, &call.id, &call.name, &call.raw] {
+            // The length in front of each keeps two different calls from having the same bytes.
+            hasher.update(&(field.len() as u64).to_le_bytes());
+            hasher.update(field.as_bytes());
+        }
+        Self {
+            call_index: index,
+            call_id: call.id.clone(),
+            name: call.name.clone(),
+            arguments: call.raw.clone(),
+            digest: hasher.finalize().to_hex().to_string(),
+        }
+    }
+
+    /// It may be run as it is.
+    #[must_use]
+    pub fn approve(&self) -> Decision {
+        Decision { digest: self.digest.clone(), verdict: Verdict::Approve }
+    }
+
+    /// It may be run with these arguments instead.
+    #[must_use]
+    pub fn edit(&self, arguments: serde_json::Map<String, serde_json::Value>) -> Decision {
+        Decision { digest: self.digest.clone(), verdict: Verdict::Edit { arguments } }
+    }
+
+    /// It may not be run; the model is told the reason.
+    #[must_use]
+    pub fn deny(&self, reason: impl Into<String>) -> Decision {
+        Decision { digest: self.digest.clone(), verdict: Verdict::Deny { reason: reason.into() } }
+    }
+}
+
+impl PendingRun {
+    /// The run as it is, when it waits for people and for nothing else.
+    pub(crate) fn of(ctx: &CallCtx, agent: &str, machine: &Machine, cost: Option<Money>) -> Option<Self> {
+        let calls = waiting(ctx.run, machine);
+        let (run, agent, machine) = (ctx.run, agent.to_owned(), machine.clone());
+        (!calls.is_empty()).then_some(Self { format: FORMAT, run, agent, machine, cost, calls })
+    }
+
+    /// The run.
+    #[must_use]
+    pub fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// The agent that began it.
+    #[must_use]
+    pub fn agent(&self) -> &str {
+        &self.agent
+    }
+
+    /// The calls that wait.
+    #[must_use]
+    pub fn calls(&self) -> &[PendingCall] {
+        &self.calls
+    }
+
+    /// The transcript so far; calls that wait are answered with why they have no result.
+    #[must_use]
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// The machine with these decisions made. The digests are computed anew from the calls that would be run: whatever
+    /// was changed since somebody looked fits no decision.
+    pub(crate) fn decided(
+        self,
+        agent: &str,
+        decisions: &[Decision],
+    ) -> Result<(Machine, Option<Money>, Vec<PendingCall>), ApprovalError> {
+        if self.format != FORMAT {
+            return Err(ApprovalError::Format { found: self.format });
+        }
+        if self.agent != agent {
+            return Err(ApprovalError::OtherAgent { expected: self.agent, found: agent.to_owned() });
+        }
+        let mut machine = self.machine;
+        let calls = waiting(self.run, &machine);
+        if decisions.is_empty() {
+            return Err(ApprovalError::Undecided { waiting: calls.into_iter().map(|call| call.name).collect() });
+        }
+        let mut used: Vec<PendingCall> = Vec::new();
+        for decision in decisions {
+            let Some(call) = calls.iter().find(|call| call.digest == decision.digest) else {
+                return Err(ApprovalError::NoSuchCall { digest: decision.digest.clone() });
+            };
+            if used.contains(call) {
+                return Err(ApprovalError::DecidedTwice { name: call.name.clone() });
+            }
+            let fits = machine.decide(call.call_index, decision.verdict.clone());
+            fits.map_err(|_| ApprovalError::NoSuchCall { digest: decision.digest.clone() })?;
+            used.push(call.clone());
+        }
+        Ok((machine, self.cost, used))
+    }
+}
+
+fn waiting(run: RunId, machine: &Machine) -> Vec<PendingCall> {
+    let pending = machine.waiting();
+    pending.map(|(index, call)| PendingCall::new(run, machine.iteration(), index, call)).collect()
+}

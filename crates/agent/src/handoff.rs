@@ -1,0 +1,90 @@
+//! Who may take a conversation over.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use atomr_agents_tool::{HandoffTool, Tool};
+
+use crate::BoxedAgent;
+use crate::engine::Engine;
+
+/// Somebody who may take a conversation over: an agent, or the name of one that the run knows already, so that two
+/// agents can hand to each other.
+///
+/// ```
+/// use std::sync::Arc;
+/// use atomr_agents_agent::{AgentBuilder, AgentOptions, Handoff};
+/// use atomr_agents_core::CallCtx;
+/// use atomr_agents_testkit::ScriptedModel;
+/// use serde_json::json;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let named = |name: &str| AgentOptions { name: name.into(), ..AgentOptions::default() };
+/// let model = Arc::new(ScriptedModel::new().text("You owe nothing."));
+/// let billing = AgentBuilder::new(model, "scripted").with_options(named("billing")).build().unwrap();
+/// let model = Arc::new(ScriptedModel::new().tool_calls([("transfer_to_billing", json!({}))]));
+/// let options = AgentOptions { handoffs: vec![Handoff::to(billing, "Invoices.")], ..named("triage") };
+/// let triage = AgentBuilder::new(model, "scripted").with_options(options).build().unwrap();
+/// let result = triage.run("What do I owe?", CallCtx::new()).await.unwrap();
+/// assert_eq!((result.output.as_str(), result.agent.as_str()), ("You owe nothing.", "billing"));
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Handoff {
+    tool: Arc<HandoffTool>,
+    agent: Option<BoxedAgent>,
+}
+
+impl Handoff {
+    /// To this agent; `description` tells the model what it is for.
+    pub fn to(agent: impl Into<BoxedAgent>, description: &str) -> Self {
+        let agent = agent.into();
+        Self { tool: Arc::new(HandoffTool::new(agent.name(), description)), agent: Some(agent) }
+    }
+
+    /// To the agent of this name, which must be the one that began the run or be reachable from it by handoffs.
+    #[must_use]
+    pub fn to_name(name: &str, description: &str) -> Self {
+        Self { tool: Arc::new(HandoffTool::new(name, description)), agent: None }
+    }
+
+    /// The name of the agent.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        self.tool.target()
+    }
+
+    pub(crate) fn tool(&self) -> Arc<dyn Tool> {
+        self.tool.clone()
+    }
+}
+
+impl fmt::Debug for Handoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Handoff({})", self.target())
+    }
+}
+
+/// The agent of that name, seen from `here` in a run that `start` began: the nearest first.
+pub(crate) fn find(start: &Arc<Engine>, here: &Arc<Engine>, name: &str) -> Option<Arc<Engine>> {
+    reached(here, name).or_else(|| reached(start, name))
+}
+
+fn reached(from: &Arc<Engine>, name: &str) -> Option<Arc<Engine>> {
+    let mut seen: Vec<*const Engine> = Vec::new();
+    let mut open = VecDeque::from([Arc::clone(from)]);
+    while let Some(engine) = open.pop_front() {
+        if engine.options.name == name {
+            return Some(engine);
+        }
+        if seen.contains(&Arc::as_ptr(&engine)) {
+            continue;
+        }
+        seen.push(Arc::as_ptr(&engine));
+        open.extend(
+            engine.options.handoffs.iter().filter_map(|each| each.agent.as_ref()).map(|a| Arc::clone(&a.engine)),
+        );
+    }
+    None
+}
