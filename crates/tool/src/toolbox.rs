@@ -26,7 +26,7 @@ impl CheckedTool {
     /// Takes a tool whose name and schema providers accept.
     ///
     /// # Errors
-    /// [`ToolDefinitionError::Name`] or [`ToolDefinitionError::Schema`].
+    /// [`ToolDefinitionError::Name`], [`ToolDefinitionError::Schema`] or [`ToolDefinitionError::Permission`].
     pub fn new(tool: Arc<dyn Tool>) -> Result<Self, ToolDefinitionError> {
         let spec = tool.spec();
         let name = &spec.name;
@@ -37,6 +37,14 @@ impl CheckedTool {
         if spec.parameters.get("type") != Some(&Value::from("object")) {
             let message = "its \"type\" must be \"object\"".into();
             return Err(ToolDefinitionError::Schema { name: name.clone(), message });
+        }
+        for permission in tool.meta().permissions.iter() {
+            // A misspelt argument would leave the resource open, and with it the reason of every refusal.
+            let known = |argument| spec.parameters.get("properties").is_some_and(|all| all.get(argument).is_some());
+            if permission.argument().is_some_and(|argument| !known(argument)) {
+                let permission = permission.to_string();
+                return Err(ToolDefinitionError::Permission { name: name.clone(), permission });
+            }
         }
         Ok(Self { tool, validator: OnceLock::new() })
     }
