@@ -69,7 +69,6 @@ mod tests {
     use semver::Version;
     use serde_json::json;
     use std::sync::atomic::{AtomicU32, Ordering};
-    use std::time::Duration;
 
     fn reader(runs: &Arc<AtomicU32>, permissions: &[&str]) -> Arc<dyn Tool> {
         let schema = json!({"type": "object", "properties": {"path": {"type": "string"}}});
@@ -82,7 +81,7 @@ mod tests {
             runs.fetch_add(1, Ordering::Relaxed);
             async { Ok(json!("text")) }
         });
-        Arc::new(tool.with_options(ToolOptions { timeout: Some(Duration::from_secs(7)), retries: 3 }))
+        Arc::new(tool.with_options(ToolOptions { retries: 3, ..ToolOptions::default() }))
     }
 
     fn call(path: &str) -> ToolCall {

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use semver::{Version, VersionReq};
 
-use crate::resolve::resolve;
+use crate::resolve::{exactly, resolve};
 use crate::toolset::parse_version;
 use crate::{Dependency, Resolution, ToolSet, ToolSetError};
 
@@ -95,18 +95,6 @@ impl ToolSetRegistry {
     pub fn resolve(&self, wanted: &[Dependency]) -> Result<Resolution, ToolSetError> {
         resolve(&self.read(), wanted)
     }
-}
-
-/// The range that holds this version alone.
-fn exactly(version: &Version) -> VersionReq {
-    let comparator = semver::Comparator {
-        op: semver::Op::Exact,
-        major: version.major,
-        minor: Some(version.minor),
-        patch: Some(version.patch),
-        pre: version.pre.clone(),
-    };
-    VersionReq { comparators: vec![comparator] }
 }
 
 impl fmt::Debug for ToolSetRegistry {

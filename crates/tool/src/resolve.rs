@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use semver::Version;
+use semver::{Version, VersionReq};
 
 use crate::registry::Index;
 use crate::{CheckedTool, Dependency, ToolSet, ToolSetError, Toolbox};
@@ -20,6 +20,29 @@ pub struct Resolution {
 }
 
 impl Resolution {
+    /// Exactly these sets, if they have all that they need among them. One that is given twice counts once.
+    ///
+    /// # Errors
+    /// As [`crate::ToolSetRegistry::resolve`], which looks for what is needed among the published ones.
+    pub fn of(sets: &[Arc<ToolSet>]) -> Result<Self, ToolSetError> {
+        let mut index = Index::new();
+        let mut wanted: Vec<Dependency> = Vec::with_capacity(sets.len());
+        for set in sets {
+            let versions = index.entry(set.id().to_owned()).or_default();
+            let requirement = exactly(set.version());
+            match versions.insert(set.version().clone(), Arc::clone(set)) {
+                Some(other) if Arc::ptr_eq(&other, set) => {}
+                Some(_) => {
+                    let (id, available) = (set.id().to_owned(), vec![set.version().clone()]);
+                    let wanted = vec![(None, requirement.clone()), (None, requirement)];
+                    return Err(ToolSetError::Conflict { id, wanted, available });
+                }
+                None => wanted.push(Dependency { id: set.id().to_owned(), requirement }),
+            }
+        }
+        resolve(&index, &wanted)
+    }
+
     /// The sets, each after those that it needs.
     #[must_use]
     pub fn sets(&self) -> &[Arc<ToolSet>] {
@@ -40,6 +63,18 @@ impl Resolution {
         Toolbox::from_checked(self.tools().cloned().collect())
             .map_err(|source| ToolSetError::Tool { id: self.sets.last().map_or("", |set| set.id()).to_owned(), source })
     }
+}
+
+/// The range that holds this version alone.
+pub(crate) fn exactly(version: &Version) -> VersionReq {
+    let comparator = semver::Comparator {
+        op: semver::Op::Exact,
+        major: version.major,
+        minor: Some(version.minor),
+        patch: Some(version.patch),
+        pre: version.pre.clone(),
+    };
+    VersionReq { comparators: vec![comparator] }
 }
 
 /// Somebody needs a set.
@@ -271,6 +306,20 @@ mod tests {
         assert_eq!(said(&[("x", "*")]), "tool sets need each other in a circle: y 1.0.0 -> z 1.0.0 -> y 1.0.0");
         assert_eq!(said(&[("t1", "*"), ("t2", "*")]), "the tool \"t\" is both in t1 1.0.0 and in t2 1.0.0");
         assert!(matches!(resolve(&registry, &[("q", "*")]), Err(ToolSetError::Missing { by: None, .. })));
+    }
+
+    #[test]
+    fn sets_that_are_put_together_must_have_what_they_need() {
+        let web = Arc::new(set("web", "1.2.0", &[("net", "^1")], &[]));
+        let net = Arc::new(set("net", "1.0.0", &[], &[]));
+        let old = Arc::new(set("net", "0.9.0", &[], &[]));
+        let of = |sets: &[&Arc<ToolSet>]| Resolution::of(&sets.iter().map(|set| Arc::clone(set)).collect::<Vec<_>>());
+        assert_eq!(of(&[&web, &net, &web]).unwrap().sets().len(), 2);
+        assert!(matches!(of(&[&web]), Err(ToolSetError::Missing { by: Some(_), .. })));
+        assert!(matches!(of(&[&web, &old]), Err(ToolSetError::Conflict { .. })));
+        assert!(matches!(of(&[&net, &old]), Err(ToolSetError::Conflict { .. })));
+        let other = Arc::new(set("net", "1.0.0", &[], &[]));
+        assert!(matches!(of(&[&net, &other]), Err(ToolSetError::Conflict { .. })));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use atomr_agents_core::{ToolSpec, Value};
 
-use crate::{Tool, ToolDefinitionError, ToolError};
+use crate::{GuardedTool, PermissionSpec, Tool, ToolDefinitionError, ToolError};
 
 /// The tools that a model is offered: in order, each under a name of its own.
 #[derive(Clone, Default)]
@@ -19,7 +19,7 @@ pub struct Toolbox {
 /// that hold the tool.
 pub struct CheckedTool {
     tool: Arc<dyn Tool>,
-    validator: OnceLock<Result<jsonschema::Validator, String>>,
+    validator: Arc<OnceLock<Result<jsonschema::Validator, String>>>,
 }
 
 impl CheckedTool {
@@ -46,7 +46,16 @@ impl CheckedTool {
                 return Err(ToolDefinitionError::Permission { name: name.clone(), permission });
             }
         }
-        Ok(Self { tool, validator: OnceLock::new() })
+        Ok(Self { tool, validator: Arc::default() })
+    }
+
+    /// The same tool, needing these permissions besides its own. Everything else is shared with it.
+    ///
+    /// # Errors
+    /// [`ToolDefinitionError::Permission`] for a permission that names an argument that the tool does not have.
+    pub fn guarded(&self, permissions: &PermissionSpec) -> Result<Self, ToolDefinitionError> {
+        let guarded = Self::new(Arc::new(GuardedTool::new(Arc::clone(&self.tool), permissions)))?;
+        Ok(Self { validator: Arc::clone(&self.validator), ..guarded })
     }
 
     /// Compiles the schema now instead of at the first call.

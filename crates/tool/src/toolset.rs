@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use semver::{Version, VersionReq};
 
-use crate::{CheckedTool, GuardedTool, PermissionSpec, Tool, ToolSetError, Toolbox};
+use crate::{CheckedTool, PermissionSpec, Tool, ToolSetError, Toolbox};
 
 /// A named, versioned set of tools, and the other sets that it needs.
 ///
@@ -212,13 +212,12 @@ impl ToolSetBuilder {
         check_id(&id)?;
         let version = parse_version(&id, &version)?;
         let dependencies = dependencies_of(&id, dependencies)?;
-        let guard = |tool: Arc<dyn Tool>| -> Arc<dyn Tool> { Arc::new(GuardedTool::new(tool, &permissions)) };
-        let free = permissions.is_empty();
-        let check = |member| match member {
-            Member::Checked(tool) if free => Ok(tool),
-            Member::Checked(tool) => CheckedTool::new(guard(Arc::clone(tool.tool()))).map(Arc::new),
-            Member::Tool(tool) if free => CheckedTool::new(tool).map(Arc::new),
-            Member::Tool(tool) => CheckedTool::new(guard(tool)).map(Arc::new),
+        let check = |member| {
+            let tool = match member {
+                Member::Checked(tool) => tool,
+                Member::Tool(tool) => Arc::new(CheckedTool::new(tool)?),
+            };
+            if permissions.is_empty() { Ok(tool) } else { tool.guarded(&permissions).map(Arc::new) }
         };
         let checked: Result<Vec<_>, _> = tools.into_iter().map(check).collect();
         match checked.and_then(Toolbox::from_checked) {
