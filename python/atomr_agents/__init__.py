@@ -37,9 +37,12 @@ if TYPE_CHECKING:
     from ._native.core import Event as Event
     from ._native.core import Message as Message
     from ._native.core import Usage as Usage
+    from ._native.tool import Grants as Grants
     from ._native.tool import ParsedToolCall as ParsedToolCall
+    from ._native.tool import PermissionSpec as PermissionSpec
     from ._native.tool import Provider as Provider
     from ._native.tool import ToolCallParser as ToolCallParser
+    from ._native.tool import ToolDescriptor as ToolDescriptor
     from ._runs import RunResult as RunResult
     from ._runs import RunStream as RunStream
     from .agent import Agent as Agent
@@ -63,6 +66,8 @@ if TYPE_CHECKING:
     from .observability import EventBus as EventBus
     from .observability import EventStream as EventStream
     from .tool import Tool as Tool
+    from .tool import ToolSet as ToolSet
+    from .tool import ToolSetRegistry as ToolSetRegistry
     from .tool import tool as tool
 
 # Where each name lives; None where the name is that of the module itself.
@@ -75,10 +80,12 @@ _HOMES: dict[str, str | None] = {
     "Event": "core",
     "EventBus": "observability",
     "EventStream": "observability",
+    "Grants": "tool",
     "InferenceClient": "agent",
     "Message": "core",
     "ModelRetry": "errors",
     "ParsedToolCall": "tool",
+    "PermissionSpec": "tool",
     "Pipeline": "callable_",
     "Provider": "tool",
     "RunContext": "_context",
@@ -86,6 +93,9 @@ _HOMES: dict[str, str | None] = {
     "RunStream": "_runs",
     "Tool": "tool",
     "ToolCallParser": "tool",
+    "ToolDescriptor": "tool",
+    "ToolSet": "tool",
+    "ToolSetRegistry": "tool",
     "Usage": "core",
     "__version__": "_native",
     "agent": None,
@@ -119,10 +129,12 @@ __all__ = [
     "Event",
     "EventBus",
     "EventStream",
+    "Grants",
     "InferenceClient",
     "Message",
     "ModelRetry",
     "ParsedToolCall",
+    "PermissionSpec",
     "Pipeline",
     "Provider",
     "RunContext",
@@ -130,6 +142,9 @@ __all__ = [
     "RunStream",
     "Tool",
     "ToolCallParser",
+    "ToolDescriptor",
+    "ToolSet",
+    "ToolSetRegistry",
     "Usage",
     "__version__",
     "agent",

@@ -44,11 +44,12 @@ def check(values: dict[str, Any]) -> None:
 
 def tools_of(given: Any) -> list[Tool[..., Any]]:
     """The tools of an agent, from what was given as them."""
+    from ._toolsets import flattened
     from .tool import as_tool
 
     if hasattr(given, "__next__"):
         given = list(given)
-    return [as_tool(each) for each in checks.items("tools", "a list of tools or functions", given)]
+    return [as_tool(each) for each in flattened(checks.items("tools", "a list of tools or functions", given))]
 
 
 def tool_choice(choice: str, tools: Sequence[Tool[..., Any]]) -> str:

@@ -3,6 +3,7 @@
 ```text
 AgentError                      .kind .retryable .request_id .status .code .retry_after .partial
 ├── ConfigError                 (ValueError) a setting is missing or makes no sense: no key, unknown model prefix
+│   └── ToolSetError            a set of tools is missing, published twice, or does not fit the others
 ├── ModelError                  the model could not be called, or its answer is none
 │   ├── AuthenticationError     401
 │   ├── PermissionDeniedError   403
@@ -96,6 +97,18 @@ class ConfigError(AgentError, ValueError):
     """A setting is missing or makes no sense (no API key, unknown model prefix, bad URL)."""
 
     kind = "config"
+
+
+class ToolSetError(ConfigError):
+    """A set of tools cannot be made, published or found, or does not fit the others."""
+
+    reason: str
+    """Which of these it is: `id`, `version`, `requirement`, `already_published`, `missing`, `conflict`, `cycle` or
+    `too_complex`."""
+
+    def __init__(self, message: str = "", reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class ModelError(AgentError):

@@ -27,11 +27,12 @@ from ._guests import name_of
 from ._light import TypeVar, overload
 from ._native import guest as _native
 from ._native.guest import kinds, list_factories, methods, register, target
-from .tool import forget, tool, tool_from_factory
+from .tool import ToolSet, forget, tool, tool_from_factory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable as Function
+    from collections.abc import Sequence
     from typing import Any
 
     from ._native.agent import InferenceClient
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 __all__ = [
+    "build_guest_toolset",
     "callable_",
     "callable_from_factory",
     "clear_factories",
@@ -141,6 +143,26 @@ def callable_from_factory(key: str) -> Callable:
     from .callable_ import Callable
 
     return Callable.from_factory(key)
+
+
+def build_guest_toolset(id: str, version: str, keys: Sequence[str] | None = None) -> ToolSet:
+    """A set of the registered tools with these keys; without keys, of all of them in the order of their names.
+
+    Raises:
+        KeyError: nothing is registered under a key; the message lists what there is.
+        ToolSetError: the id or the version cannot be used.
+
+    Example:
+        >>> @tool
+        ... def half(n: int) -> float:
+        ...     return n / 2
+        >>> build_guest_toolset("numbers", "1.0.0", ["half"])
+        <ToolSet numbers 1.0.0: half>
+    """
+    from . import _checks
+
+    keys = list_factories("tool") if keys is None else _checks.items("keys", "a list of keys", keys)
+    return ToolSet(id, version, [tool_from_factory(key) for key in keys])
 
 
 def tracer_from_factory(key: str) -> Any:

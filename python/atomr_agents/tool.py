@@ -20,13 +20,25 @@ from __future__ import annotations
 
 from ._callable_module import make_callable
 from ._light import Generic, ParamSpec, TypeVar, overload
-from ._native.tool import NativeTool, ParsedToolCall, Provider, ToolCallParser
+from ._native.tool import (
+    Grants,
+    NativeTool,
+    NativeToolMeta,
+    ParsedToolCall,
+    PermissionSpec,
+    Provider,
+    ToolCallParser,
+    ToolDescriptor,
+)
+from ._toolsets import ToolSet, ToolSetRegistry
 from .errors import ModelRetry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any, Protocol
+
+    from ._toolsets import Permissions
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -51,11 +63,16 @@ else:
     P, R = ParamSpec("P"), TypeVar("R")
 
 __all__ = [
+    "Grants",
     "ModelRetry",
     "ParsedToolCall",
+    "PermissionSpec",
     "Provider",
     "Tool",
     "ToolCallParser",
+    "ToolDescriptor",
+    "ToolSet",
+    "ToolSetRegistry",
     "tool",
     "tool_from_factory",
     "toolset",
@@ -113,6 +130,44 @@ class Tool(Generic[P, R]):
         """How often it is called again after it failed."""
         return self.native.retries
 
+    def as_native(self, native: NativeTool) -> Tool[P, R]:
+        """The same function, run by the core as `native`."""
+        return Tool(self.__wrapped__, self._call, native, self.parameters, self.toolset, self.instance)
+
+    def descriptor(self) -> ToolDescriptor:
+        """What is known of it: name, version, schema, permissions, tags."""
+        return self.native.descriptor()
+
+    async def execute(
+        self,
+        arguments: dict[str, Any] | None = None,
+        *,
+        grants: Grants | str | Sequence[str] | None = None,
+        deps: Any = None,
+    ) -> dict[str, Any]:
+        """Runs it as an agent does: arguments and permissions are checked, `timeout` and `retries` apply.
+
+        Args:
+            arguments: What a model would pass, before it is decoded.
+            grants: What the call is allowed; without it, nothing that needs a permission.
+            deps: What the tool sees as `RunContext.deps`.
+
+        Returns:
+            What the model would see, in `parts`.
+
+        Raises:
+            DeniedError: a permission is not granted.
+            InvalidArgumentsError: the arguments do not match the schema.
+            RunTimeoutError: it was too slow.
+            Exception: whatever the tool raised.
+
+        Example:
+            >>> import asyncio
+            >>> asyncio.run(tool(name="now")(lambda: "noon").execute())
+            {'kind': 'content', 'parts': [{'type': 'text', 'text': 'noon'}]}
+        """
+        return await self.native.execute({} if arguments is None else arguments, grants, deps)
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls the function itself, without the core."""
         return self._call(*args, **kwargs)
@@ -141,6 +196,10 @@ def tool(
     retries: int = 0,
     parameters: dict[str, Any] | None = None,
     strict: bool = False,
+    version: str | None = None,
+    permissions: Permissions | None = None,
+    tags: Sequence[str] = (),
+    metadata: dict[str, Any] | None = None,
 ) -> ToolDecorator: ...
 def tool(
     target: Any = None,
@@ -153,6 +212,10 @@ def tool(
     retries: int = 0,
     parameters: dict[str, Any] | None = None,
     strict: bool = False,
+    version: str | None = None,
+    permissions: Permissions | None = None,
+    tags: Sequence[str] = (),
+    metadata: dict[str, Any] | None = None,
 ) -> Any:
     """Makes a tool of a function, a class or an instance with a method `invoke`, and registers it by its name.
 
@@ -169,6 +232,11 @@ def tool(
         parameters: The JSON Schema of the arguments. The signature is not read then: the function gets the
             arguments as one dict, and the run's context after it if it takes two.
         strict: Whether the provider shall force the arguments to match the schema, where it can.
+        version: The semantic version of its behaviour, such as `1.2.0`.
+        permissions: What a call needs to be allowed: names (`net.fetch`), with the argument that says what is touched
+            where that matters (`fs.read:{path}`). A call that lacks one is refused, and the model is told.
+        tags: Words to find and group it by.
+        metadata: Anything else that its users want to know; nothing acts on it.
 
     Raises:
         SchemaError: a parameter has no annotation, or one that JSON cannot stand for.
@@ -200,6 +268,10 @@ def tool(
             parameters=parameters,
             strict=strict,
             toolset=toolset,
+            version=version,
+            permissions=permissions,
+            tags=tags,
+            metadata=metadata,
         )
         guest.register("tool", made.name, made.instance)
         # A key that is used again moves to the end, as if it were new.
@@ -220,6 +292,10 @@ def make_tool(
     parameters: dict[str, Any] | None = None,
     strict: bool = False,
     toolset: str | None = None,
+    version: str | None = None,
+    permissions: Permissions | None = None,
+    tags: Sequence[str] = (),
+    metadata: dict[str, Any] | None = None,
 ) -> Tool[..., Any]:
     """As `tool`, but nothing is registered."""
     from . import _checks
@@ -235,6 +311,9 @@ def make_tool(
     _checks.whole(0)("retries", retries)
     _checks.optional(_checks.dictionary)("parameters", parameters)
     _checks.flag("strict", strict)
+    _checks.optional(_checks.text)("version", version)
+    _checks.optional(_checks.dictionary)("metadata", metadata)
+    meta = NativeToolMeta(version, permissions, tags, metadata)
     original: Any = target.__wrapped__ if isinstance(target, Tool) else target
     instance = instance_of("tool", original)
     method: Any = getattr(instance, "invoke", None)
@@ -273,6 +352,7 @@ def make_tool(
         retries=retries,
         strict=strict,
         key=called,
+        meta=meta,
     )
     return Tool(original, call, native, schema, toolset, instance)
 

@@ -15,7 +15,7 @@ INTERNAL = {
     # The faces hold these, or decorators make them.
     "agent": {"AgentCore", "RunHandle", "RunOutcome"},
     "testkit": {"NativeScript", "NativeReplayServer"},
-    "tool": {"NativeTool"},
+    "tool": {"NativeTool", "NativeToolMeta", "NativeToolSet", "NativeToolSetRegistry"},
 }
 # Faces of their own stand for these.
 WRAPPED = {"callable_": {"Callable", "Pipeline"}, "observability": {"EventBus", "TracerHandle"}}

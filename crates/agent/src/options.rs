@@ -7,6 +7,7 @@ use atomr_agents_core::{Budget, CachePoint, OutputSchema, Sampling, ToolChoice, 
 use atomr_agents_inference::OutputMode;
 use atomr_agents_observability::EventBus;
 use atomr_agents_tokens::{EstimatingCounter, PriceTable, TokenCounter};
+use atomr_agents_tool::Grants;
 
 use crate::ledger::{ApprovalLedger, MemoryLedger};
 use crate::middleware::AgentMiddleware;
@@ -43,6 +44,9 @@ pub struct AgentOptions {
     pub handoffs: Vec<Handoff>,
     /// What stands between the loop and what it does; the first is the outermost.
     pub middleware: Vec<Arc<dyn AgentMiddleware>>,
+    /// What tools may do. A run inside another one is allowed what both allow. Default: what the context allows, which is
+    /// nothing unless somebody granted it.
+    pub grants: Option<Grants>,
     /// Remembers which approvals were used. Default: in memory, per agent, the latest 65,536.
     pub ledger: Arc<dyn ApprovalLedger>,
     /// After which parts of the prompt the provider shall keep what it has read, where that must be asked for.
@@ -80,6 +84,7 @@ impl Default for AgentOptions {
             output_validator: None,
             handoffs: Vec::new(),
             middleware: Vec::new(),
+            grants: None,
             ledger: Arc::new(MemoryLedger::default()),
             cache: Vec::new(),
             watch_prompt: false,

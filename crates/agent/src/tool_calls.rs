@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use atomr_agents_core::{Amount, CallCtx, EventKind, Part, ToolCall, ToolControl, ToolReturn};
-use atomr_agents_tool::{Execution, ToolError, execute, parse_arguments};
+use atomr_agents_core::{Amount, CallCtx, EventKind, Part, ToolCall, ToolControl, ToolReturn, Value};
+use atomr_agents_tool::{Execution, Grants, ToolError, execute, parse_arguments};
 use tokio::task::JoinSet;
 
 use crate::AgentError;
@@ -26,7 +26,10 @@ pub(crate) async fn call_tools(
 ) -> Result<(), AgentError> {
     let calls = Amount { tool_calls: tasks.len() as u64, ..Amount::default() };
     let reserved = driver.ctx.meter().map(|meter| meter.reserve(calls)).transpose()?;
-    let siblings = driver.ctx.scoped();
+    let mut siblings = driver.ctx.scoped();
+    if let Some(grants) = &prepared.engine.options.grants {
+        siblings = grants.enter(&siblings);
+    }
     let mut waiting: VecDeque<_> = tasks.into();
     let mut running = JoinSet::new();
     let outcome = loop {
@@ -76,8 +79,11 @@ impl One {
     /// Only a call that could be run is worth somebody's time.
     fn must_be_approved(&self, call: &ToolCall) -> bool {
         self.prepared.tools().find(&call.name).is_ok_and(|tool| {
-            tool.tool().options().requires_approval
-                && parse_arguments(call).is_ok_and(|arguments| tool.check(&arguments).is_ok())
+            let permissions = &tool.tool().meta().permissions;
+            let could_run = |arguments: Value| {
+                tool.check(&arguments).is_ok() && Grants::of(&self.ctx).missing(permissions, &arguments).is_empty()
+            };
+            tool.tool().options().requires_approval && parse_arguments(call).is_ok_and(could_run)
         })
     }
 

@@ -9,7 +9,7 @@ use atomr_agents_core::Kind;
 use atomr_agents_inference::InferenceError;
 use atomr_agents_observability::TracerError;
 use atomr_agents_py_bridge::original;
-use atomr_agents_tool::{ToolCallParserError, ToolDefinitionError};
+use atomr_agents_tool::{PermissionError, ToolCallParserError, ToolDefinitionError, ToolError, ToolSetError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -145,10 +145,33 @@ macro_rules! kinded {
     })* };
 }
 
-kinded!(AgentError, CallableError, InferenceError, RunError, TracerError, ToolCallParserError, ToolDefinitionError);
+kinded!(
+    AgentError,
+    CallableError,
+    InferenceError,
+    PermissionError,
+    RunError,
+    ToolCallParserError,
+    ToolDefinitionError,
+    ToolError,
+    ToolSetError,
+    TracerError
+);
 
 pub(crate) fn from_kinded<E: Kinded>(error: E) -> PyErr {
     Python::attach(|py| convert(py, error.kind(), &error))
+}
+
+/// An error about sets of tools; those that have no better exception say which one they are in `reason`.
+pub(crate) fn from_toolset(error: ToolSetError) -> PyErr {
+    if error.kind() != Kind::Config {
+        return from_kinded(error);
+    }
+    Python::attach(|py| {
+        let class = py.import("atomr_agents.errors").and_then(|errors| errors.getattr("ToolSetError"));
+        let made = class.and_then(|class| class.call1((error.to_string(), error.reason())));
+        made.map_or_else(|failed| failed, PyErr::from_value)
+    })
 }
 
 /// An error on its way to the interpreter.

@@ -10,9 +10,11 @@ mod errors;
 mod guest;
 mod inference;
 mod observability;
+mod permission;
 mod seconds;
 mod testkit;
 mod tool;
+mod toolset;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;

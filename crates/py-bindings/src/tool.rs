@@ -4,23 +4,30 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use atomr_agents_core::{ToolReturn, ToolSpec, Value};
-use atomr_agents_py_bridge::{Args, GuestError, GuestOptions, GuestTool, Raised, Scope, arguments, json, to_json};
-use atomr_agents_tool::{self as tool, CheckedTool, Invocation, Tool, ToolError, ToolFuture, ToolOptions};
+use atomr_agents_core::{ToolCall, ToolReturn, ToolSpec, Value};
+use atomr_agents_py_bridge::{
+    Args, GuestError, GuestOptions, GuestTool, Json, Raised, Scope, arguments, awaitable, json, to_json,
+};
+use atomr_agents_tool::{
+    self as tool, CheckedTool, Invocation, Tool, ToolError, ToolFuture, ToolMeta, ToolOptions, Toolbox, execute,
+};
 use atomr_agents_wire::SseDecoder;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
-use crate::context::run_context;
-use crate::errors::from_kinded;
-use crate::seconds;
+use crate::context::{Deps, call_ctx, run_context};
+use crate::errors::{Fault, from_kinded};
+use crate::permission::{self, NativeToolMeta, ToolDescriptor, grants_of};
+use crate::{seconds, toolset};
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<NativeTool>()?;
     module.add_class::<Provider>()?;
     module.add_class::<ParsedToolCall>()?;
-    module.add_class::<ToolCallParser>()
+    module.add_class::<ToolCallParser>()?;
+    permission::fill(module)?;
+    toolset::fill(module)
 }
 
 /// A tool written in Python, as the agent sees it.
@@ -28,6 +35,7 @@ struct PythonTool {
     guest: GuestTool,
     spec: Arc<ToolSpec>,
     options: ToolOptions,
+    meta: ToolMeta,
     takes_context: bool,
     raw: bool,
     decode: Option<Arc<Py<PyAny>>>,
@@ -40,6 +48,10 @@ impl Tool for PythonTool {
 
     fn options(&self) -> ToolOptions {
         self.options
+    }
+
+    fn meta(&self) -> &ToolMeta {
+        &self.meta
     }
 
     fn invoke(&self, invocation: Invocation) -> ToolFuture<'_> {
@@ -117,10 +129,17 @@ pub(crate) struct NativeTool {
     retries: u32,
 }
 
+impl NativeTool {
+    pub(crate) fn of(checked: Arc<CheckedTool>) -> Self {
+        let options = checked.tool().options();
+        Self { checked, timeout: options.timeout, retries: options.retries }
+    }
+}
+
 #[pymethods]
 impl NativeTool {
     #[new]
-    #[pyo3(signature = (target, name, description, parameters, *, takes_context, raw, decode, timeout, retries, strict, key))]
+    #[pyo3(signature = (target, name, description, parameters, *, takes_context, raw, decode, timeout, retries, strict, key, meta))]
     #[allow(clippy::too_many_arguments)] // called from one place, by keyword
     fn new(
         target: &Bound<'_, PyAny>,
@@ -134,6 +153,7 @@ impl NativeTool {
         retries: u32,
         strict: bool,
         key: &str,
+        meta: NativeToolMeta,
     ) -> PyResult<Self> {
         let guest = GuestTool::wrap(target.py(), key, target, GuestOptions::default())?;
         let spec = ToolSpec { name, description, parameters: json::from_py(parameters)?, strict };
@@ -142,6 +162,7 @@ impl NativeTool {
             guest,
             spec: Arc::new(spec),
             options: ToolOptions { timeout, retries },
+            meta: meta.0,
             takes_context,
             raw,
             decode: decode.map(Arc::new),
@@ -151,7 +172,7 @@ impl NativeTool {
             // A schema written by hand is looked at now; those made from signatures are good.
             checked.compile().map_err(from_kinded)?;
         }
-        Ok(Self { checked: Arc::new(checked), timeout, retries })
+        Ok(Self::of(Arc::new(checked)))
     }
 
     #[getter]
@@ -177,6 +198,31 @@ impl NativeTool {
     #[getter]
     fn retries(&self) -> u32 {
         self.retries
+    }
+
+    fn descriptor(&self) -> ToolDescriptor {
+        ToolDescriptor(tool::ToolDescriptor::of(&**self.checked.tool()))
+    }
+
+    /// Runs it as an agent does: arguments and permissions are checked, time-out and retries apply.
+    fn execute(
+        &self,
+        py: Python<'_>,
+        arguments: &Bound<'_, PyAny>,
+        grants: Option<&Bound<'_, PyAny>>,
+        deps: Py<PyAny>,
+    ) -> PyResult<Py<PyAny>> {
+        let arguments: Value = json::from_py(arguments)?;
+        let call = ToolCall::new("call", self.name(), arguments.to_string());
+        let grants = grants.map(grants_of).transpose()?.unwrap_or_default();
+        let toolbox = Toolbox::from_checked(vec![Arc::clone(&self.checked)]).map_err(from_kinded)?;
+        awaitable(py, move |scope| async move {
+            let ctx = grants.enter(&call_ctx(&scope, Some(Deps(Arc::new(deps)))));
+            let _end = ctx.cancel.clone().drop_guard();
+            let returned = execute(&toolbox, &call, &ctx).await.result.map_err(|error| PyErr::from(Fault(error)))?;
+            let value = serde_json::to_value(returned).map_err(|error| PyValueError::new_err(error.to_string()))?;
+            Ok::<_, PyErr>(Json(value))
+        })
     }
 
     fn __repr__(&self) -> String {

@@ -46,6 +46,14 @@ pub enum ToolError {
         #[source]
         source: Option<Arc<dyn StdError + Send + Sync>>,
     },
+    /// The call needs permissions that the run was not granted ([`crate::Grants`]). The tool did not run.
+    #[error("{name} is not allowed: it lacks the permission {}", missing.join(", "))]
+    Denied {
+        /// The tool.
+        name: String,
+        /// The permissions that are missing, each with the resource that was asked for.
+        missing: Vec<String>,
+    },
     /// One attempt took too long.
     #[error("{name} did not finish within {after:?}")]
     Timeout {
@@ -93,6 +101,7 @@ impl ToolError {
             Self::InvalidArguments { .. } => Kind::InvalidArguments,
             Self::Failed { .. } | Self::Rejected { .. } | Self::Panicked { .. } | Self::Fatal { .. } => Kind::Tool,
             Self::Timeout { .. } => Kind::Timeout,
+            Self::Denied { .. } => Kind::Denied,
             Self::Cancelled => Kind::Cancelled,
         }
     }
@@ -127,6 +136,14 @@ pub enum ToolDefinitionError {
         name: String,
         /// What is wrong.
         message: String,
+    },
+    /// A permission names an argument that the tool does not have.
+    #[error("the permission {permission} of {name} names an argument that its schema does not have")]
+    Permission {
+        /// The tool.
+        name: String,
+        /// The permission.
+        permission: String,
     },
 }
 

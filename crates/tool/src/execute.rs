@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use atomr_agents_core::{CallCtx, ToolCall, ToolReturn};
 use futures_util::FutureExt;
 
-use crate::{CheckedTool, Invocation, ToolError, Toolbox, parse_arguments};
+use crate::{CheckedTool, Grants, Invocation, ToolError, Toolbox, parse_arguments};
 
 /// How one call went.
 #[derive(Debug)]
@@ -18,8 +18,8 @@ pub struct Execution {
     pub elapsed: Duration,
 }
 
-/// Runs one call: finds the tool, reads and checks the arguments, applies time-out, retries and cancellation,
-/// and turns a panic into an error. Never fails otherwise than through [`Execution::result`].
+/// Runs one call: finds the tool, reads and checks the arguments, refuses it if a permission is not granted, applies
+/// time-out, retries and cancellation, and turns a panic into an error. Never fails otherwise than through [`Execution::result`].
 pub async fn execute(toolbox: &Toolbox, call: &ToolCall, ctx: &CallCtx) -> Execution {
     let started = Instant::now();
     let result = run(toolbox, call, ctx).await;
@@ -30,6 +30,7 @@ async fn run(toolbox: &Toolbox, call: &ToolCall, ctx: &CallCtx) -> Result<ToolRe
     let tool = toolbox.find(&call.name)?;
     let arguments = parse_arguments(call)?;
     tool.check(&arguments)?;
+    Grants::of(ctx).check(&call.name, &tool.tool().meta().permissions, &arguments)?;
     let _place = tokio::select! {
         biased;
         () = ctx.cancel.cancelled() => return Err(ToolError::Cancelled),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use atomr_agents_core::{CallCtx, ToolReturn, ToolSpec, Value};
 use futures_util::future::BoxFuture;
 
-use crate::{Invocation, Tool, ToolError, ToolFuture, ToolOptions};
+use crate::{Invocation, Tool, ToolDescriptor, ToolError, ToolFuture, ToolMeta, ToolOptions};
 
 type Body = dyn Fn(Value, CallCtx) -> BoxFuture<'static, Result<Value, ToolError>> + Send + Sync;
 
@@ -26,6 +26,7 @@ type Body = dyn Fn(Value, CallCtx) -> BoxFuture<'static, Result<Value, ToolError
 /// ```
 pub struct FnTool {
     spec: Arc<ToolSpec>,
+    meta: ToolMeta,
     options: ToolOptions,
     body: Box<Body>,
 }
@@ -37,13 +38,18 @@ impl FnTool {
         F: Fn(Value, CallCtx) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Value, ToolError>> + Send + 'static,
     {
+        Self::described(ToolDescriptor::new(name, description, parameters), body)
+    }
+
+    /// The tool that the descriptor tells of.
+    pub fn described<F, Fut>(descriptor: ToolDescriptor, body: F) -> Self
+    where
+        F: Fn(Value, CallCtx) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Value, ToolError>> + Send + 'static,
+    {
         Self {
-            spec: Arc::new(ToolSpec {
-                name: name.to_owned(),
-                description: description.to_owned(),
-                parameters,
-                strict: false,
-            }),
+            spec: Arc::new(descriptor.spec()),
+            meta: descriptor.meta,
             options: ToolOptions::default(),
             body: Box::new(move |arguments, ctx| Box::pin(body(arguments, ctx))),
         }
@@ -64,6 +70,10 @@ impl Tool for FnTool {
 
     fn options(&self) -> ToolOptions {
         self.options
+    }
+
+    fn meta(&self) -> &ToolMeta {
+        &self.meta
     }
 
     fn invoke(&self, invocation: Invocation) -> ToolFuture<'_> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use atomr_agents_core::{ToolSpec, Value};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{Tool, ToolDefinitionError, ToolError};
+use crate::{GuardedTool, PermissionSpec, Tool, ToolDefinitionError, ToolError};
 
 /// The tools that a model is offered: in order, each under a name of its own.
 #[derive(Clone, Default)]
@@ -21,15 +21,15 @@ pub struct Toolbox {
 pub struct CheckedTool {
     tool: Arc<dyn Tool>,
     /// Places for calls, where there is a limit.
-    places: Option<Semaphore>,
-    validator: OnceLock<Result<jsonschema::Validator, String>>,
+    places: Option<Arc<Semaphore>>,
+    validator: Arc<OnceLock<Result<jsonschema::Validator, String>>>,
 }
 
 impl CheckedTool {
     /// Takes a tool whose name and schema providers accept.
     ///
     /// # Errors
-    /// [`ToolDefinitionError::Name`] or [`ToolDefinitionError::Schema`].
+    /// [`ToolDefinitionError::Name`], [`ToolDefinitionError::Schema`] or [`ToolDefinitionError::Permission`].
     pub fn new(tool: Arc<dyn Tool>) -> Result<Self, ToolDefinitionError> {
         let spec = tool.spec();
         let name = &spec.name;
@@ -41,9 +41,26 @@ impl CheckedTool {
             let message = "its \"type\" must be \"object\"".into();
             return Err(ToolDefinitionError::Schema { name: name.clone(), message });
         }
+        for permission in tool.meta().permissions.iter() {
+            // A misspelt argument would leave the resource open, and with it the reason of every refusal.
+            let known = |argument| spec.parameters.get("properties").is_some_and(|all| all.get(argument).is_some());
+            if permission.argument().is_some_and(|argument| !known(argument)) {
+                let permission = permission.to_string();
+                return Err(ToolDefinitionError::Permission { name: name.clone(), permission });
+            }
+        }
         let limit = tool.options().max_concurrency as usize;
-        let places = (limit > 0).then(|| Semaphore::new(limit));
-        Ok(Self { tool, places, validator: OnceLock::new() })
+        let places = (limit > 0).then(|| Arc::new(Semaphore::new(limit)));
+        Ok(Self { tool, places, validator: Arc::default() })
+    }
+
+    /// The same tool, needing these permissions besides its own. Everything else is shared with it.
+    ///
+    /// # Errors
+    /// [`ToolDefinitionError::Permission`] for a permission that names an argument that the tool does not have.
+    pub fn guarded(&self, permissions: &PermissionSpec) -> Result<Self, ToolDefinitionError> {
+        let guarded = Self::new(Arc::new(GuardedTool::new(Arc::clone(&self.tool), permissions)))?;
+        Ok(Self { places: self.places.clone(), validator: Arc::clone(&self.validator), ..guarded })
     }
 
     /// Compiles the schema now instead of at the first call.

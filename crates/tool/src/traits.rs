@@ -6,7 +6,7 @@ use std::time::Duration;
 use atomr_agents_core::{CallCtx, ToolCall, ToolReturn, ToolSpec, Value};
 use futures_util::future::BoxFuture;
 
-use crate::ToolError;
+use crate::{ToolError, ToolMeta};
 
 /// The future of one invocation.
 pub type ToolFuture<'a> = BoxFuture<'a, Result<ToolReturn, ToolError>>;
@@ -23,8 +23,14 @@ pub trait Tool: Send + Sync + 'static {
         ToolOptions::default()
     }
 
+    /// What else is known of it: version, permissions, tags. Must not change during the tool's life.
+    fn meta(&self) -> &ToolMeta {
+        ToolMeta::shared_nothing()
+    }
+
     /// Runs it. The arguments are valid against the spec's schema. Dropping the future cancels the work;
-    /// the time-out and the retries of [`ToolOptions`] are the caller's business ([`crate::execute`]).
+    /// the time-out and the retries of [`ToolOptions`] and the permissions of [`ToolMeta`] are the caller's business
+    /// ([`crate::execute`]).
     fn invoke(&self, invocation: Invocation) -> ToolFuture<'_>;
 }
 

@@ -1,8 +1,169 @@
 """Tools and the streaming call parser."""
 
-from typing import Any, final
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, TypeAlias, final
 
-__all__ = ["NativeTool", "ParsedToolCall", "Provider", "ToolCallParser"]
+__all__ = [
+    "Grants",
+    "NativeTool",
+    "NativeToolMeta",
+    "NativeToolSet",
+    "NativeToolSetRegistry",
+    "ParsedToolCall",
+    "PermissionSpec",
+    "Provider",
+    "ToolCallParser",
+    "ToolDescriptor",
+]
+
+_Permissions: TypeAlias = PermissionSpec | str | Sequence[str] | Mapping[str, str | Sequence[str] | None]
+
+@final
+class PermissionSpec:
+    """What a tool needs to be allowed. A call that lacks one of these is refused.
+
+    A permission is a name (`net.fetch`); behind a colon may stand what the call touches, with the argument that says it
+    in braces: `fs.read:{path}`, `net:https://api.example.com/{page}`. A dict gives patterns to which a permission is
+    limited whatever is granted: `{"fs.read:{path}": ["/data/**"]}`. In a pattern `*` stays within one piece of a path
+    or address, `**` does not. With `requires_explicit_grant`, a grant with a `*` in its name does not count.
+    `depends_on` is another word for `needs`.
+    """
+
+    def __new__(
+        cls,
+        needs: _Permissions | None = None,
+        *,
+        requires_explicit_grant: bool = False,
+        depends_on: _Permissions | None = None,
+    ) -> PermissionSpec: ...
+    @property
+    def needs(self) -> list[str]:
+        """The permissions, as they are written."""
+    @property
+    def depends_on(self) -> list[str]:
+        """The same as `needs`."""
+    @property
+    def limits(self) -> dict[str, list[list[str]]]:
+        """The permissions that are limited, each with groups of patterns of which every group must fit."""
+    @property
+    def requires_explicit_grant(self) -> bool:
+        """Whether one of them must be granted by its name."""
+    def __and__(self, other: PermissionSpec, /) -> PermissionSpec:
+        """What both need."""
+    def __rand__(self, value: PermissionSpec, /) -> PermissionSpec: ...
+    def __bool__(self) -> bool:
+        """Whether anything is needed."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Grants:
+    """What a run is allowed; whatever is below it can only narrow this.
+
+    A grant is a name (`fs.read`), a family of names (`fs.*`) or `*`; behind a colon may stand a pattern of what it
+    covers (`fs.read:/data/**`). What climbs (`..`) is covered by no pattern.
+    """
+
+    def __new__(cls, grants: Grants | str | Sequence[str] | None = None) -> Grants: ...
+    @staticmethod
+    def all() -> Grants:
+        """Everything, except what must be granted by name."""
+    def narrow(self, further: Grants | str | Sequence[str]) -> Grants:
+        """What both allow."""
+    def missing(self, permissions: _Permissions, arguments: dict[str, Any] | None = None) -> list[str]:
+        """The permissions that a call with these arguments lacks."""
+    @property
+    def layers(self) -> list[list[str]]:
+        """The grants as they were written, one list for each time they were narrowed; each must cover a call."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class ToolDescriptor:
+    """Everything that is known of a tool."""
+
+    def __new__(
+        cls,
+        name: str,
+        description: str = "",
+        schema: dict[str, Any] | None = None,
+        *,
+        version: str | None = None,
+        permissions: _Permissions | None = None,
+        tags: str | Sequence[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        strict: bool = False,
+    ) -> ToolDescriptor: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of its arguments."""
+    @property
+    def strict(self) -> bool: ...
+    @property
+    def version(self) -> str:
+        """The version of its behaviour; `0.0.0` where none was said."""
+    @property
+    def permissions(self) -> PermissionSpec: ...
+    @property
+    def tags(self) -> list[str]:
+        """Words to find it by, sorted."""
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Anything else; nothing acts on it."""
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class NativeToolMeta:
+    """What a tool is known by besides what the model is told."""
+
+    def __new__(
+        cls,
+        version: str | None,
+        permissions: _Permissions | None,
+        tags: str | Sequence[str] | None,
+        metadata: dict[str, Any] | None,
+    ) -> NativeToolMeta: ...
+
+@final
+class NativeToolSet:
+    """A set of tools as the core keeps it."""
+
+    def __new__(
+        cls,
+        id: str,
+        version: str,
+        tools: Sequence[NativeTool],
+        dependencies: Sequence[tuple[str, str]],
+        permissions: _Permissions | None,
+    ) -> NativeToolSet: ...
+    @staticmethod
+    def together(sets: Sequence[NativeToolSet]) -> None:
+        """Refuses sets that do not have all they need among them."""
+    @property
+    def id(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def tools(self) -> list[NativeTool]:
+        """The tools, each with the set's permissions, in order."""
+
+@final
+class NativeToolSetRegistry:
+    """The published sets, named by id and version."""
+
+    def __new__(cls) -> NativeToolSetRegistry: ...
+    def publish(self, set: NativeToolSet) -> None: ...
+    def get(self, id: str, version: str) -> tuple[str, str]: ...
+    def latest(self, id: str) -> tuple[str, str]: ...
+    def listed(self) -> list[tuple[str, list[str]]]: ...
+    def resolve(self, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str]]: ...
 
 @final
 class NativeTool:
@@ -22,6 +183,7 @@ class NativeTool:
         retries: int,
         strict: bool,
         key: str,
+        meta: NativeToolMeta,
     ) -> NativeTool:
         """`target` is a function, a class or an instance; `decode` turns the arguments dict into keyword
         arguments and may be `None`; with `raw`, the target gets the arguments as one dict."""
@@ -35,6 +197,10 @@ class NativeTool:
     def timeout(self) -> float | None: ...
     @property
     def retries(self) -> int: ...
+    def descriptor(self) -> ToolDescriptor: ...
+    def execute(
+        self, arguments: dict[str, Any], grants: Grants | str | Sequence[str] | None, deps: object
+    ) -> Coroutine[Any, Any, dict[str, Any]]: ...
 
 @final
 class Provider:
