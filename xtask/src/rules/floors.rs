@@ -20,8 +20,10 @@ pub(crate) fn check(ws: &Workspace) -> Report {
             if let Some(message) = broken(krate, from, dependency, to) {
                 report.fail(&krate.path(), None, message);
             }
-            let is_test_kit = dependency.kind == Kind::Dev && dependency.package == TESTKIT;
-            if from == to && !is_test_kit {
+            // A crate that leans on itself in its tests turns its own features on for them.
+            let tests_itself = dependency.package == krate.package;
+            let is_test_kit = dependency.package == TESTKIT;
+            if from == to && !(dependency.kind == Kind::Dev && (is_test_kit || tests_itself)) {
                 level.entry(&krate.package).or_default().insert(&target.package);
             }
         }
