@@ -4,4 +4,16 @@ from __future__ import annotations
 
 from ._native.core import Event, Message, Usage
 
-__all__ = ["Event", "Message", "Usage"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._event_kinds import EventKind
+
+__all__ = ["Event", "EventKind", "Message", "Usage"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "EventKind":
+        from ._event_kinds import EventKind
+
+        return EventKind
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

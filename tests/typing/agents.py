@@ -15,6 +15,7 @@ from atomr_agents import (
     RunStream,
     Usage,
 )
+from atomr_agents.core import EventKind
 from atomr_agents.testkit import ReplayServer, ScriptedModel
 
 
@@ -70,7 +71,7 @@ async def streams(agent: Agent[None, Weather]) -> None:
         assert_type(same, RunStream[Weather])
         async for event in same:
             assert_type(event, Event)
-            assert_type(event.kind, str)
+            assert_type(event.kind, EventKind)
             assert_type(event.text, str | None)
             assert_type(event.usage, Usage | None)
         assert_type((await same.result()).output, Weather)

@@ -12,6 +12,7 @@ mod budget;
 mod context;
 mod ctx;
 mod event;
+mod event_samples;
 mod id;
 mod kind;
 mod message;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use atomr_agents_core::{Event, EventKind, Kind, Money, RunId};
+use atomr_agents_core::{Event, EventKind, RunId};
 
 use crate::{Tracer, TracerError};
 
@@ -24,7 +24,7 @@ pub async fn check(tracer: Arc<dyn Tracer>) -> Result<(), String> {
     }
     patiently("flush before the first event", tracer.flush()).await?;
     let run = RunId::new();
-    for (at, kind) in kinds().into_iter().enumerate() {
+    for (at, kind) in EventKind::samples().into_iter().enumerate() {
         let what = kind.name();
         patiently(what, tracer.on_event(event(run, at as u64 + 1, kind))).await?;
     }
@@ -64,37 +64,11 @@ fn event(run: RunId, seq: u64, kind: EventKind) -> Arc<Event> {
     Arc::new(Event { run, seq, index: u32::from(kind.is_delta()), path, parent: Some(run), time_ms: 1, kind })
 }
 
-fn kinds() -> Vec<EventKind> {
-    let (id, name, text) = (|| "call_1".to_owned(), || "add".to_owned(), || "{\"a\": 1}".to_owned());
-    vec![
-        EventKind::RunStarted { agent: "a".into(), model: "m".into() },
-        EventKind::ModelRequested { model: "m".into(), iteration: 1, messages: 2, tools: 1 },
-        EventKind::ModelRetried { attempt: 2, wait_ms: 5, reason: "429".into() },
-        EventKind::ThinkingDelta { text: text() },
-        EventKind::TextDelta { text: text() },
-        EventKind::RefusalDelta { text: text() },
-        EventKind::ToolCallStreamed { call_index: 0, call_id: id().into(), name: name().into(), arguments: text() },
-        EventKind::ModelFinished { finish: "stop".into(), usage: Box::default(), tool_calls: 1, elapsed_ms: 3 },
-        EventKind::ToolStarted { call_index: 0, call_id: id().into(), name: name().into(), arguments: text() },
-        EventKind::ToolInvoked {
-            call_index: 0,
-            call_id: id().into(),
-            name: name().into(),
-            ok: false,
-            error: Some(Kind::Timeout),
-            result: text(),
-            elapsed_ms: 4,
-        },
-        EventKind::Lagged { missed: 7 },
-        EventKind::RunFinished { usage: Box::default(), cost: Some(Money::from_micro_usd(1)), elapsed_ms: 9 },
-        EventKind::RunFailed { error: Kind::Cancelled, message: text(), elapsed_ms: 9 },
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{BoxFuture, RecordingTracer};
+    use atomr_agents_core::Kind;
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
     #[tokio::test]
@@ -102,7 +76,7 @@ mod tests {
         let tracer = Arc::new(RecordingTracer::new());
         check(tracer.clone()).await.unwrap();
         let names: std::collections::HashSet<_> = tracer.events().iter().map(|event| event.kind.name()).collect();
-        assert_eq!((names.len(), tracer.flushes()), (13, 3));
+        assert_eq!((names.len(), tracer.flushes()), (EventKind::samples().len(), 3));
     }
 
     /// Breaks one rule.

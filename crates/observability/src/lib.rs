@@ -2,12 +2,14 @@
 //!
 //! [`RunEvents`] numbers what a run emits and publishes it to the run's own [`EventBus`] and to any others;
 //! a [`Subscription`] takes many events per wake-up and is told exactly how many it missed; a [`Tracer`] is a
-//! subscriber written as a trait, driven by a task that its [`TracerHandle`] owns.
+//! subscriber written as a trait, driven by a task that its [`TracerHandle`] owns. Three tracers are here: [`RunTree`]
+//! keeps what runs did as trees to be asked and printed, [`StdoutTracer`] writes lines for people, [`JsonlTracer`]
+//! lines of JSON into a file.
 //!
 //! Producers never wait for a subscriber, and no code of a subscriber runs inside [`EventBus::publish`]: a consumer may
 //! publish, subscribe and unsubscribe as it likes. Memory is bounded by the bus's capacity.
 //!
-//! This crate knows no agent, no store and no export format; it holds what is in flight, not history.
+//! This crate knows no agent, no store and no network; it holds what is in flight and a bounded part of what was.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -35,18 +37,32 @@ mod bus;
 pub mod conformance;
 mod error;
 mod handle;
+mod jsonl;
+mod lines;
+mod output;
 mod recording;
+mod redact;
 mod ring;
 mod run_events;
+mod run_node;
+mod run_tree;
+mod stdout;
 mod subscription;
+mod text;
 mod tracer;
 
 pub use batch::Batch;
 pub use bus::{DEFAULT_CAPACITY, EventBus};
 pub use error::{TracerError, TryRecvError};
 pub use handle::TracerHandle;
+pub use jsonl::JsonlTracer;
+pub use output::{FlushPolicy, OutputOptions};
 pub use recording::RecordingTracer;
+pub use redact::{redact, redact_event};
 pub use run_events::RunEvents;
+pub use run_node::{NodeKind, NodeStatus, RunNode};
+pub use run_tree::{RunTree, RunTreeLimits};
+pub use stdout::StdoutTracer;
 pub use subscription::Subscription;
 pub use tracer::Tracer;
 

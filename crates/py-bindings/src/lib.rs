@@ -7,6 +7,7 @@ mod callable;
 mod context;
 mod core;
 mod errors;
+mod event;
 mod guest;
 mod inference;
 mod observability;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use atomr_agents_core::{Kind, Value};
+use atomr_agents_core::{self as core, EventKind, Kind, RunId, Value};
 use atomr_agents_inference::ApiError;
 use atomr_agents_py_bridge::{detached, json, runtime};
 use atomr_agents_testkit::{Cut, Exchange, ReplayServer, Script, ScriptedModel, TestkitError, Turn, recordings};
@@ -16,10 +16,27 @@ use crate::inference::InferenceClient;
 use crate::seconds;
 
 use crate::errors::config;
+use crate::event::Event;
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<NativeScript>()?;
-    module.add_class::<NativeReplayServer>()
+    module.add_class::<NativeReplayServer>()?;
+    module.add_function(wrap_pyfunction!(sample_events, module)?)
+}
+
+#[pyfunction]
+fn sample_events() -> Vec<Event> {
+    let run = RunId::new();
+    let made = |(at, kind): (usize, EventKind)| core::Event {
+        run,
+        seq: at as u64 + 1,
+        index: u32::from(kind.is_delta()),
+        path: Arc::from("planner/writer"),
+        parent: Some(run),
+        time_ms: 1_700_000_000_000,
+        kind,
+    };
+    EventKind::samples().into_iter().enumerate().map(|sample| Event(Arc::new(made(sample)))).collect()
 }
 
 /// The script while it is written, and the model once it was asked for.

@@ -2,6 +2,8 @@
 
 from typing import Any, final
 
+from .._event_kinds import EventKind
+
 __all__ = ["Event", "Message", "Usage"]
 
 @final
@@ -57,48 +59,121 @@ class Usage:
 class Event:
     """Something that happened in a run. Fields that an event of this kind does not have are `None`."""
 
+    @staticmethod
+    def from_dict(value: dict[str, Any]) -> Event:
+        """The event that `to_dict` gave."""
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> EventKind:
+        """What happened."""
     @property
     def run_id(self) -> str: ...
     @property
-    def seq(self) -> int: ...
+    def parent_run_id(self) -> str | None:
+        """The run that started this run; `parent` in `to_dict`."""
     @property
-    def index(self) -> int: ...
+    def seq(self) -> int:
+        """Position in the run, from 1. A delta has that of the event it follows."""
     @property
-    def path(self) -> str: ...
+    def index(self) -> int:
+        """Position among the deltas after event `seq`, from 1; 0 for what is no delta."""
     @property
-    def time_ms(self) -> int: ...
+    def path(self) -> str:
+        """Where in the tree of agents it happened, as `planner/writer`; empty at the root."""
     @property
-    def text(self) -> str | None: ...
+    def time_ms(self) -> int:
+        """Milliseconds since 1970."""
     @property
-    def name(self) -> str | None: ...
+    def agent(self) -> str | None:
+        """The name of the agent whose run began."""
     @property
-    def call_id(self) -> str | None: ...
+    def approved(self) -> bool | None:
+        """Whether the tool call may be made."""
     @property
-    def call_index(self) -> int | None: ...
+    def arguments(self) -> str | None:
+        """What the model wrote, as text; of `tool_call_streamed` a piece of it."""
     @property
-    def arguments(self) -> str | None: ...
+    def attempt(self) -> int | None:
+        """From 1: how often it was tried, or rejected."""
     @property
-    def ok(self) -> bool | None: ...
+    def byte(self) -> int | None:
+        """Where the prompt first differs from that of the last call."""
     @property
-    def error(self) -> str | None: ...
+    def cache(self) -> str | None:
+        """The cache that answered."""
     @property
-    def message(self) -> str | None: ...
+    def call_id(self) -> str | None:
+        """The provider's id of the tool call."""
     @property
-    def result(self) -> str | None: ...
+    def call_index(self) -> int | None:
+        """Position among the tool calls of one answer, from 0."""
     @property
-    def elapsed_ms(self) -> int | None: ...
+    def cost(self) -> float | None:
+        """US dollars, where the price is known. `to_dict` has millionths of a dollar."""
     @property
-    def usage(self) -> Usage | None: ...
+    def elapsed_ms(self) -> int | None:
+        """How long it took."""
     @property
-    def cost(self) -> float | None: ...
+    def error(self) -> str | None:
+        """The kind of error."""
     @property
-    def model(self) -> str | None: ...
+    def finish(self) -> str | None:
+        """Why the model stopped, in the provider's word."""
     @property
-    def finish(self) -> str | None: ...
+    def from_(self) -> str | None:
+        """The model or the agent that had it before; `from` in `to_dict`."""
     @property
-    def attempt(self) -> int | None: ...
+    def iteration(self) -> int | None:
+        """Which model call of the run, from 1."""
     @property
-    def missed(self) -> int | None: ...
-    def to_dict(self) -> dict[str, Any]: ...
+    def message(self) -> str | None:
+        """What went wrong, in words; the `reason`, where there is one."""
+    @property
+    def messages(self) -> int | None:
+        """How many messages the model was sent."""
+    @property
+    def missed(self) -> int | None:
+        """How many events this listener was too slow for."""
+    @property
+    def model(self) -> str | None:
+        """The model."""
+    @property
+    def name(self) -> str | None:
+        """The tool's name; of `run_started` the agent's."""
+    @property
+    def ok(self) -> bool | None:
+        """Whether the tool succeeded."""
+    @property
+    def owner(self) -> str | None:
+        """Which part of the prompt changed."""
+    @property
+    def pending(self) -> int | None:
+        """How many tool calls wait for somebody's word."""
+    @property
+    def reason(self) -> str | None:
+        """Why it was tried again, or elsewhere."""
+    @property
+    def result(self) -> str | None:
+        """What the model sees of the tool call."""
+    @property
+    def text(self) -> str | None:
+        """A piece of text."""
+    @property
+    def to(self) -> str | None:
+        """The model or the agent that has it now."""
+    @property
+    def tokens(self) -> int | None:
+        """How many were reserved or spent."""
+    @property
+    def tool_calls(self) -> int | None:
+        """How many tools the model asked for."""
+    @property
+    def tools(self) -> int | None:
+        """How many tools the model was offered."""
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens of the model call, or of the whole run."""
+    @property
+    def wait_ms(self) -> int | None:
+        """How long until it is tried again."""
+    def to_dict(self) -> dict[str, Any]:
+        """The fields that it has, as JSON values."""

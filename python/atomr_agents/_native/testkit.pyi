@@ -4,8 +4,12 @@ from collections.abc import Sequence
 from typing import Any, final
 
 from .agent import InferenceClient
+from .core import Event
 
-__all__ = ["NativeReplayServer", "NativeScript"]
+__all__ = ["NativeReplayServer", "NativeScript", "sample_events"]
+
+def sample_events() -> list[Event]:
+    """One event of each kind, with something in every field."""
 
 @final
 class NativeScript:

@@ -13,7 +13,7 @@ Example:
 from __future__ import annotations
 
 from .. import _checks as checks
-from .._native.testkit import NativeReplayServer, NativeScript
+from .._native.testkit import NativeReplayServer, NativeScript, sample_events
 from ..errors import BY_KIND, AgentError, ConfigError
 
 TYPE_CHECKING = False
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .._native.agent import InferenceClient
 
-__all__ = ["ReplayServer", "ScriptedModel"]
+__all__ = ["ReplayServer", "ScriptedModel", "sample_events"]
 
 
 class ScriptedModel:

@@ -1,0 +1,255 @@
+//! One readable line per event.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use atomr_agents_core::{Event, EventKind, Money, RunId, Usage};
+
+use crate::output::Render;
+use crate::redact;
+use crate::text::{count, cut, duration, escape, floor};
+
+/// How much of a text a line shows, in characters.
+const SHOWN: usize = 200;
+/// How much of joined pieces is kept; more is counted only.
+const KEPT: usize = 4 * SHOWN;
+/// How many texts may be joined at the same time; the oldest is written when there are more.
+const OPEN: usize = 64;
+
+/// Pieces of one text, joined until it is complete.
+struct Joined {
+    run: RunId,
+    path: Arc<str>,
+    /// Tells the texts of one agent apart: the kind of the piece, and which tool call it belongs to.
+    part: (&'static str, u32),
+    name: Option<Arc<str>>,
+    text: String,
+    more: usize,
+    time_ms: u64,
+}
+
+/// Makes lines of events.
+pub(crate) struct Lines {
+    colours: bool,
+    redact: bool,
+    open: Vec<Joined>,
+    line: String,
+}
+
+impl Lines {
+    pub(crate) fn new(colours: bool, redact: bool) -> Self {
+        Self { colours, redact, open: Vec::new(), line: String::new() }
+    }
+
+    fn join(&mut self, event: &Event, out: &mut Vec<u8>) {
+        let (name, text, part) = match &event.kind {
+            EventKind::ToolCallStreamed { call_index, name, arguments, .. } => {
+                (Some(name), arguments, (event.kind.name(), *call_index))
+            }
+            EventKind::TextDelta { text } | EventKind::ThinkingDelta { text } | EventKind::RefusalDelta { text } => {
+                (None, text, (event.kind.name(), 0))
+            }
+            _ => return,
+        };
+        // A text ends where another kind of text begins; tool calls are written side by side.
+        self.close(out, |open| open.is_of(event) && open.part.0 != part.0);
+        let known = self.open.iter_mut().find(|open| open.is_of(event) && open.part == part);
+        match known {
+            Some(open) => open.add(text),
+            None => {
+                if self.open.len() >= OPEN {
+                    let oldest = self.open.remove(0);
+                    self.write_joined(&oldest, out);
+                }
+                let mut open = Joined {
+                    run: event.run,
+                    path: Arc::clone(&event.path),
+                    part,
+                    name: name.cloned(),
+                    text: String::new(),
+                    more: 0,
+                    time_ms: event.time_ms,
+                };
+                open.add(text);
+                self.open.push(open);
+            }
+        }
+    }
+
+    /// Writes the texts that are complete.
+    fn close(&mut self, out: &mut Vec<u8>, complete: impl Fn(&Joined) -> bool) {
+        let mut at = 0;
+        while at < self.open.len() {
+            if complete(&self.open[at]) {
+                let joined = self.open.remove(at);
+                self.write_joined(&joined, out);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    fn write_joined(&mut self, joined: &Joined, out: &mut Vec<u8>) {
+        let (text, more) = self.excerpt(&joined.text, joined.more);
+        let name = joined.name.as_deref().unwrap_or_default();
+        let gap = if name.is_empty() { "" } else { " " };
+        let details = format!("{}{gap}\"{text}\"{more}", self.shown(name));
+        self.write((joined.run, &joined.path, joined.time_ms), (joined.part.0, PIECE), &details, out);
+    }
+
+    fn shown(&self, text: &str) -> String {
+        let (text, more) = self.excerpt(text, 0);
+        text + &more
+    }
+
+    /// As much of the text as is shown, and what says how much is not.
+    fn excerpt(&self, text: &str, more: usize) -> (String, String) {
+        // More than is shown, so that a secret is not cut before it is masked.
+        let (text, rest) = text.split_at(floor(text, KEPT));
+        let masked = if self.redact { redact(text) } else { text.into() };
+        let (shown, cut) = cut(&masked, SHOWN);
+        let more = match cut + rest.chars().count() + more {
+            0 => String::new(),
+            more => format!("… (+{more} characters)"),
+        };
+        (shown.to_owned(), more)
+    }
+
+    fn write(&mut self, place: (RunId, &str, u64), kind: (&str, &str), details: &str, out: &mut Vec<u8>) {
+        let ((run, path, time_ms), (kind, colour)) = (place, kind);
+        let (dim, colour, reset) = if self.colours { ("\u{1b}[2m", colour, "\u{1b}[0m") } else { ("", "", "") };
+        self.line.clear();
+        let run = run.to_string();
+        let run = &run[run.len().saturating_sub(6)..];
+        // Writing into a string cannot fail.
+        let _ = write!(self.line, "{dim}{} {run}{reset} ", clock(time_ms));
+        let depth = if path.is_empty() { 0 } else { path.split('/').count() };
+        self.line.extend(std::iter::repeat_n("  ", depth.min(16)));
+        if let Some(last) = path.rsplit('/').next().filter(|last| !last.is_empty()) {
+            let label = self.shown(last);
+            escape(&label, &mut self.line);
+            self.line.push_str(": ");
+        }
+        let _ = write!(self.line, "{colour}{kind}{reset}");
+        if !details.is_empty() {
+            self.line.push(' ');
+            escape(details, &mut self.line);
+        }
+        self.line.push('\n');
+        out.extend_from_slice(self.line.as_bytes());
+    }
+
+    fn details(&self, kind: &EventKind) -> String {
+        let shown = |text: &str| self.shown(text);
+        match kind {
+            EventKind::RunStarted { agent, model } => format!("{} on {}", shown(agent), shown(model)),
+            EventKind::RunFinished { usage, cost, elapsed_ms } => {
+                format!("in {}, {}{}", duration(*elapsed_ms), tokens(usage), price(*cost))
+            }
+            EventKind::RunFailed { error, message, elapsed_ms } => {
+                format!("after {}, {error}: {}", duration(*elapsed_ms), shown(message))
+            }
+            EventKind::RunSuspended { pending, elapsed_ms } => {
+                format!("after {}, {} to be decided", duration(*elapsed_ms), count(*pending as u64, "call"))
+            }
+            EventKind::ModelRequested { model, iteration, messages, tools } => {
+                let (messages, tools) = (count(*messages as u64, "message"), count(*tools as u64, "tool"));
+                format!("{}, call {iteration}, {messages}, {tools}", shown(model))
+            }
+            EventKind::ModelRetried { attempt, wait_ms, reason } => {
+                format!("attempt {attempt} in {}: {}", duration(*wait_ms), shown(reason))
+            }
+            EventKind::ModelFallback { from, to, reason } => {
+                format!("{} to {}: {}", shown(from), shown(to), shown(reason))
+            }
+            EventKind::ModelFinished { finish, usage, tool_calls, elapsed_ms } => {
+                let calls = count(*tool_calls as u64, "tool call");
+                format!("{} in {}, {}, {calls}", shown(finish), duration(*elapsed_ms), tokens(usage))
+            }
+            EventKind::ServerToolUsed { name } => shown(name),
+            EventKind::CacheHit { cache } => shown(cache),
+            EventKind::PromptPrefixChanged { byte, owner } => format!("at byte {byte}, in {}", shown(owner)),
+            EventKind::OutputRejected { attempt, message } => format!("for the {attempt}. time: {}", shown(message)),
+            EventKind::BudgetReserved { tokens, cost } | EventKind::BudgetSpent { tokens, cost } => {
+                format!("{}{}", count(*tokens, "token"), price(*cost))
+            }
+            EventKind::ApprovalRequested { name, arguments, .. } | EventKind::ToolStarted { name, arguments, .. } => {
+                format!("{} {}", shown(name), shown(arguments))
+            }
+            EventKind::ApprovalResolved { name, approved, .. } => {
+                format!("{} {}", shown(name), if *approved { "approved" } else { "denied" })
+            }
+            EventKind::ToolInvoked { name, ok, error, result, elapsed_ms, .. } => {
+                let how = match error {
+                    Some(error) => error.as_str(),
+                    None if *ok => "ok",
+                    None => "failed",
+                };
+                format!("{} {how} in {}: {}", shown(name), duration(*elapsed_ms), shown(result))
+            }
+            EventKind::HandedOff { from, to } => format!("{} to {}", shown(from), shown(to)),
+            EventKind::Lagged { missed } => format!("{} not shown: too many at once", count(*missed, "event")),
+            // Pieces are joined; a kind that is newer than this list is shown by its name.
+            _ => String::new(),
+        }
+    }
+}
+
+impl Render for Lines {
+    fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
+        if event.kind.is_delta() {
+            return self.join(event, out);
+        }
+        self.close(out, |open| open.is_of(event));
+        let details = self.details(&event.kind);
+        self.write((event.run, &event.path, event.time_ms), (event.kind.name(), colour(&event.kind)), &details, out);
+    }
+
+    fn rest(&mut self, out: &mut Vec<u8>) {
+        self.close(out, |_| true);
+    }
+}
+
+impl Joined {
+    fn is_of(&self, event: &Event) -> bool {
+        self.run == event.run && self.path == event.path
+    }
+
+    fn add(&mut self, text: &str) {
+        // Once something was left out, nothing is added behind the gap.
+        let room = if self.more == 0 { KEPT.saturating_sub(self.text.len()) } else { 0 };
+        let end = floor(text, room);
+        self.text.push_str(&text[..end]);
+        self.more += text[end..].chars().count();
+    }
+}
+
+/// The time of day in UTC.
+fn clock(time_ms: u64) -> String {
+    let (seconds, ms) = (time_ms / 1_000 % 86_400, time_ms % 1_000);
+    format!("{:02}:{:02}:{:02}.{ms:03}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
+/// The colour of a piece of text.
+const PIECE: &str = "\u{1b}[36m";
+
+fn colour(kind: &EventKind) -> &'static str {
+    match kind {
+        EventKind::RunFailed { .. } | EventKind::ToolInvoked { ok: false, .. } => "\u{1b}[31m",
+        EventKind::ModelRetried { .. }
+        | EventKind::ModelFallback { .. }
+        | EventKind::OutputRejected { .. }
+        | EventKind::RunSuspended { .. }
+        | EventKind::Lagged { .. } => "\u{1b}[33m",
+        EventKind::RunStarted { .. } | EventKind::RunFinished { .. } => "\u{1b}[32m",
+        _ => PIECE,
+    }
+}
+
+fn tokens(usage: &Usage) -> String {
+    format!("{} + {} tokens", usage.input_tokens, usage.output_tokens)
+}
+
+fn price(cost: Option<Money>) -> String {
+    cost.map_or_else(String::new, |cost| format!(", {cost}"))
+}

@@ -1,0 +1,32 @@
+"""The kinds of events, for annotations. Loaded when it is asked for: it needs `typing`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+EventKind = Literal[
+    "run_started",
+    "run_finished",
+    "run_failed",
+    "run_suspended",
+    "model_requested",
+    "model_retried",
+    "model_fallback",
+    "model_finished",
+    "cache_hit",
+    "prompt_prefix_changed",
+    "text_delta",
+    "thinking_delta",
+    "refusal_delta",
+    "server_tool_used",
+    "output_rejected",
+    "budget_reserved",
+    "budget_spent",
+    "tool_call_streamed",
+    "tool_started",
+    "tool_invoked",
+    "approval_requested",
+    "approval_resolved",
+    "handed_off",
+    "lagged",
+]
