@@ -52,6 +52,15 @@ fn incremental(pieces: &[&str]) -> usize {
     seen
 }
 
+fn quiet(pieces: &[&str]) {
+    let mut decoder = PartialJson::new(LIMITS);
+    for piece in pieces {
+        let _ = decoder.push_quiet(black_box(piece));
+        black_box(decoder.value());
+    }
+    assert!(decoder.finish(&mut Vec::new()).is_ok());
+}
+
 fn anew(pieces: &[&str]) -> usize {
     let mut text = String::new();
     for piece in pieces {
@@ -67,6 +76,7 @@ fn compare(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, document: &Valu
     group.throughput(Throughput::Elements(count as u64));
     let label = format!("{name}, {} bytes in {count} pieces", text.len());
     group.bench_function(format!("{label}, incremental"), |b| b.iter(|| incremental(&pieces)));
+    group.bench_function(format!("{label}, incremental without changes"), |b| b.iter(|| quiet(&pieces)));
     group.bench_function(format!("{label}, jiter anew"), |b| b.iter(|| anew(&pieces)));
 }
 

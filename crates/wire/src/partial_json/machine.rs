@@ -2,19 +2,18 @@
 
 use serde_json::Value;
 
+use super::frame::{Frame, Kind};
 use super::input::Input;
-use super::number::{NumberState, number};
-use super::text::{End, TextScanner};
-use super::{Change, PartialJsonError, Path, Segment, Shape};
+use super::number::NumberState;
+use super::output::Output;
+use super::text::TextScanner;
+use super::{Change, PartialJsonError, Path, Shape};
 
-type Result<T> = std::result::Result<T, PartialJsonError>;
-
-const ROOT: &str = "a value";
-const MEMBER: &str = "a key in quotes";
+pub(super) type Result<T> = std::result::Result<T, PartialJsonError>;
 
 /// What the next byte belongs to.
 #[derive(Clone, Copy, Debug)]
-enum State {
+pub(super) enum State {
     /// A value has to come.
     Value,
     /// After `[`: a value or `]`.
@@ -44,45 +43,6 @@ enum State {
     AfterValue,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// The list of one that holds the document.
-    Holder,
-    Array,
-    Object,
-}
-
-/// An open object or array.
-#[derive(Clone, Debug)]
-struct Frame {
-    kind: Kind,
-    path: Path,
-    /// The elements that began so far.
-    elements: usize,
-    /// The place of the last value that began in it.
-    child: Path,
-    /// That value came with a key that was there before, so it is not the last one of the map.
-    repeated: bool,
-}
-
-impl Frame {
-    fn new(kind: Kind, path: Path) -> Self {
-        Self { kind, path, elements: 0, child: Path::root(), repeated: false }
-    }
-
-    /// The value that began last in `node`, which is this frame's.
-    fn open_child<'v>(&self, node: &'v mut Value) -> Option<&'v mut Value> {
-        match node {
-            Value::Array(elements) => elements.last_mut(),
-            Value::Object(members) => match self.child.last() {
-                Some(Segment::Key(key)) if self.repeated => members.get_mut(&**key),
-                _ => members.values_mut().next_back(),
-            },
-            _ => None,
-        }
-    }
-}
-
 /// How a step within an object or array ended.
 enum Step {
     /// An object or array began in it.
@@ -95,34 +55,34 @@ enum Step {
 
 #[derive(Clone, Debug)]
 pub(super) struct Machine {
-    state: State,
-    /// From the holder to the innermost open object or array; empty only after the holder is closed, which is never.
-    frames: Vec<Frame>,
-    /// The key whose value has not begun.
-    key: String,
+    pub(super) state: State,
+    /// The innermost open object or array, or the holder.
+    pub(super) frame: Frame,
+    /// What that lies in, the holder first.
+    outer: Vec<Frame>,
     /// A number's text from the pieces before this one.
-    literal: String,
+    pub(super) literal: String,
     max_depth: usize,
 }
 
 impl Machine {
     pub(super) fn new(max_depth: usize) -> Self {
-        let frames = vec![Frame::new(Kind::Holder, Path::root())];
-        Self { state: State::Value, frames, key: String::new(), literal: String::new(), max_depth }
+        let frame = Frame::new(Kind::Holder, Path::root());
+        Self { state: State::Value, frame, outer: Vec::new(), literal: String::new(), max_depth }
     }
 
     /// Is the document whole?
     pub(super) fn is_complete(&self) -> bool {
-        self.frames.len() == 1 && matches!(self.state, State::AfterValue)
+        self.outer.is_empty() && matches!(self.state, State::AfterValue)
     }
 
     /// What has to follow.
     pub(super) fn expected(&self) -> &'static str {
-        match (self.state, self.kind()) {
-            (State::Value, _) => ROOT,
+        match (self.state, self.frame.kind) {
+            (State::Value, _) => "a value",
             (State::FirstElement, _) => "a value or ]",
             (State::FirstKey, _) => "a key in quotes or }",
-            (State::NextKey, _) => MEMBER,
+            (State::NextKey, _) => "a key in quotes",
             (State::Key(_) | State::Text { .. }, _) => "the end of a string",
             (State::Colon, _) => "a colon",
             (State::Number { state, .. }, _) if state.is_whole() => "the end of a number",
@@ -135,21 +95,21 @@ impl Machine {
     }
 
     /// Takes all of `input` into the tree under `holder`.
-    pub(super) fn read(&mut self, holder: &mut Value, input: &mut Input<'_>, out: &mut Vec<Change>) -> Result<()> {
+    pub(super) fn read(&mut self, holder: &mut Value, input: &mut Input<'_>, out: &mut Output<'_>) -> Result<()> {
         self.container(holder, 0, input, out).map(|_| ())
     }
 
     /// The text is at its end: a number on its own is whole.
-    pub(super) fn finish(&mut self, holder: &mut Value, out: &mut Vec<Change>) -> Result<()> {
+    pub(super) fn finish(&mut self, holder: &mut Value, out: &mut Output<'_>) -> Result<()> {
         match self.state {
-            State::Number { state, start } if self.frames.len() == 1 && state.is_whole() => {
+            State::Number { state, start } if self.outer.is_empty() && state.is_whole() => {
                 self.number_ended(holder, start, "", out)
             }
             _ => Ok(()),
         }
     }
 
-    /// Goes on with the object or array `node`, the frame of which is at `level`; answers whether it is complete.
+    /// Goes on with the object or array `node`, which `level` others lie around; answers whether it is complete.
     ///
     /// The depth of this recursion is that of the document, which is limited.
     fn container(
@@ -157,30 +117,27 @@ impl Machine {
         node: &mut Value,
         level: usize,
         input: &mut Input<'_>,
-        out: &mut Vec<Change>,
+        out: &mut Output<'_>,
     ) -> Result<bool> {
-        let mut inner_open = level + 1 < self.frames.len();
         loop {
-            if inner_open {
-                let child = self.frames.get(level).and_then(|frame| frame.open_child(node));
-                let Some(child) = child else { return Ok(false) };
-                if !self.container(child, level + 1, input, out)? {
+            if let Some(frame) = self.outer.get(level) {
+                let Some(inner) = frame.shown(node) else { return Ok(false) };
+                if !self.container(inner, level + 1, input, out)? {
                     return Ok(false);
                 }
             }
             match self.step(node, input, out)? {
-                Step::Opened => inner_open = true,
+                Step::Opened => {}
                 Step::Closed => return Ok(true),
                 Step::Starved => return Ok(false),
             }
         }
     }
 
-    /// Reads within the innermost open object or array, which is `node`, until another opens, it closes, or the input
-    /// ends.
-    fn step(&mut self, node: &mut Value, input: &mut Input<'_>, out: &mut Vec<Change>) -> Result<Step> {
+    /// Reads within the innermost object or array, which is `node`, until another opens, it closes, or the input ends.
+    fn step(&mut self, node: &mut Value, input: &mut Input<'_>, out: &mut Output<'_>) -> Result<Step> {
         loop {
-            let go_on = match self.state {
+            let more = match self.state {
                 State::Key(scanner) => self.key(scanner, input)?,
                 State::Text { scanner, shown } => self.text(node, scanner, shown, input, out)?,
                 State::Number { state, start } => self.number(node, state, start, input, out)?,
@@ -193,7 +150,7 @@ impl Machine {
                     true
                 }
             };
-            if !go_on {
+            if !more {
                 return Ok(Step::Starved);
             }
         }
@@ -205,225 +162,82 @@ impl Machine {
         node: &mut Value,
         byte: u8,
         input: &mut Input<'_>,
-        out: &mut Vec<Change>,
+        out: &mut Output<'_>,
     ) -> Result<Option<Step>> {
-        let offset = input.offset();
-        self.state = match (self.state, byte, self.kind()) {
-            (State::Value | State::FirstElement, b'{' | b'[', _) => {
-                self.open(node, byte, offset, out)?;
-                input.advance();
-                return Ok(Some(Step::Opened));
+        let step = match (self.state, byte, self.frame.kind) {
+            (State::Value | State::FirstElement, _, _) if self.value_begins(node, byte, input, out)? => {
+                matches!(byte, b'{' | b'[').then_some(Step::Opened)
             }
-            (State::Value | State::FirstElement, b'"', _) => {
-                let path = self.begin();
-                out.push(Change::Started { path, shape: Shape::String });
-                State::Text { scanner: TextScanner::default(), shown: false }
-            }
-            (State::Value | State::FirstElement, b'-' | b'0'..=b'9', _) => {
-                // The number takes its first byte itself.
-                self.state = State::Number { state: NumberState::Start, start: offset };
-                return Ok(None);
-            }
-            (State::Value | State::FirstElement, b't', _) => State::Word { word: "true", seen: 1 },
-            (State::Value | State::FirstElement, b'f', _) => State::Word { word: "false", seen: 1 },
-            (State::Value | State::FirstElement, b'n', _) => State::Word { word: "null", seen: 1 },
             (State::FirstKey | State::NextKey, b'"', _) => {
-                self.key.clear();
-                State::Key(TextScanner::default())
+                self.frame.key.clear();
+                self.state = State::Key(TextScanner::default());
+                None
             }
-            (State::Colon, b':', _) => State::Value,
-            (State::AfterValue, b',', Kind::Array) => State::Value,
-            (State::AfterValue, b',', Kind::Object) => State::NextKey,
+            (State::Colon, b':', _) | (State::AfterValue, b',', Kind::Array) => {
+                self.state = State::Value;
+                None
+            }
+            (State::AfterValue, b',', Kind::Object) => {
+                self.state = State::NextKey;
+                None
+            }
             (State::FirstElement | State::AfterValue, b']', Kind::Array)
             | (State::FirstKey | State::AfterValue, b'}', Kind::Object) => {
-                input.advance();
-                self.state = State::AfterValue;
-                if let Some(frame) = self.frames.pop() {
-                    out.push(Change::Finished { path: frame.path });
+                if let Some(outer) = self.outer.pop() {
+                    let closed = std::mem::replace(&mut self.frame, outer);
+                    out.push(|| Change::Finished { path: closed.path });
                 }
-                return Ok(Some(Step::Closed));
+                self.state = State::AfterValue;
+                Some(Step::Closed)
             }
             _ => return Err(input.unexpected(self.expected())),
         };
-        input.advance();
-        Ok(None)
+        // A number takes its first byte itself.
+        if !matches!(self.state, State::Number { .. }) {
+            input.advance();
+        }
+        Ok(step)
     }
 
-    fn kind(&self) -> Kind {
-        self.frames.last().map_or(Kind::Holder, |frame| frame.kind)
-    }
-
-    /// A value begins in the innermost frame: answers its place.
-    fn begin(&mut self) -> Path {
-        let Some(frame) = self.frames.last_mut() else { return Path::root() };
-        frame.child = match frame.kind {
-            Kind::Holder => Path::root(),
-            Kind::Array => frame.path.child(Segment::Index(frame.elements)),
-            Kind::Object => frame.path.child(Segment::Key(self.key.as_str().into())),
-        };
-        frame.elements += 1;
-        frame.child.clone()
-    }
-
-    /// The place of the value that began last.
-    fn here(&self) -> Path {
-        self.frames.last().map(|frame| frame.child.clone()).unwrap_or_default()
-    }
-
-    /// Puts the value that began last into the tree.
-    fn show(&mut self, node: &mut Value, value: Value) {
-        match node {
-            Value::Array(elements) => elements.push(value),
-            Value::Object(members) => {
-                let repeated = members.insert(self.key.as_str().to_owned(), value).is_some();
-                if let Some(frame) = self.frames.last_mut() {
-                    frame.repeated = repeated;
-                }
+    /// Begins the value that `byte` is the first of; `false` where no value begins so.
+    fn value_begins(&mut self, node: &mut Value, byte: u8, input: &Input<'_>, out: &mut Output<'_>) -> Result<bool> {
+        let word = |word| State::Word { word, seen: 1 };
+        self.state = match byte {
+            b'{' => {
+                self.open(node, Kind::Object, input, out)?;
+                State::FirstKey
             }
-            _ => {}
-        }
+            b'[' => {
+                self.open(node, Kind::Array, input, out)?;
+                State::FirstElement
+            }
+            b'"' => {
+                self.frame.begin();
+                out.push(|| Change::Started { path: self.frame.child_path(), shape: Shape::String });
+                State::Text { scanner: TextScanner::default(), shown: false }
+            }
+            b'-' | b'0'..=b'9' => State::Number { state: NumberState::Start, start: input.offset() },
+            b't' => word("true"),
+            b'f' => word("false"),
+            b'n' => word("null"),
+            _ => return Ok(false),
+        };
+        Ok(true)
     }
 
-    fn open(&mut self, node: &mut Value, bracket: u8, offset: usize, out: &mut Vec<Change>) -> Result<()> {
-        if self.frames.len() > self.max_depth {
-            return Err(PartialJsonError::TooDeep { offset, limit: self.max_depth });
+    fn open(&mut self, node: &mut Value, kind: Kind, input: &Input<'_>, out: &mut Output<'_>) -> Result<()> {
+        if self.outer.len() >= self.max_depth {
+            return Err(PartialJsonError::TooDeep { offset: input.offset(), limit: self.max_depth });
         }
-        let path = self.begin();
-        let (kind, shape, value, state) = match bracket {
-            b'{' => (Kind::Object, Shape::Object, Value::Object(serde_json::Map::new()), State::FirstKey),
-            _ => (Kind::Array, Shape::Array, Value::Array(Vec::new()), State::FirstElement),
+        let (value, shape) = match kind {
+            Kind::Object => (Value::Object(serde_json::Map::new()), Shape::Object),
+            _ => (Value::Array(Vec::new()), Shape::Array),
         };
-        self.show(node, value);
-        out.push(Change::Started { path: path.clone(), shape });
-        self.frames.push(Frame::new(kind, path));
-        self.state = state;
+        self.frame.begin();
+        self.frame.show(node, value);
+        let path = self.frame.child_path();
+        out.push(|| Change::Started { path: path.clone(), shape });
+        self.outer.push(std::mem::replace(&mut self.frame, Frame::new(kind, path)));
         Ok(())
-    }
-
-    /// Goes on with a key; answers whether there is more input.
-    fn key(&mut self, mut scanner: TextScanner, input: &mut Input<'_>) -> Result<bool> {
-        let (piece, end) = scanner.scan(input);
-        self.key.push_str(&piece);
-        match end {
-            End::Closed => self.state = State::Colon,
-            End::Starved => {
-                self.state = State::Key(scanner);
-                return Ok(false);
-            }
-            End::Bad(error) => return Err(error),
-        }
-        Ok(true)
-    }
-
-    /// Goes on with a string value; answers whether there is more input.
-    fn text(
-        &mut self,
-        node: &mut Value,
-        mut scanner: TextScanner,
-        shown: bool,
-        input: &mut Input<'_>,
-        out: &mut Vec<Change>,
-    ) -> Result<bool> {
-        let (piece, end) = scanner.scan(input);
-        if !shown {
-            self.show(node, Value::String(piece.as_ref().to_owned()));
-        } else if !piece.is_empty()
-            && let Some(Value::String(text)) = self.frames.last().and_then(|frame| frame.open_child(node))
-        {
-            text.push_str(&piece);
-        }
-        if !piece.is_empty() {
-            out.push(Change::Grew { path: self.here(), piece: piece.into_owned() });
-        }
-        match end {
-            End::Closed => {
-                self.state = State::AfterValue;
-                out.push(Change::Finished { path: self.here() });
-                Ok(true)
-            }
-            End::Starved => {
-                self.state = State::Text { scanner, shown: true };
-                Ok(false)
-            }
-            End::Bad(error) => Err(error),
-        }
-    }
-
-    /// Goes on with a number; answers whether there is more input.
-    fn number(
-        &mut self,
-        node: &mut Value,
-        mut state: NumberState,
-        start: usize,
-        input: &mut Input<'_>,
-        out: &mut Vec<Change>,
-    ) -> Result<bool> {
-        let piece = input.take_while(|byte| match state.next(byte) {
-            Some(next) => {
-                state = next;
-                true
-            }
-            None => false,
-        });
-        if input.peek().is_none() {
-            self.literal.push_str(piece);
-            self.state = State::Number { state, start };
-            return Ok(false);
-        }
-        if !state.is_whole() {
-            return Err(input.unexpected("a digit"));
-        }
-        self.number_ended(node, start, piece, out)?;
-        Ok(true)
-    }
-
-    /// A number ended with this last piece.
-    fn number_ended(&mut self, node: &mut Value, start: usize, piece: &str, out: &mut Vec<Change>) -> Result<()> {
-        let value = if self.literal.is_empty() {
-            number(piece, start)?
-        } else {
-            self.literal.push_str(piece);
-            let value = number(&self.literal, start)?;
-            self.literal.clear();
-            value
-        };
-        self.scalar(node, Value::Number(value), out);
-        Ok(())
-    }
-
-    /// Goes on with `true`, `false` or `null`; answers whether there is more input.
-    fn word(
-        &mut self,
-        node: &mut Value,
-        word: &'static str,
-        mut seen: usize,
-        input: &mut Input<'_>,
-        out: &mut Vec<Change>,
-    ) -> Result<bool> {
-        while let Some(letter) = word.as_bytes().get(seen) {
-            match input.peek() {
-                None => {
-                    self.state = State::Word { word, seen };
-                    return Ok(false);
-                }
-                Some(byte) if byte == *letter => input.advance(),
-                Some(_) => return Err(input.unexpected(word)),
-            }
-            seen += 1;
-        }
-        let value = match word {
-            "true" => Value::Bool(true),
-            "false" => Value::Bool(false),
-            _ => Value::Null,
-        };
-        self.scalar(node, value, out);
-        Ok(true)
-    }
-
-    fn scalar(&mut self, node: &mut Value, value: Value, out: &mut Vec<Change>) {
-        let path = self.begin();
-        self.show(node, value.clone());
-        out.push(Change::Scalar { path, value });
-        self.state = State::AfterValue;
     }
 }

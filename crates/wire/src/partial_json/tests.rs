@@ -350,6 +350,11 @@ proptest! {
             }
             prop_assert_eq!(&replay(&out), &before);
         }
+        let mut quiet = PartialJson::default();
+        for (n, piece) in cut(&text, &sizes).into_iter().enumerate() {
+            if n % 3 == 1 { quiet.push(piece, &mut Vec::new()) } else { quiet.push_quiet(piece) }.unwrap();
+        }
+        prop_assert_eq!(quiet.finish(&mut Vec::new()), Ok(&whole));
         let done = decoder.finish(&mut out).unwrap().clone();
         prop_assert_eq!(done.to_string(), whole.to_string(), "the order of the keys too");
         prop_assert_eq!(&done, &whole);
