@@ -34,12 +34,20 @@ impl OutputMode {
 pub struct Capabilities {
     /// The best way to an answer of a certain shape.
     pub output: OutputMode,
+    /// The same, in a request that gives the model tools: some models cannot be forced to a shape then.
+    pub output_with_tools: OutputMode,
 }
 
 impl Capabilities {
     /// A model that is best asked for a shape this way.
     #[must_use]
     pub fn with_output(output: OutputMode) -> Self {
-        Self { output }
+        Self { output, output_with_tools: output }
+    }
+
+    /// The same model, which is best asked this way when it has tools.
+    #[must_use]
+    pub fn and_with_tools(self, output_with_tools: OutputMode) -> Self {
+        Self { output_with_tools, ..self }
     }
 }

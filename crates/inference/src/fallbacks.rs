@@ -105,7 +105,12 @@ impl InferenceClient for FallbackClient {
         let all = std::iter::once(self.first.capabilities(model))
             .chain(self.others.iter().map(|(client, model)| client.capabilities(model)));
         let rank = |mode: OutputMode| OutputMode::ALL.iter().position(|known| *known == mode);
-        all.max_by_key(|capabilities| rank(capabilities.output)).unwrap_or_default()
+        let weaker = |one, other| if rank(other) > rank(one) { other } else { one };
+        all.reduce(|one, other| Capabilities {
+            output: weaker(one.output, other.output),
+            output_with_tools: weaker(one.output_with_tools, other.output_with_tools),
+        })
+        .unwrap_or_default()
     }
 
     fn lower(&self, request: &ModelRequest) -> Result<Lowered, InferenceError> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use atomr_agents_core::{Kind, ToolCall, Value};
-use atomr_agents_wire::{ToolCallAssembler, ToolCallEvent, WireError};
+use atomr_agents_wire::{GeminiToolCalls, ToolCallAssembler, ToolCallEvent, WireError};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -15,17 +15,20 @@ use thiserror::Error;
 pub enum Provider {
     /// OpenAI chat completions and the servers that speak like it.
     OpenAi,
+    /// Google Gemini's `generateContent`.
+    Gemini,
 }
 
 impl Provider {
     /// Every provider, for completeness tests.
-    pub const ALL: &'static [Provider] = &[Provider::OpenAi];
+    pub const ALL: &'static [Provider] = &[Provider::OpenAi, Provider::Gemini];
 
     /// The name users see.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Provider::OpenAi => "openai",
+            Provider::Gemini => "gemini",
         }
     }
 }
@@ -115,8 +118,24 @@ impl ParsedToolCall {
 #[derive(Debug)]
 pub struct ToolCallParser {
     provider: Provider,
-    assembler: ToolCallAssembler,
+    format: Format,
     events: Vec<ToolCallEvent>,
+}
+
+/// What reads the deltas of a provider.
+#[derive(Debug)]
+enum Format {
+    OpenAi(ToolCallAssembler),
+    Gemini(GeminiToolCalls),
+}
+
+impl Format {
+    fn of(provider: Provider) -> Self {
+        match provider {
+            Provider::OpenAi => Self::OpenAi(ToolCallAssembler::new()),
+            Provider::Gemini => Self::Gemini(GeminiToolCalls::new()),
+        }
+    }
 }
 
 /// A chat completion chunk, its delta, or a bare list: the place where the calls are.
@@ -146,7 +165,7 @@ impl ToolCallParser {
     /// A parser for the stream of `provider`.
     #[must_use]
     pub fn new(provider: Provider) -> Self {
-        Self { provider, assembler: ToolCallAssembler::new(), events: Vec::new() }
+        Self { provider, format: Format::of(provider), events: Vec::new() }
     }
 
     /// Whose stream it reads.
@@ -155,23 +174,20 @@ impl ToolCallParser {
         self.provider
     }
 
-    /// Takes one delta as JSON text: `{"tool_calls": […]}`, or a whole chunk that holds it. A delta without tool
-    /// calls is fine.
+    /// Takes one delta as JSON text. OpenAI: `{"tool_calls": […]}`, or a whole chunk that holds it; Gemini: a whole
+    /// response, its content or one part. A delta without tool calls is fine.
     ///
     /// # Errors
     /// [`ToolCallParserError`] when it is no such JSON or breaks the protocol, e.g. two calls of one index.
     pub fn feed(&mut self, delta: &str) -> Result<(), ToolCallParserError> {
-        let delta: OpenAiDelta<'_> = serde_json::from_str(delta)?;
-        let mut feed = |calls: Option<&RawValue>| match calls.map(RawValue::get) {
-            Some(calls) if calls != "null" => self.assembler.deltas_json(calls, &mut self.events),
-            _ => Ok(()),
-        };
-        feed(delta.tool_calls)?;
-        for choice in delta.choices.into_iter().flatten().filter(|choice| choice.index == 0) {
-            feed(choice.delta.and_then(|delta| delta.tool_calls))?;
+        match &mut self.format {
+            Format::OpenAi(assembler) => {
+                feed_openai(assembler, delta, &mut self.events)?;
+                // Only the whole calls are of interest here.
+                self.events.clear();
+            }
+            Format::Gemini(calls) => calls.chunk(delta, &mut self.events)?,
         }
-        // Only the whole calls are of interest here.
-        self.events.clear();
         Ok(())
     }
 
@@ -180,9 +196,14 @@ impl ToolCallParser {
     /// # Errors
     /// [`ToolCallParserError`] when the calls break the protocol.
     pub fn finish(&mut self) -> Result<Vec<ParsedToolCall>, ToolCallParserError> {
-        self.events.clear();
-        let finished = std::mem::take(&mut self.assembler).finish(&mut self.events);
-        finished?;
+        match std::mem::replace(&mut self.format, Format::of(self.provider)) {
+            Format::OpenAi(mut assembler) => {
+                self.events.clear();
+                let finished = assembler.finish(&mut self.events);
+                finished.inspect_err(|_| self.events.clear())?;
+            }
+            Format::Gemini(_) => {} // its calls come whole
+        }
         Ok(self
             .events
             .drain(..)
@@ -194,6 +215,23 @@ impl ToolCallParser {
             })
             .collect())
     }
+}
+
+fn feed_openai(
+    assembler: &mut ToolCallAssembler,
+    delta: &str,
+    events: &mut Vec<ToolCallEvent>,
+) -> Result<(), ToolCallParserError> {
+    let delta: OpenAiDelta<'_> = serde_json::from_str(delta)?;
+    let mut feed = |calls: Option<&RawValue>| match calls.map(RawValue::get) {
+        Some(calls) if calls != "null" => assembler.deltas_json(calls, events),
+        _ => Ok(()),
+    };
+    feed(delta.tool_calls)?;
+    for choice in delta.choices.into_iter().flatten().filter(|choice| choice.index == 0) {
+        feed(choice.delta.and_then(|delta| delta.tool_calls))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -216,6 +254,23 @@ mod tests {
         let calls = parser.finish().unwrap();
         assert_eq!(calls.iter().map(|c| (&*c.id, &*c.arguments_raw)).collect::<Vec<_>>(), [("a", "{}"), ("b", "[1]")]);
         assert!(parser.finish().unwrap().is_empty());
+    }
+
+    #[test]
+    fn gemini_sends_whole_calls_mostly_without_ids() {
+        let mut parser = ToolCallParser::new("gemini".parse().unwrap());
+        for delta in [
+            r#"{"candidates":[{"content":{"parts":[{"text":"t"},{"functionCall":{"name":"x","args":{"a":1}}}]}}]}"#,
+            r#"{"functionCall":{"name":"y","id":"i"}}"#,
+            r#"{"candidates":[{"finishReason":"STOP"}]}"#,
+        ] {
+            parser.feed(delta).unwrap();
+        }
+        let calls = parser.finish().unwrap();
+        let told: Vec<_> = calls.iter().map(|c| (&*c.id, &*c.name, c.arguments().unwrap().to_string())).collect();
+        assert_eq!(told, [("", "x", r#"{"a":1}"#.to_owned()), ("i", "y", "{}".to_owned())]);
+        assert!(parser.finish().unwrap().is_empty());
+        assert!(parser.feed(r#"{"functionCall":{"args":{}}}"#).is_err());
     }
 
     #[test]

@@ -79,6 +79,12 @@ pub enum WireError {
         /// Its id, empty if none was sent.
         id: String,
     },
+    /// A call's arguments arrive value by value, in a form that is sent only where it is asked for.
+    #[error("the arguments of tool call `{name}` arrive value by value, which is not understood")]
+    PartialArguments {
+        /// The tool's name.
+        name: String,
+    },
 }
 
 impl WireError {

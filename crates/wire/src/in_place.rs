@@ -22,14 +22,18 @@ pub(crate) trait Field<'de> {
     fn read<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error>;
 }
 
-/// Implements [`Fill`]: each field by its own name; `plain` fields are deserialised, `nested` ones filled in place.
+/// Implements [`Fill`]: each field by its own name or by the one given after `=`; `plain` fields are deserialised,
+/// `nested` ones filled in place.
 macro_rules! fill {
-    ($type:ident: plain { $($plain:ident),* } nested { $($nested:ident),* }) => {
+    ($type:ident: plain { $($plain:ident $(= $plain_key:literal)?),* }
+        nested { $($nested:ident $(= $nested_key:literal)?),* }) => {
         impl<'de> $crate::in_place::Fill<'de> for $type<'de> {
             fn field<A: serde::de::MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
                 match key {
-                    $(stringify!($plain) => self.$plain = map.next_value()?,)*
-                    $(stringify!($nested) => $crate::in_place::Field::read(&mut self.$nested, map)?,)*
+                    $($crate::in_place::key!($plain $($plain_key)?) => self.$plain = map.next_value()?,)*
+                    $($crate::in_place::key!($nested $($nested_key)?) => {
+                        $crate::in_place::Field::read(&mut self.$nested, map)?;
+                    })*
                     _ => {
                         map.next_value::<serde::de::IgnoredAny>()?;
                     }
@@ -40,6 +44,17 @@ macro_rules! fill {
     };
 }
 pub(crate) use fill;
+
+/// The name of a field in the document.
+macro_rules! key {
+    ($field:ident) => {
+        stringify!($field)
+    };
+    ($field:ident $key:literal) => {
+        $key
+    };
+}
+pub(crate) use key;
 
 /// Fills one struct; null leaves it as it is and gives `false`.
 #[derive(Debug)]

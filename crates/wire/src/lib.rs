@@ -1,5 +1,6 @@
 //! Pure decoders of what model providers put on the wire: server-sent events, chat completion chunks and bodies,
 //! tool-call deltas, JSON documents in pieces, error bodies.
+//! Gemini's responses, tool-call deltas, error bodies.
 //!
 //! Bytes go in, typed values come out; nothing here reads a socket, keeps time, spawns or logs, and nothing knows a
 //! request, a tool or another crate of the house. Every decoder gives the same output however its input was cut into
@@ -30,6 +31,7 @@
 mod chat;
 mod chunk;
 mod error;
+mod gemini;
 mod in_place;
 mod partial_json;
 mod provider_error;
@@ -40,6 +42,7 @@ mod tool_calls;
 pub use chat::{ChatDecoder, ChatEvent, ChatEventKind, DONE_MARKER};
 pub use error::WireError;
 pub use partial_json::{Change, PartialJson, PartialJsonError, PartialJsonLimits, Path, Segment, Shape};
+pub use gemini::{GeminiDecoder, GeminiEvent, GeminiEventKind, GeminiToolCalls};
 pub use provider_error::{ErrorCode, ProviderError};
 pub use sse::{DEFAULT_MAX_EVENT_BYTES, Event, Events, SseDecoder, SseStats};
 pub use tool_calls::{ToolCallAssembler, ToolCallDelta, ToolCallEvent, ToolCallLimits};

@@ -31,7 +31,7 @@ impl fmt::Display for ErrorCode {
 pub struct ProviderError {
     /// The provider's message, empty if it sent none.
     pub message: String,
-    /// The `type` of the error, such as `invalid_request_error`.
+    /// The `type` of the error, such as `invalid_request_error`, or its `status`, such as `RESOURCE_EXHAUSTED`.
     pub error_type: Option<String>,
     /// The `code` of the error.
     pub code: Option<ErrorCode>,
@@ -104,7 +104,9 @@ impl ProviderError {
         });
         let detail = || fields.get("detail").filter(|detail| !detail.is_null()).map(ToString::to_string);
         let message = text("message").or_else(|| text("detail")).or_else(detail).unwrap_or_default();
-        Self { message, error_type: text("type"), code, param: text("param"), upstream, raw }
+        // Google calls it `status`.
+        let error_type = text("type").or_else(|| text("status"));
+        Self { message, error_type, code, param: text("param"), upstream, raw }
     }
 }
 
