@@ -58,10 +58,10 @@ pub enum WireError {
         /// The id (or name) of the second.
         second: String,
     },
-    /// The index of a tool call or of a choice is too high to be meant.
+    /// The index of a tool call, of a choice or of a block is too high to be meant.
     #[error("{what} index {index} is out of range (0 to {max})")]
     IndexOutOfRange {
-        /// Whose index: `tool call` or `choice`.
+        /// Whose index: `tool call`, `choice` or `content block`.
         what: &'static str,
         /// The index as sent, or the number of calls so far where the provider sends none.
         index: u64,

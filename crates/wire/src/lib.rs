@@ -1,6 +1,7 @@
 //! Pure decoders of what model providers put on the wire: server-sent events, chat completion chunks and bodies,
 //! tool-call deltas, JSON documents in pieces, error bodies.
 //! Gemini's responses, tool-call deltas, error bodies.
+//! Anthropic messages, tool-call deltas, error bodies.
 //!
 //! Bytes go in, typed values come out; nothing here reads a socket, keeps time, spawns or logs, and nothing knows a
 //! request, a tool or another crate of the house. Every decoder gives the same output however its input was cut into
@@ -28,6 +29,7 @@
 //! # Ok::<(), atomr_agents_wire::WireError>(())
 //! ```
 
+mod anthropic;
 mod chat;
 mod chunk;
 mod error;
@@ -39,6 +41,7 @@ mod sse;
 mod tolerant;
 mod tool_calls;
 
+pub use anthropic::{AnthropicDecoder, AnthropicEvent, AnthropicToolCalls};
 pub use chat::{ChatDecoder, ChatEvent, ChatEventKind, DONE_MARKER};
 pub use error::WireError;
 pub use partial_json::{Change, PartialJson, PartialJsonError, PartialJsonLimits, Path, Segment, Shape};

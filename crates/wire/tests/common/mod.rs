@@ -1,9 +1,11 @@
 //! The recordings, and the plain way through both decoders.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod mutate;
+
 use std::path::PathBuf;
 
-use atomr_agents_wire::{ChatDecoder, ChatEvent, SseDecoder, SseStats};
+use atomr_agents_wire::{AnthropicDecoder, AnthropicEvent, ChatDecoder, ChatEvent, SseDecoder, SseStats, WireError};
 use serde_json::Value;
 
 /// One recorded exchange.
@@ -23,9 +25,18 @@ impl Case {
     }
 }
 
-/// All 65 of them.
+/// All 65 chat completions.
 pub fn cases() -> Vec<Case> {
-    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/recordings/openai-chat"));
+    recorded("openai-chat", 65)
+}
+
+/// All 41 Anthropic messages.
+pub fn anthropic_cases() -> Vec<Case> {
+    recorded("anthropic-messages", 41)
+}
+
+fn recorded(provider: &str, count: usize) -> Vec<Case> {
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/recordings")).join(provider);
     let mut cases: Vec<Case> = std::fs::read_dir(&root)
         .expect("the recordings")
         .map(|entry| {
@@ -39,7 +50,7 @@ pub fn cases() -> Vec<Case> {
         })
         .collect();
     cases.sort_by(|a, b| a.name.cmp(&b.name));
-    assert_eq!(cases.len(), 65, "the recordings are incomplete");
+    assert_eq!(cases.len(), count, "the recordings are incomplete");
     cases
 }
 
@@ -82,20 +93,33 @@ pub fn sse(reads: &[&[u8]], limit: usize) -> (Vec<Owned>, SseStats) {
     (out, decoder.stats())
 }
 
+/// The data of every event, in order.
+fn each_event(reads: &[&[u8]], mut take: impl FnMut(&str) -> Result<(), WireError>) -> Result<(), WireError> {
+    let mut sse = SseDecoder::new();
+    for read in reads {
+        let mut events = sse.feed(read);
+        while let Some(event) = events.next_event()? {
+            take(event.data)?;
+        }
+    }
+    if let Some(event) = sse.finish()? {
+        take(event.data)?;
+    }
+    Ok(())
+}
+
 /// What one way of cutting a stream gives at the level of the answer, and the first error.
 pub fn chat(reads: &[&[u8]]) -> (Vec<ChatEvent>, Option<String>) {
-    let (mut sse, mut chat, mut out) = (SseDecoder::new(), ChatDecoder::new(), Vec::new());
-    let result = (|| {
-        for read in reads {
-            let mut events = sse.feed(read);
-            while let Some(event) = events.next_event()? {
-                chat.chunk(event.data, &mut out)?;
-            }
-        }
-        if let Some(event) = sse.finish()? {
-            chat.chunk(event.data, &mut out)?;
-        }
-        chat.done(&mut out)
-    })();
-    (out, result.err().map(|error: atomr_agents_wire::WireError| error.to_string()))
+    let (mut chat, mut out) = (ChatDecoder::new(), Vec::new());
+    let read = each_event(reads, |data| chat.chunk(data, &mut out));
+    let result = read.and_then(|()| chat.done(&mut out));
+    (out, result.err().map(|error| error.to_string()))
+}
+
+/// The same for an Anthropic stream.
+pub fn anthropic(reads: &[&[u8]]) -> (Vec<AnthropicEvent>, Option<String>) {
+    let (mut decoder, mut out) = (AnthropicDecoder::new(), Vec::new());
+    let read = each_event(reads, |data| decoder.chunk(data, &mut out));
+    let result = read.and_then(|()| decoder.done(&mut out));
+    (out, result.err().map(|error| error.to_string()))
 }
