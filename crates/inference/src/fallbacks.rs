@@ -134,10 +134,11 @@ mod tests {
         }
 
         fn stream(&self, request: Arc<ModelRequest>, ctx: CallCtx) -> ModelStream {
-            let cancelled = ctx.cancel.is_cancelled().then_some(Err(InferenceError::Cancelled));
-            let said = match cancelled {
-                Some(cancelled) => vec![cancelled],
-                None => self.1.clone(),
+            let late = InferenceError::Timeout { phase: crate::Phase::Deadline, after: std::time::Duration::ZERO };
+            let said = match ctx.remaining() {
+                _ if ctx.cancel.is_cancelled() => vec![Err(InferenceError::Cancelled)],
+                Some(std::time::Duration::ZERO) => vec![Err(late)],
+                _ => self.1.clone(),
             };
             let model = ModelEvent::Started { id: None, model: Some(request.model.clone()) };
             let first = (said.first().is_some_and(Result::is_ok)).then_some(Ok(model));
