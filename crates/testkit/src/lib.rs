@@ -2,7 +2,8 @@
 //!
 //! [`ScriptedModel`] is a model that says what a test tells it to. [`ReplayServer`] is an HTTP server on loopback that
 //! answers with bytes real providers sent, or with a script written in any provider's [`Format`], cut where the test
-//! wants and broken how the test wants.
+//! wants and broken how the test wants. [`RecordingClient`] keeps a run of one's own, and [`ReplayClient`] plays it again
+//! without a network.
 //!
 //! It does not know any engine: what it serves is told apart by whoever reads it. It writes the providers' formats and
 //! decodes none; it looks into a request only to see which format it asks for and to count the assistant's turns.
@@ -24,6 +25,7 @@
 //! ```
 
 mod answer;
+mod cassette;
 mod connection;
 mod cut;
 mod error;
@@ -38,6 +40,7 @@ mod scripted;
 mod server;
 mod turn;
 
+pub use cassette::{Difference, RecordingClient, ReplayClient, ReplayError};
 pub use cut::Cut;
 pub use error::TestkitError;
 pub use exchange::Exchange;
