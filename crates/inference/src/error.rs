@@ -97,6 +97,15 @@ pub enum InferenceError {
     /// The call was cancelled.
     #[error("the model call was cancelled")]
     Cancelled,
+    /// A run was recorded, or is played again, and that failed: it asks for something else than was recorded.
+    #[error("{message}")]
+    Replay {
+        /// What does not fit, with its place.
+        message: String,
+        /// The recording's own error.
+        #[source]
+        source: Arc<dyn StdError + Send + Sync>,
+    },
     /// A client written by the user failed.
     #[error("{message}")]
     Guest {
@@ -152,7 +161,7 @@ impl InferenceError {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::MissingKey { .. } | Self::Config { .. } => Kind::Config,
+            Self::MissingKey { .. } | Self::Config { .. } | Self::Replay { .. } => Kind::Config,
             Self::Unsupported { .. } => Kind::InvalidRequest,
             Self::Connect { .. } => Kind::Connect,
             Self::Tls { .. } => Kind::Tls,

@@ -98,10 +98,20 @@ impl<R: Reader> Answer<R> {
                 };
             }
             None => {
-                if let Some(event) = self.sse.finish().map_err(broken)? {
-                    reader.event(event.event, event.data, out)?;
-                }
-                return self.end(out);
+                let last = match self.sse.finish() {
+                    Ok(Some(event)) => reader.event(event.event, event.data, out),
+                    Ok(None) => Ok(()),
+                    Err(error) => Err(broken(error)),
+                };
+                return match (last, self.end(out)) {
+                    // Half an event at the end of the body makes no broken protocol, but a body that was cut.
+                    (Err(InferenceError::Protocol { source, .. }), Err(InferenceError::Interrupted { .. })) => {
+                        let message = "it ended in the middle of an event".to_owned();
+                        Err(InferenceError::Interrupted { message, source })
+                    }
+                    (Ok(()) | Err(InferenceError::Protocol { .. }), ended) => ended,
+                    (Err(error), _) => Err(error),
+                };
             }
         };
         let mut events = self.sse.feed(&read);

@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use serde_json::{Value, json};
@@ -11,8 +10,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use crate::answer::{Answer, End};
 use crate::server::Shared;
-use crate::{Cut, Exchange, Fault, Received, Reply};
+use crate::{Exchange, Received, Reply};
 
 /// The largest head and the largest body that are read.
 const MOST_HEAD: usize = 64 * 1024;
@@ -34,15 +34,6 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// How an answer ended.
-#[derive(Clone, Copy, PartialEq)]
-enum End {
-    /// Complete; the connection can serve another request.
-    Complete,
-    /// As the fault wanted; the connection is done.
-    Broken,
-}
-
 pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let _open = Counted::new(&shared.open);
     // Without it small pieces wait for each other's acknowledgement; a client only gets slower.
@@ -56,7 +47,7 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
             unscripted(&request)
         });
         shared.received.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(request);
-        let end = connection.answer(reply).await;
+        let end = Answer::new(reply).send(&mut connection.stream, &mut connection.buffer).await;
         let counter = if end.is_ok() { &shared.answered } else { &shared.abandoned };
         counter.fetch_add(1, Ordering::Relaxed);
         if !matches!(end, Ok(End::Complete)) {
@@ -153,96 +144,6 @@ impl Connection {
             _ => Ok(()),
         }
     }
-
-    async fn answer(&mut self, reply: Reply) -> io::Result<End> {
-        let Reply { mut exchange, cut, fault } = reply;
-        let mut promised = exchange.body.len();
-        let mut sent = promised;
-        match &fault {
-            Some(Fault::StallBeforeHeaders) => return self.stall().await,
-            Some(Fault::CloseBeforeHeaders) => return Ok(End::Broken),
-            Some(Fault::Status { status, headers, body }) => {
-                let mut instead = Exchange::new(*status, "application/json", body.clone());
-                if headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
-                    instead.headers.clear();
-                }
-                instead.headers.extend_from_slice(headers);
-                exchange = Arc::new(instead);
-                (promised, sent) = (body.len(), body.len());
-            }
-            Some(Fault::RedirectTo(url)) => {
-                exchange = Arc::new(Exchange::new(307, "text/plain", "").header("location", url));
-                (promised, sent) = (0, 0);
-            }
-            Some(Fault::CleanEndAt(at)) => {
-                sent = sent.min(*at);
-                promised = sent;
-            }
-            Some(Fault::ResetAt(at) | Fault::CloseAt(at) | Fault::StallAt(at)) => sent = sent.min(*at),
-            None => {}
-        }
-        let chunked = exchange.is_stream() || cut != Cut::Whole;
-        let mut out = head(&exchange, if chunked { None } else { Some(promised) });
-        let body = &exchange.body[..sent];
-        let mut pieces = cut.pieces(body).into_iter().peekable();
-        while let Some(piece) = pieces.next() {
-            push(&mut out, &body[piece], chunked);
-            if pieces.peek().is_some() {
-                self.stream.write_all(&out).await?;
-                out.clear();
-                self.wait(cut.delay()).await?;
-            }
-        }
-        match fault {
-            Some(Fault::ResetAt(_)) => {
-                self.stream.write_all(&out).await?;
-                // A reset throws away what is still on its way: give the client time to read.
-                self.wait(Duration::from_millis(30)).await?;
-                self.stream.set_zero_linger()?;
-                Ok(End::Broken)
-            }
-            Some(Fault::CloseAt(_)) => {
-                self.stream.write_all(&out).await?;
-                self.stream.shutdown().await?;
-                Ok(End::Broken)
-            }
-            Some(Fault::StallAt(_)) => {
-                self.stream.write_all(&out).await?;
-                self.stall().await
-            }
-            _ => {
-                if chunked {
-                    out.extend_from_slice(b"0\r\n\r\n");
-                }
-                self.stream.write_all(&out).await?;
-                Ok(End::Complete)
-            }
-        }
-    }
-
-    /// Waits and notices when the client goes away meanwhile.
-    async fn wait(&mut self, delay: Duration) -> io::Result<()> {
-        if delay.is_zero() {
-            tokio::task::yield_now().await;
-            return Ok(());
-        }
-        let sleep = tokio::time::sleep(delay);
-        tokio::pin!(sleep);
-        loop {
-            tokio::select! {
-                () = &mut sleep => return Ok(()),
-                more = self.stream.read_buf(&mut self.buffer) => if more? == 0 {
-                    return Err(io::ErrorKind::ConnectionAborted.into());
-                },
-            }
-        }
-    }
-
-    /// Does nothing until the client gives up: the fault has then been played to its end.
-    async fn stall(&mut self) -> io::Result<End> {
-        while self.stream.read_buf(&mut self.buffer).await.is_ok_and(|read| read > 0) {}
-        Ok(End::Broken)
-    }
 }
 
 enum Framing {
@@ -278,32 +179,6 @@ fn parse_head(bytes: &[u8]) -> io::Result<Option<(Received, Framing, usize)>> {
         }
     };
     Ok(Some((request, framing, head)))
-}
-
-/// Status line and headers; `length` is the body's, unless it is sent in chunks.
-fn head(exchange: &Exchange, length: Option<usize>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(512 + exchange.body.len());
-    out.extend_from_slice(format!("HTTP/1.1 {} Replayed\r\n", exchange.status).as_bytes());
-    for (name, value) in &exchange.headers {
-        for part in [name, ": ", value, "\r\n"] {
-            out.extend_from_slice(part.as_bytes());
-        }
-    }
-    match length {
-        Some(length) => out.extend_from_slice(format!("content-length: {length}\r\n\r\n").as_bytes()),
-        None => out.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n"),
-    }
-    out
-}
-
-fn push(out: &mut Vec<u8>, piece: &[u8], chunked: bool) {
-    if chunked {
-        out.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
-    }
-    out.extend_from_slice(piece);
-    if chunked {
-        out.extend_from_slice(b"\r\n");
-    }
 }
 
 fn invalid(message: &str) -> io::Error {

@@ -1,6 +1,7 @@
 //! What goes wrong while an answer is sent.
 
 /// What goes wrong while an answer is sent. Positions count bytes of the body; one beyond its end counts as its end.
+/// How an answer can break its own format says [`crate::Flaw`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -10,6 +11,8 @@ pub enum Fault {
     CloseAt(usize),
     /// The answer ends after so many bytes as if it were complete.
     CleanEndAt(usize),
+    /// The answer ends as if it were complete in the middle of this event, from 0; of the last one, if there are fewer.
+    HalfEvent(usize),
     /// Nothing more comes after so many bytes, and the connection stays open.
     StallAt(usize),
     /// The request is read and never answered.
@@ -27,4 +30,37 @@ pub enum Fault {
     },
     /// A 307 that points elsewhere.
     RedirectTo(String),
+    /// After so many bytes come these, so many times, and then the rest: garbage, a line without an end, a million
+    /// empty events.
+    Insert {
+        /// After how many bytes.
+        at: usize,
+        /// What is sent there.
+        bytes: Vec<u8>,
+        /// How often.
+        times: usize,
+    },
+    /// Random bytes instead of HTTP, the same ones for the same seed.
+    Garbage {
+        /// How many.
+        bytes: usize,
+        /// Which ones.
+        seed: u64,
+    },
+    /// So many headers more than usual.
+    ManyHeaders(usize),
+    /// A header of so many bytes.
+    HugeHeader(usize),
+    /// The answer is packed with gzip, whatever was asked for.
+    Gzip,
+    /// A packed answer of about a thousandth of this size, which unpacks to so many zeros.
+    GzipBomb(usize),
+}
+
+impl Fault {
+    /// These bytes, once, after so many bytes of the body.
+    #[must_use]
+    pub fn insert(at: usize, bytes: impl Into<Vec<u8>>) -> Self {
+        Fault::Insert { at, bytes: bytes.into(), times: 1 }
+    }
 }

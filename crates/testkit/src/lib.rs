@@ -1,10 +1,12 @@
 //! Agents tested without a provider, for the tests of this project's users and for its own.
 //!
 //! [`ScriptedModel`] is a model that says what a test tells it to. [`ReplayServer`] is an HTTP server on loopback that
-//! answers with bytes real providers sent, cut where the test wants and broken how the test wants.
+//! answers with bytes real providers sent, or with a script written in any provider's [`Format`], cut where the test
+//! wants and broken how the test wants. [`RecordingClient`] keeps a run of one's own, and [`ReplayClient`] plays it again
+//! without a network.
 //!
-//! It does not know any engine: what it serves is told apart by whoever reads it. It decodes no provider's format; it
-//! looks into a request only to count the assistant's turns.
+//! It does not know any engine: what it serves is told apart by whoever reads it. It writes the providers' formats and
+//! decodes none; it looks into a request only to see which format it asks for and to count the assistant's turns.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -22,23 +24,30 @@
 //! # }
 //! ```
 
+mod answer;
+mod cassette;
 mod connection;
 mod cut;
 mod error;
 mod exchange;
 mod fault;
+mod formats;
 mod received;
 pub mod recordings;
+mod retry_after;
 mod script;
 mod scripted;
 mod server;
 mod turn;
 
+pub use cassette::{Difference, RecordingClient, ReplayClient, ReplayError};
 pub use cut::Cut;
 pub use error::TestkitError;
 pub use exchange::Exchange;
 pub use fault::Fault;
+pub use formats::{Flaw, Format, status_of};
 pub use received::Received;
+pub use retry_after::RetryAfter;
 pub use script::{Reply, Script};
 pub use scripted::ScriptedModel;
 pub use server::{ReplayServer, Summary};

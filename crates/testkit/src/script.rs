@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::{Cut, Exchange, Fault, Received};
+use crate::{Cut, Exchange, Fault, Format, Received, Turn};
 
 /// One answer: a recorded one, how it is cut, and what goes wrong with it.
 #[derive(Clone, Debug)]
@@ -102,6 +102,18 @@ impl Script {
         Self::choose(move |request| {
             let at = request.assistant_turns().checked_rem(steps.len())?;
             steps.get(at).cloned()
+        })
+    }
+
+    /// The turns of a conversation, chosen as [`Script::conversation`] does, in whatever format the request asks for:
+    /// one script for the clients of all providers.
+    #[must_use]
+    pub fn turns(turns: impl IntoIterator<Item = Turn>) -> Self {
+        let turns: Vec<Turn> = turns.into_iter().collect();
+        Self::choose(move |request| {
+            let turn = turns.get(request.assistant_turns().checked_rem(turns.len())?)?;
+            let format = Format::of(request)?;
+            Some(if request.wants_stream() { format.stream(turn) } else { format.whole(turn) }.into())
         })
     }
 

@@ -174,7 +174,7 @@ impl InferenceClient for ScriptedModel {
 }
 
 /// Waits, unless the call is cancelled or its deadline passes.
-async fn wait(delay: Duration, ctx: &CallCtx) -> Result<(), InferenceError> {
+pub(crate) async fn wait(delay: Duration, ctx: &CallCtx) -> Result<(), InferenceError> {
     if ctx.cancel.is_cancelled() {
         return Err(InferenceError::Cancelled);
     }

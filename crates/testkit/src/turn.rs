@@ -71,6 +71,24 @@ impl Turn {
         self
     }
 
+    /// The same events after this thought and its proof.
+    #[must_use]
+    pub fn after_thinking(mut self, thought: &str, proof: Option<&str>) -> Self {
+        let words = thought.split_inclusive(char::is_whitespace).map(|word| ModelEvent::Thinking(word.to_owned()));
+        let proof = proof.map(|proof| ModelEvent::ThinkingSignature(proof.to_owned()));
+        let begun = usize::from(matches!(self.events.first(), Some(ModelEvent::Started { .. })));
+        self.events.splice(begun..begun, words.chain(proof));
+        self
+    }
+
+    /// The same events with this end.
+    #[must_use]
+    pub fn ending(mut self, reason: FinishReason, raw: &str) -> Self {
+        self.events.retain(|event| !matches!(event, ModelEvent::Finish { .. }));
+        self.events.push(ModelEvent::Finish { reason, raw: raw.to_owned() });
+        self
+    }
+
     /// The same events with this usage.
     #[must_use]
     pub fn with_usage(mut self, usage: Usage) -> Self {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use atomr_agents_core::{CallCtx, Kind};
 use atomr_agents_http::{Body, Client, ClientConfig, HttpError, Response};
-use atomr_agents_testkit::{Cut, Exchange, Fault, ReplayServer, Reply, Script, Summary, recordings};
+use atomr_agents_testkit::{Cut, Exchange, Fault, ReplayServer, Reply, Script, Summary, Turn, recordings};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -136,6 +136,76 @@ async fn each_fault_is_seen_by_the_client_as_what_it_is() {
             assert!(server.quiet(SOON).await, "{fault:?} goes on");
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_inserted_and_what_is_halved_arrives_so() {
+    let stream = || Exchange::event_stream("data: one\n\ndata: two\n\n");
+    for cut in [Cut::Whole, Cut::Every(3), Cut::PerEvent(Duration::ZERO), Cut::Seeded(5)] {
+        for (fault, arrives) in [
+            (Fault::insert(11, ": ping\n\n"), "data: one\n\n: ping\n\ndata: two\n\n".to_owned()),
+            (Fault::insert(0, "a"), "adata: one\n\ndata: two\n\n".to_owned()),
+            (Fault::insert(999, "z"), "data: one\n\ndata: two\n\nz".to_owned()),
+            (Fault::HalfEvent(1), "data: one\n\ndata:".to_owned()),
+            (Fault::HalfEvent(9), "data: one\n\ndata:".to_owned()),
+            (
+                Fault::Insert { at: 8, bytes: b"xy".to_vec(), times: 100_000 },
+                format!("data: on{}e\n\ndata: two\n\n", "xy".repeat(100_000)),
+            ),
+        ] {
+            let script = Script::always(Reply::new(stream()).fault(fault.clone()).cut(cut.clone()));
+            let (server, client) = serve(script).await;
+            let body = post(&client, &asked(0)).await.unwrap().body.collect(1 << 20).await.unwrap();
+            assert_eq!(String::from_utf8_lossy(&body), arrives, "{fault:?} {cut:?}");
+            assert_eq!(server.stop().await.answered, 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn heads_and_packings_that_no_client_has_to_take() {
+    let whole = Exchange::json(200, &json!({"hello": 1}));
+    for (fault, kind) in [
+        (Fault::Garbage { bytes: 4096, seed: 1 }, Kind::Protocol),
+        (Fault::ManyHeaders(100_000), Kind::Protocol),
+        (Fault::HugeHeader(4 << 20), Kind::Protocol),
+    ] {
+        let (server, client) = serve(Script::always(Reply::new(whole.clone()).fault(fault.clone()))).await;
+        let error = post(&client, &asked(0)).await.unwrap_err();
+        assert!([kind, Kind::TooLarge, Kind::StreamInterrupted].contains(&error.kind()), "{fault:?}: {error:?}");
+        assert!(server.quiet(SOON).await, "{fault:?} goes on");
+    }
+    let (_server, client) = serve(Script::always(Reply::new(whole).fault(Fault::Gzip))).await;
+    match post(&client, &asked(0)).await {
+        Ok(answer) => assert_eq!(answer.header("content-encoding"), Some("gzip")),
+        Err(error) => assert_eq!(error.kind(), Kind::Protocol),
+    }
+}
+
+#[tokio::test]
+async fn one_script_serves_the_clients_of_every_provider() {
+    let script = Script::turns([Turn::text("first "), Turn::tool_calls([("add", json!({"a": 1}))])]);
+    let (server, client) = serve(script).await;
+    for (path, field, role) in [
+        ("chat/completions", "messages", "assistant"),
+        ("messages", "messages", "assistant"),
+        ("responses", "input", "assistant"),
+        ("models/gemini:streamGenerateContent?alt=sse", "contents", "model"),
+    ] {
+        for (said, word) in [(0, "first "), (1, "\"add\"")] {
+            let turn = json!({"role": role, "content": "x"});
+            let turns: Vec<Value> = std::iter::repeat_n(turn, said).collect();
+            let body = json!({field: turns, "stream": true});
+            let answer = client.post_json(path, Bytes::from(body.to_string()), &CallCtx::new()).await.unwrap();
+            assert!(answer.header("content-type").unwrap().starts_with("text/event-stream"));
+            let body = answer.body.collect(1 << 20).await.unwrap();
+            assert!(String::from_utf8_lossy(&body).contains(word), "{path}: {body:?}");
+        }
+    }
+    let whole = post(&client, &asked(0)).await.unwrap();
+    assert_eq!(whole.header("content-type"), Some("application/json"));
+    assert_eq!(client.post_json("embeddings", Bytes::from("{}"), &CallCtx::new()).await.unwrap().status, 400);
+    assert_eq!(server.summary().unscripted, 1);
 }
 
 #[tokio::test]

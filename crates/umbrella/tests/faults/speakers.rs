@@ -1,0 +1,50 @@
+//! The clients that the table is played to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atomr_agents::inference::InferenceClient;
+use atomr_agents::provider_openai::{OpenAiClient, OpenAiConfig};
+use atomr_agents_http::{RetryPolicy, Secret};
+use atomr_agents_provider::Connection;
+use atomr_agents_testkit::Format;
+
+/// A client of one provider.
+pub(crate) struct Speaker {
+    pub(crate) format: Format,
+    pub(crate) client: fn(&str, Patience) -> Arc<dyn InferenceClient>,
+}
+
+/// How long a client waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Until something fails that is not a matter of waiting.
+    Long,
+    /// Not long.
+    Short,
+}
+
+/// Every provider that there is a client of; a new one is one line.
+pub(crate) fn speakers() -> Vec<Speaker> {
+    vec![Speaker { format: Format::OpenAiChat, client: openai_chat }]
+}
+
+fn openai_chat(url: &str, patience: Patience) -> Arc<dyn InferenceClient> {
+    let mut config = OpenAiConfig::new(url, Some(Secret::new("sk-canary"))).unwrap();
+    tune(&mut config.connection, patience);
+    Arc::new(OpenAiClient::new(config).unwrap())
+}
+
+/// Retries at once, and little patience where the row is about waiting.
+pub(crate) fn tune(connection: &mut Connection, patience: Patience) {
+    let wait = Duration::from_millis(if patience == Patience::Short { 200 } else { 20_000 });
+    connection.http.first_byte_timeout = wait;
+    connection.http.idle_timeout = wait;
+    connection.http.max_response_bytes = 8 << 20;
+    connection.retry = RetryPolicy {
+        max_attempts: 3,
+        base: Duration::from_millis(2),
+        cap: Duration::from_millis(4),
+        ..connection.retry
+    };
+}
