@@ -68,7 +68,7 @@ async def test_a_call_is_run_only_with_its_grants():
 
 
 async def test_permissions_may_be_limited_and_may_want_an_explicit_grant():
-    limited, _ = reader(permissions={"fs.read:{path}": ["/data/**", "/tmp/*"]})
+    limited, _ = reader(permissions={"fs.read:{path}": ["/data/**", "/scratch/*"]})
     assert (await limited.execute({"path": "/data/a"}, grants="*"))["parts"] == TEXT
     with pytest.raises(DeniedError):
         await limited.execute({"path": "/etc/a"}, grants="*")

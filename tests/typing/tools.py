@@ -3,7 +3,22 @@
 from collections.abc import AsyncIterator
 from typing import Any, assert_type
 
-from atomr_agents import Agent, ModelRetry, RunContext, Tool, callable_, guest, inference_client, tool, tracer
+from atomr_agents import (
+    Agent,
+    Grants,
+    ModelRetry,
+    PermissionSpec,
+    RunContext,
+    Tool,
+    ToolDescriptor,
+    ToolSet,
+    ToolSetRegistry,
+    callable_,
+    guest,
+    inference_client,
+    tool,
+    tracer,
+)
 from atomr_agents.core import Event
 from atomr_agents.tool import tool_from_factory, toolset
 
@@ -57,7 +72,21 @@ add(1, c=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 assert_type(toolset("people"), list[Tool[..., Any]])
 assert_type(tool_from_factory("add"), Tool[..., Any])
 
-agent = Agent("openai:x", tools=[add, forecast, name, station, clouds, lambda: None, Station])
+numbers = ToolSet("numbers", "1.0.0", [add, lambda: None], dependencies={"math": "^1"}, permissions={"a:{b}": ["c"]})
+assert_type(numbers.tools, tuple[Tool[..., Any], ...])
+assert_type(ToolSetRegistry().resolve({"numbers": "^1"}), list[ToolSet])
+assert_type(guest.build_guest_toolset("all", "1.0.0"), ToolSet)
+assert_type(add.descriptor(), ToolDescriptor)
+assert_type(add.descriptor().permissions, PermissionSpec)
+assert_type(Grants("a").narrow(["b"]).missing(PermissionSpec("a"), {"b": 1}), list[str])
+tool(permissions=3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+async def execute() -> None:
+    assert_type(await add.execute({"a": 1}, grants=["a"]), dict[str, Any])
+
+
+agent = Agent("openai:x", tools=[numbers, add, forecast, name, station, clouds, lambda: None, Station])
 assert_type(agent, Agent[None, str])
 
 

@@ -54,7 +54,8 @@ impl CheckedTool {
         Ok(Self { tool, places, validator: Arc::default() })
     }
 
-    /// The same tool, needing these permissions besides its own. Everything else is shared with it.
+    /// The same tool, needing these permissions besides its own. Everything else is shared with it, the places of
+    /// [`crate::ToolOptions::max_concurrency`] too.
     ///
     /// # Errors
     /// [`ToolDefinitionError::Permission`] for a permission that names an argument that the tool does not have.

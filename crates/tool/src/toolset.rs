@@ -250,9 +250,11 @@ impl fmt::Debug for ToolSetBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{FnTool, Grants, ToolDefinitionError, ToolError, execute};
+    use crate::{FnTool, Grants, ToolDefinitionError, ToolError, ToolOptions, execute};
     use atomr_agents_core::{CallCtx, Kind, ToolCall};
     use serde_json::json;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
 
     fn tool(name: &str) -> Arc<dyn Tool> {
         Arc::new(FnTool::new(name, "", json!({"type": "object"}), |_, _| async { Ok(json!("ran")) }))
@@ -277,6 +279,33 @@ mod tests {
         let permissions = PermissionSpec::new(["fs:{path}"]).unwrap();
         let said = build(set().tool(tool("a")).permissions(&permissions)).to_string();
         assert!(said.contains("fs:{path} of a names an argument"), "{said}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_guarded_tool_shares_the_places_of_the_tool_itself() {
+        let running = Arc::new(AtomicU32::new(0));
+        let (most, now) = (Arc::new(AtomicU32::new(0)), Arc::clone(&running));
+        let seen = Arc::clone(&most);
+        let body = move |_, _| {
+            let (now, seen) = (Arc::clone(&now), Arc::clone(&seen));
+            async move {
+                seen.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                now.fetch_sub(1, Ordering::SeqCst);
+                Ok(json!("done"))
+            }
+        };
+        let options = ToolOptions { max_concurrency: 1, ..ToolOptions::default() };
+        let one = FnTool::new("a", "", json!({"type": "object"}), body).with_options(options);
+        let free = Arc::new(CheckedTool::new(Arc::new(one)).unwrap());
+        let fs = PermissionSpec::new(["fs"]).unwrap();
+        let set = ToolSet::builder("files", "1.0.0").checked(Arc::clone(&free)).permissions(&fs).build().unwrap();
+        let alone = Toolbox::from_checked(vec![free]).unwrap();
+        let ctx = Grants::new(["fs"]).unwrap().enter(&CallCtx::new());
+        let call = ToolCall::new("c", "a", "{}");
+        let (first, second) = tokio::join!(execute(set.toolbox(), &call, &ctx), execute(&alone, &call, &ctx));
+        assert!(first.result.is_ok() && second.result.is_ok());
+        assert_eq!(most.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]
