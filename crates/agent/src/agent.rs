@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
-use atomr_agents_core::{CallCtx, Money, TurnInput};
+use atomr_agents_core::{CallCtx, EventKind, EventSink, Money, TurnInput};
 use atomr_agents_inference::InferenceClient;
 use atomr_agents_observability::RunEvents;
 use atomr_agents_strategy::{
@@ -82,6 +82,13 @@ impl BoxedAgent {
         self.start(RunState { machine, streaming: None, cost: Some(Money::default()) }, turn, None, ctx)
     }
 
+    /// The same context, in which a run inside another one has events of its own as well: they can be subscribed to, and
+    /// join the outer stream all the same.
+    #[must_use]
+    pub fn heard(ctx: CallCtx) -> CallCtx {
+        ctx.with(Heard(true))
+    }
+
     /// Takes a suspended run up again, in whatever process, with decisions about the calls that wait. Calls that nobody
     /// decided about go on waiting: the run is suspended again after the others have run. The run is begun without
     /// being started, as by [`BoxedAgent::begin`]; decisions that fit no call, or that were used before, end it with
@@ -130,11 +137,18 @@ impl BoxedAgent {
         resumed: Option<Result<Vec<PendingCall>, ApprovalError>>,
         ctx: CallCtx,
     ) -> Run {
-        let (ctx, events) = if ctx.has_sink() {
-            (ctx.child(self.name()), None)
-        } else {
-            let events = Arc::new(RunEvents::new(self.engine.options.buses.iter().cloned()));
-            (ctx.scoped().with_sink(events.clone()), Some(events))
+        let own = || Arc::new(RunEvents::new(self.engine.options.buses.iter().cloned()));
+        let (ctx, events) = match ctx.sink().cloned() {
+            None => {
+                let events = own();
+                (ctx.scoped().with_sink(events.clone()), Some(events))
+            }
+            Some(outer) if ctx.get::<Heard>().is_some_and(|heard| heard.0) => {
+                let events = own();
+                let both = Both { own: events.clone(), outer };
+                (ctx.child(self.name()).with(Heard(false)).with_sink(Arc::new(both)), Some(events))
+            }
+            Some(_) => (ctx.child(self.name()), None),
         };
         let transcript = Transcript { run: ctx.run, state: Arc::new(Mutex::new(state)) };
         let driver = Driver {
@@ -154,6 +168,26 @@ impl BoxedAgent {
     /// [`RunError`], which holds what had been produced.
     pub async fn run(&self, input: impl Into<RunInput>, ctx: CallCtx) -> Result<RunResult, RunError> {
         self.begin(input, ctx).await
+    }
+}
+
+/// Whether a run inside another one shall have events of its own; those below it have none again.
+struct Heard(bool);
+
+/// The events of a run that is heard on its own and as a part of another one.
+struct Both {
+    own: Arc<RunEvents>,
+    outer: Arc<dyn EventSink>,
+}
+
+impl EventSink for Both {
+    fn emit(&self, ctx: &CallCtx, kind: EventKind) {
+        self.own.emit(ctx, kind.clone());
+        self.outer.emit(ctx, kind);
+    }
+
+    fn listening(&self) -> bool {
+        self.own.listening() || self.outer.listening()
     }
 }
 

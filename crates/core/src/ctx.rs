@@ -129,6 +129,12 @@ impl CallCtx {
         self.deadline.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
+    /// Where its events go.
+    #[must_use]
+    pub fn sink(&self) -> Option<&Arc<dyn EventSink>> {
+        self.sink.as_ref()
+    }
+
     /// Whether its events have somewhere to go.
     #[must_use]
     pub fn has_sink(&self) -> bool {

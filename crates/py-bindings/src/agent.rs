@@ -1,43 +1,76 @@
-//! `_native.agent`: the engine behind an agent, and its runs.
+//! `_native.agent`: the engine behind an agent.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
-use atomr_agents_agent::{
-    self as agent, AgentBuilder, AgentOptions, BoxedAgent, Run, RunError, RunInput, RunResult, Transcript,
+use atomr_agents_agent::{AgentBuilder, AgentOptions, BoxedAgent, Handoff, OutputValidator, RunInput};
+use atomr_agents_core::{CachePoint, CallCtx, OutputSchema, Sampling, ToolChoice, Value};
+use atomr_agents_inference::OutputMode;
+use atomr_agents_py_bridge::{
+    Args, Guest, GuestError, GuestOptions, KindRow, MethodRow, Verb, arguments, json, to_object, to_serde,
 };
-use atomr_agents_core::{CancellationToken, Money, OutputSchema, Sampling, ToolChoice, Value};
-use atomr_agents_py_bridge::{Scope, awaitable, json, runtime, watched};
 use atomr_agents_strategy::StaticTools;
 use atomr_agents_tokens::{Price, PriceTable};
-use atomr_agents_tool::Toolbox;
-use pyo3::exceptions::PyRuntimeError;
+use atomr_agents_tool::{CheckedTool, ToolOptions, Toolbox};
+use futures_util::future::BoxFuture;
 use pyo3::prelude::*;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use pyo3::types::PyTuple;
+use serde::Deserialize;
+use serde_json::Map;
 
+use crate::approval::{ApprovalLedger, Decision, PendingRun};
+use crate::budget::{Budget, money};
 use crate::callable::Callable;
-use crate::context::{Deps, call_ctx};
-use crate::core::{Message, Usage, messages};
-use crate::errors::{Fault, config, from_kinded};
+use crate::context::{Deps, served, serving};
+use crate::core::Message;
+use crate::errors::{config, from_kinded};
 use crate::inference::InferenceClient;
-use crate::observability::{EventBus, Subscription};
-use crate::seconds;
+use crate::middleware::{self, CallNext, NativeMiddleware};
+use crate::observability::EventBus;
+use crate::permission::Grants;
+use crate::run::{self, RunHandle, Start, What};
 use crate::tool::NativeTool;
-
-/// USD per million input, cached input and output tokens, by model.
-type Prices = Vec<(String, (f64, f64, f64))>;
-
-/// How long the end of a run may take once it was cancelled.
-const SETTLE: Duration = Duration::from_secs(1);
+use crate::{approval, seconds};
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<InferenceClient>()?;
     module.add_class::<AgentCore>()?;
-    module.add_class::<RunHandle>()?;
-    module.add_class::<RunOutcome>()?;
-    module.add_class::<Partial>()
+    module.add_class::<NativeMiddleware>()?;
+    module.add_class::<CallNext>()?;
+    run::fill(module)?;
+    approval::fill(module)
 }
+
+/// The plain settings of an agent.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    name: String,
+    instructions: String,
+    max_iterations: u32,
+    max_parallel_tools: usize,
+    timeout: Option<f64>,
+    temperature: Option<f64>,
+    top_p: Option<f64>,
+    max_tokens: Option<u32>,
+    stop: Vec<String>,
+    seed: Option<i64>,
+    reasoning_effort: Option<String>,
+    thinking_budget: Option<u32>,
+    tool_choice: String,
+    /// Name, schema, whether it shall be forced.
+    output: Option<(String, Value, bool)>,
+    output_mode: Option<String>,
+    output_retries: u32,
+    extra_body: Option<Map<String, Value>>,
+    metadata: Option<Map<String, Value>>,
+    /// USD per million input, cached input and output tokens, by model.
+    prices: Option<Vec<(String, (f64, f64, f64))>>,
+    prompt_cache: Vec<CachePoint>,
+    watch_prompt: bool,
+}
+
+/// Somebody who may take over: an agent or a name, and what it is good for.
+type HandoffTo<'py> = (Option<PyRef<'py, AgentCore>>, String, String);
 
 #[pyclass(frozen, module = "atomr_agents._native.agent")]
 pub(crate) struct AgentCore(BoxedAgent);
@@ -45,61 +78,40 @@ pub(crate) struct AgentCore(BoxedAgent);
 #[pymethods]
 impl AgentCore {
     #[new]
-    #[pyo3(signature = (client, model, *, name, instructions, tools, buses, max_iterations, max_parallel_tools, timeout,
-        temperature, top_p, max_tokens, stop, seed, reasoning_effort, tool_choice, output, extra_body, prices))]
+    #[pyo3(signature = (client, model, *, settings, tools, buses, budget, handoffs, middleware, ledger, grants, validate))]
     #[allow(clippy::too_many_arguments)] // called from one place, by keyword
     fn new(
         client: &InferenceClient,
         model: String,
-        name: String,
-        instructions: &str,
+        settings: &Bound<'_, PyAny>,
         tools: Vec<PyRef<'_, NativeTool>>,
         buses: Vec<PyRef<'_, EventBus>>,
-        max_iterations: u32,
-        max_parallel_tools: usize,
-        timeout: Option<f64>,
-        temperature: Option<f64>,
-        top_p: Option<f64>,
-        max_tokens: Option<u32>,
-        stop: Vec<String>,
-        seed: Option<i64>,
-        reasoning_effort: Option<String>,
-        tool_choice: &str,
-        output: Option<(String, Bound<'_, PyAny>, bool)>,
-        extra_body: Option<Bound<'_, PyAny>>,
-        prices: Option<Prices>,
+        budget: Option<&Budget>,
+        handoffs: Vec<HandoffTo<'_>>,
+        middleware: Vec<Bound<'_, PyAny>>,
+        ledger: Option<&ApprovalLedger>,
+        grants: Option<Grants>,
+        validate: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
+        let settings: Settings = to_serde(settings).map_err(|error| config(error.to_string()))?;
+        let instructions = settings.instructions.clone();
+        let mut options = settings.into_options()?;
+        options.buses = buses.iter().map(|bus| bus.0.clone()).collect();
+        options.budget = budget.map(|budget| budget.0).unwrap_or_default();
+        options.handoffs = handoffs.into_iter().map(|to| handoff(to)).collect();
+        options.middleware = middleware.iter().map(middleware::read).collect::<PyResult<_>>()?;
+        if let Some(ledger) = ledger {
+            options.ledger = Arc::clone(&ledger.0);
+        }
+        options.grants = grants.map(|grants| grants.0);
+        if let Some(validate) = validate {
+            let guest = Guest::wrap(validate.py(), &VALIDATOR, "output_type", validate, GuestOptions { inline: true })?;
+            options.output_validator = Some(Arc::new(PythonValidator(guest)));
+        }
         let toolbox = Toolbox::from_checked(tools.iter().map(|tool| Arc::clone(&tool.checked)).collect());
-        let tools = StaticTools::from(toolbox.map_err(from_kinded)?);
-        let output = output
-            .map(|(name, schema, strict)| {
-                Ok::<_, PyErr>(OutputSchema { name, schema: json::from_py(&schema)?, strict })
-            })
-            .transpose()?;
-        let options = AgentOptions {
-            name,
-            max_iterations,
-            max_parallel_tools,
-            timeout: seconds::optional("timeout", timeout)?,
-            sampling: Sampling { temperature, top_p, max_tokens, stop, seed, reasoning_effort, thinking_budget: None },
-            tool_choice: match tool_choice {
-                "auto" => ToolChoice::Auto,
-                "none" => ToolChoice::None,
-                "required" => ToolChoice::Required,
-                tool => ToolChoice::Tool(tool.to_owned()),
-            },
-            output,
-            extra_body: match extra_body.map(|body| json::from_py(&body)).transpose()? {
-                None => serde_json::Map::new(),
-                Some(Value::Object(body)) => body,
-                Some(_) => return Err(config("extra_body must be a dict")),
-            },
-            prices: price_table(prices)?,
-            buses: buses.iter().map(|bus| bus.0.clone()).collect(),
-        };
         let built = AgentBuilder::new(Arc::clone(&client.0), model)
-            .instructions(instructions)
-            .with_tools(tools)
+            .instructions(&instructions)
+            .with_tools(StaticTools::from(toolbox.map_err(from_kinded)?))
             .with_options(options)
             .build();
         Ok(Self(built.map_err(from_kinded)?.into()))
@@ -123,275 +135,129 @@ impl AgentCore {
         py: Python<'_>,
     ) -> RunHandle {
         let copied = |messages: Vec<PyRef<'_, Message>>| messages.iter().map(|message| message.0.clone()).collect();
-        let deps = (!deps.is_none(py)).then(|| Deps(Arc::new(deps)));
-        RunHandle::new(self.0.clone(), RunInput { messages: copied(input), history: copied(history) }, deps)
+        let input = RunInput { messages: copied(input), history: copied(history) };
+        self.start(What::New(input), deps, py)
+    }
+
+    fn resume(
+        &self,
+        pending: &PendingRun,
+        decisions: Vec<PyRef<'_, Decision>>,
+        deps: Py<PyAny>,
+        py: Python<'_>,
+    ) -> RunHandle {
+        let decisions = decisions.iter().map(|decision| decision.0.clone()).collect();
+        self.start(What::Resumed(pending.0.clone(), decisions), deps, py)
     }
 
     fn as_callable(&self) -> Callable {
         Callable(self.0.as_callable())
     }
+
+    #[pyo3(signature = (*, name, description, timeout, requires_approval, max_concurrency))]
+    fn as_tool(
+        &self,
+        name: &str,
+        description: &str,
+        timeout: Option<f64>,
+        requires_approval: bool,
+        max_concurrency: u32,
+    ) -> PyResult<NativeTool> {
+        let timeout = seconds::optional("timeout", timeout)?;
+        let options = ToolOptions { timeout, retries: 0, requires_approval, max_concurrency };
+        let tool = self.0.as_tool(description).with_name(name).with_options(options);
+        Ok(NativeTool::of(Arc::new(CheckedTool::new(Arc::new(tool)).map_err(from_kinded)?)))
+    }
 }
 
-fn price_table(prices: Option<Prices>) -> PyResult<Arc<PriceTable>> {
-    let mut table = PriceTable::builtin();
-    for (model, (input, cached, output)) in prices.into_iter().flatten() {
-        let micro = |usd: f64| {
-            if usd.is_finite() && (0.0..1e9).contains(&usd) {
-                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // checked above
-                Ok((usd * 1e6).round() as u64)
-            } else {
-                Err(config(format!("the price {usd} of {model} is no amount in USD per million tokens")))
-            }
+impl AgentCore {
+    fn start(&self, what: What, deps: Py<PyAny>, py: Python<'_>) -> RunHandle {
+        let deps = (!deps.is_none(py)).then(|| Deps(Arc::new(deps)));
+        RunHandle::new(Start { agent: self.0.clone(), what, deps, outer: served(py) })
+    }
+}
+
+fn handoff((agent, name, description): HandoffTo<'_>) -> Handoff {
+    match agent {
+        Some(agent) => Handoff::to(agent.0.clone(), &description),
+        None => Handoff::to_name(&name, &description),
+    }
+}
+
+impl Settings {
+    fn into_options(self) -> PyResult<AgentOptions> {
+        let mode = |name: String| {
+            let known = OutputMode::ALL.iter().copied().find(|mode| mode.as_str() == name);
+            known.ok_or_else(|| config(format!("output_mode must be native, tool or prompted, not {name:?}")))
         };
-        let price = Price::new(micro(input)?, micro(cached)?, micro(output)?);
+        Ok(AgentOptions {
+            name: self.name,
+            max_iterations: self.max_iterations,
+            max_parallel_tools: self.max_parallel_tools,
+            timeout: seconds::optional("timeout", self.timeout)?,
+            sampling: Sampling {
+                temperature: self.temperature,
+                top_p: self.top_p,
+                max_tokens: self.max_tokens,
+                stop: self.stop,
+                seed: self.seed,
+                reasoning_effort: self.reasoning_effort,
+                thinking_budget: self.thinking_budget,
+            },
+            tool_choice: match self.tool_choice.as_str() {
+                "auto" => ToolChoice::Auto,
+                "none" => ToolChoice::None,
+                "required" => ToolChoice::Required,
+                tool => ToolChoice::Tool(tool.to_owned()),
+            },
+            output: self.output.map(|(name, schema, strict)| OutputSchema { name, schema, strict }),
+            output_mode: self.output_mode.map(mode).transpose()?,
+            output_retries: self.output_retries,
+            extra_body: self.extra_body.unwrap_or_default(),
+            metadata: self.metadata.unwrap_or_default(),
+            cache: self.prompt_cache,
+            watch_prompt: self.watch_prompt,
+            ..match self.prices {
+                None => AgentOptions::default(),
+                Some(prices) => AgentOptions { prices: price_table(prices)?, ..AgentOptions::default() },
+            }
+        })
+    }
+}
+
+fn price_table(prices: Vec<(String, (f64, f64, f64))>) -> PyResult<Arc<PriceTable>> {
+    let mut table = PriceTable::builtin();
+    for (model, (input, cached, output)) in prices {
+        let micro = |usd: f64| money(&format!("the price of {model} per million tokens"), usd);
+        let (input, cached, output) = (micro(input)?, micro(cached)?, micro(output)?);
+        let price = Price::new(input.micro_usd(), cached.micro_usd(), output.micro_usd());
         table = table.with_price(&model, price);
     }
     Ok(Arc::new(table))
 }
 
-type Outcome = Result<RunResult, RunError>;
+/// What turns an answer into a value of the output type, and says what is wrong with it.
+static VALIDATOR: KindRow = KindRow {
+    kind: "output",
+    decorator: "output_type",
+    adapter: "PythonValidator",
+    methods: &[MethodRow { name: "decode", verb: Verb::Call, required: true, itself: true, params: &["value"] }],
+};
 
-/// Where a run is in its life.
-enum State {
-    /// Nothing was asked of it yet.
-    Begun(Box<(BoxedAgent, RunInput, Option<Deps>)>),
-    /// It runs inside the coroutine of [`RunHandle::run`].
-    Direct,
-    /// It runs in the background; dropping the set stops it.
-    Started { _task: JoinSet<()>, ended: watch::Receiver<Option<Arc<Outcome>>>, scope: Scope },
-}
+#[derive(Debug)]
+struct PythonValidator(Guest);
 
-#[pyclass(frozen, module = "atomr_agents._native.agent")]
-pub(crate) struct RunHandle {
-    state: Mutex<State>,
-    ctx: atomr_agents_core::CallCtx,
-    cancel: CancellationToken,
-    transcript: Arc<Mutex<Option<Transcript>>>,
-}
-
-impl RunHandle {
-    fn new(agent: BoxedAgent, input: RunInput, deps: Option<Deps>) -> Self {
-        let ctx = atomr_agents_core::CallCtx::new();
-        let cancel = ctx.cancel.clone();
-        Self {
-            state: Mutex::new(State::Begun(Box::new((agent, input, deps)))),
-            ctx,
-            cancel,
-            transcript: Arc::new(Mutex::new(None)),
-        }
-    }
-
-    /// Takes what is needed to run, once.
-    fn take(&self, next: impl FnOnce() -> State) -> PyResult<(BoxedAgent, RunInput, Option<Deps>)> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match std::mem::replace(&mut *state, State::Direct) {
-            State::Begun(parts) => {
-                *state = next();
-                Ok(*parts)
-            }
-            other => {
-                *state = other;
-                Err(PyRuntimeError::new_err("this run was started before; begin another one"))
-            }
-        }
-    }
-
-    fn ended(&self) -> PyResult<(watch::Receiver<Option<Arc<Outcome>>>, Scope)> {
-        match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {
-            State::Started { ended, scope, .. } => Ok((ended.clone(), scope.clone())),
-            _ => Err(PyRuntimeError::new_err("this run was not started")),
-        }
-    }
-}
-
-/// Begins the run in the context of its caller's loop, and keeps its transcript within reach.
-fn begin(
-    ctx: &atomr_agents_core::CallCtx,
-    slot: &Mutex<Option<Transcript>>,
-    scope: &Scope,
-    (agent, input, deps): (BoxedAgent, RunInput, Option<Deps>),
-) -> Run {
-    let mut own = call_ctx(scope, deps);
-    own.run = ctx.run;
-    own.cancel = ctx.cancel.clone();
-    let run = agent.begin(input, own);
-    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(run.transcript());
-    run
-}
-
-#[pymethods]
-impl RunHandle {
-    #[getter]
-    fn run_id(&self) -> String {
-        self.ctx.run.to_string()
-    }
-
-    fn run(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        let this = slf.get();
-        let parts = this.take(|| State::Direct)?;
-        let (ctx, slot) = (this.ctx.clone(), Arc::clone(&this.transcript));
-        awaitable(slf.py(), move |scope| {
-            let run = begin(&ctx, &slot, &scope, parts);
-            async move { run.await.map(RunOutcome).map_err(Fault) }
-        })
-    }
-
-    fn start(&self, py: Python<'_>) -> PyResult<Subscription> {
-        let scope = Scope::current(py)?;
-        let runtime = runtime::handle(py)?;
-        let (tell, ended) = watch::channel(None);
-        let parts = self.take(|| State::Direct)?;
-        let run = begin(&self.ctx, &self.transcript, &scope, parts);
-        let subscription = run.subscribe().ok_or_else(|| PyRuntimeError::new_err("this run has no events"))?;
-        let mut task = JoinSet::new();
-        let work = async move {
-            let outcome = run.await;
-            tell.send_replace(Some(Arc::new(outcome)));
-        };
-        task.spawn_on(scope.corked(work), runtime);
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::Started { _task: task, ended, scope };
-        Ok(Subscription::new(subscription))
-    }
-
-    fn outcome(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let (mut ended, _) = self.ended()?;
-        watched(py, async move {
-            let outcome = ended.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
-            match outcome.as_deref() {
-                Some(Ok(result)) => Ok(RunOutcome(result.clone())),
-                Some(Err(error)) => Err(from_kinded(error.clone())),
-                None => Err(PyRuntimeError::new_err("the run was stopped")),
+impl OutputValidator for PythonValidator {
+    fn validate<'a>(&'a self, value: &'a Value, ctx: &'a CallCtx) -> BoxFuture<'a, Result<(), String>> {
+        let given = value.clone();
+        let args = arguments(move |py: Python<'_>| Ok(Args::positional(PyTuple::new(py, [json::to_py(py, &given)?])?)));
+        let called = self.0.call("decode", args, to_object, serving(ctx).as_ref());
+        Box::pin(async move {
+            match called.await {
+                Ok(_) => Ok(()),
+                Err(GuestError::Raised(raised)) => Err(raised.message().to_owned()),
+                Err(error) => Err(error.to_string()),
             }
         })
-    }
-
-    fn cancel(&self) {
-        self.cancel.cancel();
-    }
-
-    fn settled(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let (mut ended, scope) = self.ended()?;
-        awaitable(py, move |_scope| async move {
-            let settle = async {
-                let _ = ended.wait_for(Option::is_some).await;
-                scope.settled().await;
-            };
-            let _ = tokio::time::timeout(SETTLE, settle).await;
-            Ok::<_, PyErr>(())
-        })
-    }
-
-    fn partial(&self) -> Partial {
-        let transcript = self.transcript.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(transcript) = &*transcript {
-            return Partial::new(transcript.partial());
-        }
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let messages = match &*state {
-            State::Begun(parts) => parts.1.history.iter().chain(&parts.1.messages).cloned().collect(),
-            _ => Vec::new(),
-        };
-        let usage = atomr_agents_core::Usage::default();
-        Partial::new(agent::Partial { run: self.ctx.run, messages, usage, cost: Some(Money::default()) })
-    }
-}
-
-impl Drop for RunHandle {
-    fn drop(&mut self) {
-        if !matches!(*self.state.lock().unwrap_or_else(PoisonError::into_inner), State::Direct) {
-            self.cancel.cancel();
-        }
-    }
-}
-
-#[pyclass(frozen, module = "atomr_agents._native.agent")]
-pub(crate) struct RunOutcome(RunResult);
-
-#[pymethods]
-impl RunOutcome {
-    #[getter]
-    fn run_id(&self) -> String {
-        self.0.run.to_string()
-    }
-
-    #[getter]
-    fn text(&self) -> &str {
-        &self.0.output
-    }
-
-    #[getter]
-    fn value<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.0.value.as_ref().map(|value| json::to_py(py, value)).transpose()
-    }
-
-    #[getter]
-    fn messages(&self) -> Vec<Message> {
-        messages(&self.0.messages)
-    }
-
-    #[getter]
-    fn new_messages(&self) -> Vec<Message> {
-        messages(&self.0.messages[self.0.history.min(self.0.messages.len())..])
-    }
-
-    #[getter]
-    fn usage(&self) -> Usage {
-        Usage(self.0.usage.clone())
-    }
-
-    #[getter]
-    fn cost(&self) -> Option<f64> {
-        self.0.cost.map(Money::usd)
-    }
-
-    #[getter]
-    fn finish_reason<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        crate::core::to_py(py, &self.0.finish)
-    }
-
-    #[getter]
-    fn iterations(&self) -> u32 {
-        self.0.iterations
-    }
-
-    #[getter]
-    fn event_count(&self) -> u64 {
-        self.0.events
-    }
-}
-
-#[pyclass(frozen, module = "atomr_agents._native.agent")]
-pub(crate) struct Partial(agent::Partial);
-
-impl Partial {
-    pub(crate) fn new(partial: agent::Partial) -> Self {
-        Self(partial)
-    }
-}
-
-#[pymethods]
-impl Partial {
-    fn __repr__(&self) -> String {
-        format!("Partial(run_id={:?}, {} messages)", self.0.run.to_string(), self.0.messages.len())
-    }
-
-    #[getter]
-    fn run_id(&self) -> String {
-        self.0.run.to_string()
-    }
-
-    #[getter]
-    fn messages(&self) -> Vec<Message> {
-        messages(&self.0.messages)
-    }
-
-    #[getter]
-    fn usage(&self) -> Usage {
-        Usage(self.0.usage.clone())
-    }
-
-    #[getter]
-    fn cost(&self) -> Option<f64> {
-        self.0.cost.map(Money::usd)
     }
 }

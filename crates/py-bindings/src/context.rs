@@ -31,3 +31,34 @@ pub(crate) fn run_context<'py>(py: Python<'py>, ctx: &CallCtx, tool: &str, call:
     };
     class.bind(py).call1((deps, ctx.run.to_string(), tool, call, ctx.path()))
 }
+
+/// The call that a guest serves, for what it starts itself: a run that is begun in a tool belongs to the tool's run.
+#[pyclass(frozen, module = "atomr_agents._native.core")]
+pub(crate) struct CurrentCall(CallCtx);
+
+/// The context variable that holds it.
+fn current(py: Python<'_>) -> PyResult<&Py<PyAny>> {
+    static VARIABLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    VARIABLE.get_or_try_init(py, || {
+        let made = py.import("contextvars")?.getattr("ContextVar")?.call1(("atomr_agents_current_call",));
+        made.map(Bound::unbind)
+    })
+}
+
+/// The scope of `ctx`, in which guests know the call that they serve.
+pub(crate) fn serving(ctx: &CallCtx) -> Option<Scope> {
+    let scope = ctx.get::<Scope>()?;
+    let bound = Python::attach(|py| {
+        let call = Py::new(py, CurrentCall(ctx.clone()))?;
+        Ok::<_, PyErr>(scope.binding(py, current(py)?.clone_ref(py), call.into_any()))
+    });
+    // Without the variable the guest still runs; what it starts is on its own.
+    Some(bound.unwrap_or_else(|_| (*scope).clone()))
+}
+
+/// The call that the calling code serves, unless that call is over.
+pub(crate) fn served(py: Python<'_>) -> Option<CallCtx> {
+    let value = current(py).ok()?.bind(py).call_method1("get", (py.None(),)).ok()?;
+    let ctx = value.cast::<CurrentCall>().ok()?.get().0.clone();
+    (!ctx.cancel.is_cancelled()).then_some(ctx)
+}

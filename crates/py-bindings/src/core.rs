@@ -10,6 +10,7 @@ use crate::event::Event;
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Message>()?;
+    module.add_class::<crate::budget::Budget>()?;
     module.add_class::<Usage>()?;
     module.add_class::<Event>()
 }

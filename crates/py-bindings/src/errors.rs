@@ -13,7 +13,7 @@ use atomr_agents_tool::{PermissionError, ToolCallParserError, ToolDefinitionErro
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::agent::Partial;
+use crate::run::Partial;
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(kinds, module)?)?;

@@ -3,6 +3,8 @@
 #![allow(missing_docs)] // the documentation of these classes is in the stubs, where users and tools read it
 
 mod agent;
+mod approval;
+mod budget;
 mod callable;
 mod context;
 mod core;
@@ -10,11 +12,14 @@ mod errors;
 mod event;
 mod guest;
 mod inference;
+mod middleware;
 mod observability;
 mod permission;
+mod run;
 mod seconds;
 mod testkit;
 mod tool;
+mod tool_return;
 mod toolset;
 
 use pyo3::prelude::*;

@@ -4,10 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use atomr_agents_core::{ToolCall, ToolReturn, ToolSpec, Value};
-use atomr_agents_py_bridge::{
-    Args, GuestError, GuestOptions, GuestTool, Json, Raised, Scope, arguments, awaitable, json, to_json,
-};
+use atomr_agents_core::{ToolCall, ToolSpec, Value};
+use atomr_agents_py_bridge::{Args, GuestError, GuestOptions, GuestTool, Json, Raised, arguments, awaitable, json};
 use atomr_agents_tool::{
     self as tool, CheckedTool, Invocation, Tool, ToolError, ToolFuture, ToolMeta, ToolOptions, Toolbox, execute,
 };
@@ -16,13 +14,15 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
-use crate::context::{Deps, call_ctx, run_context};
+use crate::context::{Deps, call_ctx, run_context, serving};
 use crate::errors::{Fault, from_kinded};
 use crate::permission::{self, NativeToolMeta, ToolDescriptor, grants_of};
-use crate::{seconds, toolset};
+use crate::{seconds, tool_return, toolset};
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<NativeTool>()?;
+    module.add_class::<tool_return::ToolReturn>()?;
+    module.add_class::<tool_return::ToolControl>()?;
     module.add_class::<Provider>()?;
     module.add_class::<ParsedToolCall>()?;
     module.add_class::<ToolCallParser>()?;
@@ -56,7 +56,7 @@ impl Tool for PythonTool {
 
     fn invoke(&self, invocation: Invocation) -> ToolFuture<'_> {
         let Invocation { call, arguments: values, ctx } = invocation;
-        let scope = ctx.get::<Scope>();
+        let scope = serving(&ctx);
         let (takes_context, raw) = (self.takes_context, self.raw);
         let decode = self.decode.clone();
         // Set while the arguments are being made, so that their faults are told apart from the tool's own.
@@ -80,10 +80,10 @@ impl Tool for PythonTool {
             let args = Args::positional(PyTuple::new(py, positional)?);
             Ok(if raw { args } else { args.with_keywords(values.cast_into::<PyDict>()?) })
         });
-        let running = self.guest.invoke(build, to_json, scope.as_deref());
+        let running = self.guest.invoke(build, tool_return::read, scope.as_ref());
         Box::pin(async move {
             match running.await {
-                Ok(value) => Ok(ToolReturn::json(value)),
+                Ok(returned) => Ok(returned),
                 Err(GuestError::Raised(raised)) if refused.load(Ordering::Relaxed) => {
                     Err(ToolError::InvalidArguments { name: self.spec.name.clone(), message: raised.message().into() })
                 }
@@ -139,7 +139,8 @@ impl NativeTool {
 #[pymethods]
 impl NativeTool {
     #[new]
-    #[pyo3(signature = (target, name, description, parameters, *, takes_context, raw, decode, timeout, retries, strict, key, meta))]
+    #[pyo3(signature = (target, name, description, parameters, *, takes_context, raw, decode, timeout, retries, strict, key, meta,
+        requires_approval = false, max_concurrency = 0))]
     #[allow(clippy::too_many_arguments)] // called from one place, by keyword
     fn new(
         target: &Bound<'_, PyAny>,
@@ -154,6 +155,8 @@ impl NativeTool {
         strict: bool,
         key: &str,
         meta: NativeToolMeta,
+        requires_approval: bool,
+        max_concurrency: u32,
     ) -> PyResult<Self> {
         let guest = GuestTool::wrap(target.py(), key, target, GuestOptions::default())?;
         let spec = ToolSpec { name, description, parameters: json::from_py(parameters)?, strict };
@@ -161,7 +164,7 @@ impl NativeTool {
         let tool = PythonTool {
             guest,
             spec: Arc::new(spec),
-            options: ToolOptions { timeout, retries },
+            options: ToolOptions { timeout, retries, requires_approval, max_concurrency },
             meta: meta.0,
             takes_context,
             raw,
@@ -198,6 +201,16 @@ impl NativeTool {
     #[getter]
     fn retries(&self) -> u32 {
         self.retries
+    }
+
+    #[getter]
+    fn requires_approval(&self) -> bool {
+        self.checked.tool().options().requires_approval
+    }
+
+    #[getter]
+    fn max_concurrency(&self) -> u32 {
+        self.checked.tool().options().max_concurrency
     }
 
     fn descriptor(&self) -> ToolDescriptor {

@@ -24,6 +24,8 @@ pub struct Scope {
 struct Place {
     port: Arc<LoopPort>,
     context: Py<PyAny>,
+    /// A context variable that guests of this scope find set.
+    bound: Option<(Py<PyAny>, Py<PyAny>)>,
 }
 
 #[derive(Default)]
@@ -50,7 +52,7 @@ impl Scope {
 
     pub(crate) fn of(py: Python<'_>, port: Arc<LoopPort>) -> Result<Self, GuestError> {
         let context = glue::copy_context(py).map_err(|error| GuestError::raised(py, error))?;
-        Ok(Self { place: Arc::new(Place { port, context }), work: Arc::default() })
+        Ok(Self { place: Arc::new(Place { port, context, bound: None }), work: Arc::default() })
     }
 
     pub(crate) fn port(&self) -> &Arc<LoopPort> {
@@ -59,7 +61,19 @@ impl Scope {
 
     /// A fresh copy of the captured context variables, for one guest call.
     pub(crate) fn context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.place.context.bind(py).call_method0(pyo3::intern!(py, "copy"))
+        let context = self.place.context.bind(py).call_method0(pyo3::intern!(py, "copy"))?;
+        if let Some((variable, value)) = &self.place.bound {
+            let set = variable.bind(py).getattr(pyo3::intern!(py, "set"))?;
+            context.call_method1(pyo3::intern!(py, "run"), (set, value))?;
+        }
+        Ok(context)
+    }
+
+    /// The same place, where guests find this context variable set to this value.
+    #[must_use]
+    pub fn binding(&self, py: Python<'_>, variable: Py<PyAny>, value: Py<PyAny>) -> Self {
+        let (port, context) = (self.place.port.clone(), self.place.context.clone_ref(py));
+        Self { place: Arc::new(Place { port, context, bound: Some((variable, value)) }), work: self.work.clone() }
     }
 
     /// How many pieces of work (Rust and guest) still run for this scope.
