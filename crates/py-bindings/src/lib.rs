@@ -16,6 +16,7 @@ mod seconds;
 mod testkit;
 mod tool;
 mod toolset;
+mod tracers;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;

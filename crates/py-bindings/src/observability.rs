@@ -1,4 +1,4 @@
-//! `_native.observability`: buses, their listeners, and tracers written in Python.
+//! `_native.observability`: buses, their listeners, and tracers written in Python; those of the house are in `tracers.rs`.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,17 +6,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use atomr_agents_core::{self as core, Kind};
 use atomr_agents_observability::{self as obs, Batch, BoxFuture, Tracer, TracerError, TryRecvError};
 use atomr_agents_py_bridge::{
-    Args, GuestOptions, GuestTracer, Reply, arguments, awaitable, no_args, runtime, to_unit, watched,
+    Args, GuestError, GuestOptions, GuestTracer, Reply, arguments, awaitable, no_args, runtime, to_unit, watched,
 };
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 
 use crate::errors::{Fault, config};
 use crate::event::Event;
+use crate::tracers::{JsonlTracer, LineFormatter, RunNode, RunTree, native_tracer};
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<EventBus>()?;
+    module.add_class::<JsonlTracer>()?;
+    module.add_class::<LineFormatter>()?;
+    module.add_class::<RunNode>()?;
+    module.add_class::<RunTree>()?;
     module.add_class::<Subscription>()?;
     module.add_class::<TracerHandle>()
 }
@@ -51,9 +57,13 @@ impl EventBus {
 
     fn attach_tracer(&self, target: &Bound<'_, PyAny>, key: &str) -> PyResult<TracerHandle> {
         let py = target.py();
-        let guest = GuestTracer::wrap(py, key, target, GuestOptions::default())?;
-        let tracer = PythonTracer { guest: guest.clone(), told: AtomicUsize::new(0) };
-        let handle = self.0.attach_tracer_on(Arc::new(tracer), runtime::handle(py)?);
+        let (tracer, guest): (Arc<dyn Tracer>, _) = if let Some(native) = native_tracer(target) {
+            (native, None)
+        } else {
+            let guest = GuestTracer::wrap(py, key, target, GuestOptions::default())?;
+            (Arc::new(PythonTracer { guest: guest.clone(), told: AtomicUsize::new(0) }), Some(guest))
+        };
+        let handle = self.0.attach_tracer_on(tracer, runtime::handle(py)?);
         Ok(TracerHandle { handle: Arc::new(Mutex::new(Some(Arc::new(handle)))), guest })
     }
 
@@ -65,7 +75,11 @@ impl EventBus {
 /// A batch as Python sees it: what was missed is told first, as an event of its own.
 fn listed(py: Python<'_>, batch: Batch) -> PyResult<Vec<Py<Event>>> {
     let lagged = batch.lagged().map(Arc::new);
-    lagged.into_iter().chain(batch.events).map(|event| Py::new(py, Event(event))).collect()
+    wrapped(py, lagged.into_iter().chain(batch.events))
+}
+
+fn wrapped(py: Python<'_>, events: impl IntoIterator<Item = Arc<core::Event>>) -> PyResult<Vec<Py<Event>>> {
+    events.into_iter().map(|event| Py::new(py, Event(event))).collect()
 }
 
 #[pyclass(frozen, module = "atomr_agents._native.observability")]
@@ -182,26 +196,57 @@ impl Tracer for PythonTracer {
         })
     }
 
+    fn on_events(&self, events: Vec<Arc<core::Event>>) -> BoxFuture<'_, Vec<TracerError>> {
+        Box::pin(async move {
+            if self.guest.has_each("on_event") {
+                let items = listing(move |py| PyList::new(py, wrapped(py, events)?));
+                return self
+                    .guest
+                    .each("on_event", items, None)
+                    .await
+                    .err()
+                    .map(|error| self.failed(error))
+                    .into_iter()
+                    .collect();
+            }
+            for event in events {
+                // What it raises is reported where it is raised.
+                drop(self.on_event(event).await);
+            }
+            Vec::new()
+        })
+    }
+
     fn flush(&self) -> BoxFuture<'_, Result<(), TracerError>> {
         Box::pin(async move {
             self.guest.told().await;
             if !self.guest.has("flush") {
                 return Ok(());
             }
-            self.guest.flush(no_args(), to_unit, None).await.map_err(|error| TracerError::Failed {
-                tracer: self.guest.key().to_owned(),
-                kind: Kind::Guest,
-                message: error.to_string(),
-                source: Some(Arc::new(error)),
-            })
+            self.guest.flush(no_args(), to_unit, None).await.map_err(|error| self.failed(error))
         })
     }
+}
+
+impl PythonTracer {
+    fn failed(&self, error: GuestError) -> TracerError {
+        TracerError::failed(self.guest.key(), Kind::Guest, error)
+    }
+}
+
+/// As [`arguments`]: makes the compiler see that the closure works for every lifetime.
+fn listing<F>(make: F) -> F
+where
+    F: for<'py> FnOnce(Python<'py>) -> PyResult<Bound<'py, PyList>> + Send + 'static,
+{
+    make
 }
 
 #[pyclass(frozen, module = "atomr_agents._native.observability")]
 pub(crate) struct TracerHandle {
     handle: Arc<Mutex<Option<Arc<obs::TracerHandle>>>>,
-    guest: GuestTracer,
+    /// For tracers that are written in Python.
+    guest: Option<GuestTracer>,
 }
 
 impl TracerHandle {
@@ -236,7 +281,9 @@ impl TracerHandle {
                 None => return Ok(()),
             };
             // The handle is gone, so nothing is told any more; what was told while it flushed shall still arrive.
-            guest.told().await;
+            if let Some(guest) = guest {
+                guest.told().await;
+            }
             flushed
         })
     }
