@@ -13,6 +13,7 @@ mod inference;
 mod observability;
 mod permission;
 mod seconds;
+mod shared_events;
 mod testkit;
 mod tool;
 mod toolset;

@@ -15,6 +15,7 @@ use pyo3::types::PyList;
 
 use crate::errors::{Fault, config};
 use crate::event::Event;
+use crate::shared_events::{Share, SharedEvents, wrapped};
 use crate::tracers::{JsonlTracer, LineFormatter, RunNode, RunTree, native_tracer};
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -28,7 +29,7 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
 }
 
 #[pyclass(frozen, module = "atomr_agents._native.observability")]
-pub(crate) struct EventBus(pub(crate) obs::EventBus);
+pub(crate) struct EventBus(pub(crate) obs::EventBus, Arc<SharedEvents>);
 
 #[pymethods]
 impl EventBus {
@@ -38,7 +39,7 @@ impl EventBus {
         if capacity == 0 {
             return Err(config("capacity must be at least 1"));
         }
-        Ok(Self(obs::EventBus::with_capacity(capacity)))
+        Ok(Self(obs::EventBus::with_capacity(capacity), Arc::default()))
     }
 
     #[getter]
@@ -52,7 +53,8 @@ impl EventBus {
     }
 
     fn subscribe_batches(&self) -> Subscription {
-        Subscription::new(self.0.subscribe())
+        let share = Some(Arc::new(self.1.join()));
+        Subscription { share, ..Subscription::new(self.0.subscribe()) }
     }
 
     fn attach_tracer(&self, target: &Bound<'_, PyAny>, key: &str) -> PyResult<TracerHandle> {
@@ -61,7 +63,8 @@ impl EventBus {
             (native, None)
         } else {
             let guest = GuestTracer::wrap(py, key, target, GuestOptions::default())?;
-            (Arc::new(PythonTracer { guest: guest.clone(), told: AtomicUsize::new(0) }), Some(guest))
+            let share = guest.has_each("on_event").then(|| Arc::new(self.1.join()));
+            (Arc::new(PythonTracer { guest: guest.clone(), told: AtomicUsize::new(0), share }), Some(guest))
         };
         let handle = self.0.attach_tracer_on(tracer, runtime::handle(py)?);
         Ok(TracerHandle { handle: Arc::new(Mutex::new(Some(Arc::new(handle)))), guest })
@@ -73,19 +76,24 @@ impl EventBus {
 }
 
 /// A batch as Python sees it: what was missed is told first, as an event of its own.
-fn listed(py: Python<'_>, batch: Batch) -> PyResult<Vec<Py<Event>>> {
+fn listed(py: Python<'_>, batch: Batch, share: Option<&Share>) -> PyResult<Vec<Py<Event>>> {
     let lagged = batch.lagged().map(Arc::new);
-    wrapped(py, lagged.into_iter().chain(batch.events))
-}
-
-fn wrapped(py: Python<'_>, events: impl IntoIterator<Item = Arc<core::Event>>) -> PyResult<Vec<Py<Event>>> {
-    events.into_iter().map(|event| Py::new(py, Event(event))).collect()
+    let mut events = match share {
+        Some(share) => share.wrap(py, batch.events)?,
+        None => wrapped(py, batch.events)?,
+    };
+    if let Some(lagged) = lagged {
+        events.insert(0, Py::new(py, Event(lagged))?);
+    }
+    Ok(events)
 }
 
 #[pyclass(frozen, module = "atomr_agents._native.observability")]
 pub(crate) struct Subscription {
     /// Taken while a batch is awaited, so that waiting holds no lock.
     slot: Arc<Mutex<Slot>>,
+    /// Of the objects that the bus's listeners have in common; a run's own events have one listener.
+    share: Option<Arc<Share>>,
 }
 
 enum Slot {
@@ -96,7 +104,7 @@ enum Slot {
 
 impl Subscription {
     pub(crate) fn new(subscription: obs::Subscription) -> Self {
-        Self { slot: Arc::new(Mutex::new(Slot::Here(subscription))) }
+        Self { slot: Arc::new(Mutex::new(Slot::Here(subscription))), share: None }
     }
 }
 
@@ -139,14 +147,14 @@ impl Subscription {
             Slot::Closed => Err(TryRecvError::Closed),
         };
         match taken {
-            Ok(batch) => listed(py, batch).map(Some),
+            Ok(batch) => listed(py, batch, self.share.as_deref()).map(Some),
             Err(TryRecvError::Empty) => Ok(Some(Vec::new())),
             Err(_) => Ok(None),
         }
     }
 
     fn batch(&self, py: Python<'_>, limit: usize) -> PyResult<Py<PyAny>> {
-        let slot = Arc::clone(&self.slot);
+        let (slot, share) = (Arc::clone(&self.slot), self.share.clone());
         watched(py, async move {
             let Some(mut borrowed) = Borrowed::take(&slot)? else { return Ok(Reply::new(|py| Ok(py.None()))) };
             let batch = match &mut borrowed.subscription {
@@ -155,7 +163,7 @@ impl Subscription {
             };
             drop(borrowed);
             Ok::<_, PyErr>(Reply::new(move |py| match batch {
-                Some(batch) => listed(py, batch)?.into_py_any(py),
+                Some(batch) => listed(py, batch, share.as_deref())?.into_py_any(py),
                 None => Ok(py.None()),
             }))
         })
@@ -174,6 +182,8 @@ const AHEAD: usize = 1_024;
 struct PythonTracer {
     guest: GuestTracer,
     told: AtomicUsize,
+    /// For a plain function, which hears many events at once.
+    share: Option<Arc<Share>>,
 }
 
 impl Tracer for PythonTracer {
@@ -198,16 +208,10 @@ impl Tracer for PythonTracer {
 
     fn on_events(&self, events: Vec<Arc<core::Event>>) -> BoxFuture<'_, Vec<TracerError>> {
         Box::pin(async move {
-            if self.guest.has_each("on_event") {
-                let items = listing(move |py| PyList::new(py, wrapped(py, events)?));
-                return self
-                    .guest
-                    .each("on_event", items, None)
-                    .await
-                    .err()
-                    .map(|error| self.failed(error))
-                    .into_iter()
-                    .collect();
+            if let Some(share) = self.share.clone() {
+                let items = listing(move |py| PyList::new(py, share.wrap(py, events)?));
+                let told = self.guest.each("on_event", items, None).await;
+                return told.err().map(|error| self.failed(error)).into_iter().collect();
             }
             for event in events {
                 // What it raises is reported where it is raised.
