@@ -1,4 +1,4 @@
-"""Every benchmark, or those named: `python run.py [turn] [concurrent] [guest] [import]`.
+"""Every benchmark, or those named: `python run.py [turn] [concurrent] [guest] [events] [import]`.
 
 The figures also go to results/, as JSON.
 """
@@ -33,10 +33,30 @@ def guest() -> dict[str, dict]:
     return rows
 
 
+def events() -> dict[str, dict]:
+    """What telling a listener costs, beside asyncio and a bare loop."""
+    rows = child("events.py", "--json")
+    if "failed" in rows:
+        rows = {"ours": rows}
+    lines = [
+        [name, f"{row['ours_us']:.3f}", f"{row['peer']} {row['plain_us']:.3f}", f"{row['ratio']:.2f} x"]
+        for name, row in rows.items()
+        if "ratio" in row
+    ]
+    table("Events, each to ten listeners", ["", "us per delivery", "plain Python us", "ratio"], lines)
+    failures(rows)
+    for name, row in rows.items():
+        if "target_us" in row:
+            target(f"{name}: within {row['target_us']} us", met=row["ours_us"] <= row["target_us"])
+    save("events", rows)
+    return rows
+
+
 BENCHMARKS = {
     "turn": lambda: turn.main(list(PEERS)),
     "concurrent": lambda: concurrent_turns.main(concurrent_turns.DEFAULT),
     "guest": guest,
+    "events": events,
     "import": lambda: import_time.main(list(import_time.IMPORTS)),
 }
 

@@ -18,7 +18,7 @@ INTERNAL = {
     "tool": {"NativeTool", "NativeToolMeta", "NativeToolSet", "NativeToolSetRegistry"},
 }
 # Faces of their own stand for these.
-WRAPPED = {"callable_": {"Callable", "Pipeline"}, "observability": {"EventBus", "TracerHandle"}}
+WRAPPED = {"callable_": {"Callable", "Pipeline"}, "observability": {"EventBus", "JsonlTracer", "TracerHandle"}}
 
 
 def natives() -> list[str]:

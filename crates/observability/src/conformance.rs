@@ -12,7 +12,8 @@ use crate::{Tracer, TracerError};
 /// No single call may take longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Checks the rules of [`Tracer`]: it has a name; it takes every kind of event, also large and unusual ones; it may be
+/// Checks the rules of [`Tracer`]: it has a name; it takes every kind of event, also large and unusual ones, and several
+/// at once; it may be
 /// flushed before the first event and twice in a row; it may be called again before an earlier call is done; a call
 /// that is dropped half way does not spoil it; no call hangs.
 ///
@@ -37,6 +38,9 @@ pub async fn check(tracer: Arc<dyn Tracer>) -> Result<(), String> {
         patiently("one of two events at once", tracer.on_event(event(run, 93, text("b".into())))),
     );
     first.and(second)?;
+
+    let several = vec![event(run, 96, text("d".into())), event(run, 97, text("e".into()))];
+    patiently("several events at once", async { tracer.on_events(several).await.pop().map_or(Ok(()), Err) }).await?;
 
     let mut dropped = tracer.on_event(event(run, 94, text("half".into())));
     poll_fn(|cx| {

@@ -7,7 +7,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
-use atomr_agents_core::Event;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -16,7 +15,7 @@ use crate::bus::Shared;
 use crate::{Batch, BoxFuture, Subscription, Tracer, TracerError};
 
 /// How many events a tracer's task takes per wake-up.
-const BATCH: usize = 256;
+const BATCH: usize = 1_024;
 
 /// A tracer's attachment to a bus. It owns the task that drives the tracer: dropping the handle aborts the task, and
 /// with it the subscription; [`TracerHandle::detach`] delivers first what was published. When the bus closes, the
@@ -163,16 +162,13 @@ impl Driver {
     }
 
     async fn deliver(&self, batch: Batch) -> Result<(), TracerError> {
-        for event in batch.lagged().map(Arc::new).into_iter().chain(batch.events) {
-            self.give(event).await?;
+        let lagged = batch.lagged().map(Arc::new);
+        let mut events = batch.events;
+        if let Some(lagged) = lagged {
+            events.insert(0, lagged);
         }
-        Ok(())
-    }
-
-    async fn give(&self, event: Arc<Event>) -> Result<(), TracerError> {
-        match self.guarded(|| self.tracer.on_event(event)).await? {
-            Ok(()) => {}
-            Err(error) => self.report(error),
+        for error in self.guarded(|| self.tracer.on_events(events)).await? {
+            self.report(error);
         }
         Ok(())
     }

@@ -56,6 +56,7 @@ pub use bus::{DEFAULT_CAPACITY, EventBus};
 pub use error::{TracerError, TryRecvError};
 pub use handle::TracerHandle;
 pub use jsonl::JsonlTracer;
+pub use lines::LineFormatter;
 pub use output::{FlushPolicy, OutputOptions};
 pub use recording::RecordingTracer;
 pub use redact::{redact, redact_event};

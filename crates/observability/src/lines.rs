@@ -1,6 +1,6 @@
 //! One readable line per event.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use atomr_agents_core::{Event, EventKind, Money, RunId, Usage};
@@ -28,20 +28,47 @@ struct Joined {
     time_ms: u64,
 }
 
-/// Makes lines of events.
-pub(crate) struct Lines {
+/// Makes the lines that [`crate::StdoutTracer`] writes, for those who write them elsewhere.
+pub struct LineFormatter {
     colours: bool,
     redact: bool,
     open: Vec<Joined>,
-    line: String,
 }
 
-impl Lines {
-    pub(crate) fn new(colours: bool, redact: bool) -> Self {
-        Self { colours, redact, open: Vec::new(), line: String::new() }
+impl LineFormatter {
+    /// One that writes in colours or not, and masks what looks like a secret or not (see [`crate::redact`]).
+    #[must_use]
+    pub fn new(colours: bool, redact: bool) -> Self {
+        Self { colours, redact, open: Vec::new() }
     }
 
-    fn join(&mut self, event: &Event, out: &mut Vec<u8>) {
+    /// The lines that this event completes, each with its end of line. A piece of a text gives none: it is joined.
+    #[must_use]
+    pub fn event(&mut self, event: &Event) -> String {
+        let mut out = String::new();
+        self.put(event, &mut out);
+        out
+    }
+
+    /// The lines of texts that are not complete yet; what comes of them later begins lines of its own.
+    #[must_use]
+    pub fn rest(&mut self) -> String {
+        let mut out = String::new();
+        self.close(&mut out, |_| true);
+        out
+    }
+
+    fn put(&mut self, event: &Event, out: &mut String) {
+        if event.kind.is_delta() {
+            return self.join(event, out);
+        }
+        self.close(out, |open| open.is_of(event));
+        let details = self.details(&event.kind);
+        let place = (event.run, &*event.path, event.time_ms);
+        self.write(place, (event.kind.name(), colour(&event.kind)), &details, out);
+    }
+
+    fn join(&mut self, event: &Event, out: &mut String) {
         let (name, text, part) = match &event.kind {
             EventKind::ToolCallStreamed { call_index, name, arguments, .. } => {
                 (Some(name), arguments, (event.kind.name(), *call_index))
@@ -77,7 +104,7 @@ impl Lines {
     }
 
     /// Writes the texts that are complete.
-    fn close(&mut self, out: &mut Vec<u8>, complete: impl Fn(&Joined) -> bool) {
+    fn close(&mut self, out: &mut String, complete: impl Fn(&Joined) -> bool) {
         let mut at = 0;
         while at < self.open.len() {
             if complete(&self.open[at]) {
@@ -89,7 +116,7 @@ impl Lines {
         }
     }
 
-    fn write_joined(&mut self, joined: &Joined, out: &mut Vec<u8>) {
+    fn write_joined(&self, joined: &Joined, out: &mut String) {
         let (text, more) = self.excerpt(&joined.text, joined.more);
         let name = joined.name.as_deref().unwrap_or_default();
         let gap = if name.is_empty() { "" } else { " " };
@@ -115,28 +142,26 @@ impl Lines {
         (shown.to_owned(), more)
     }
 
-    fn write(&mut self, place: (RunId, &str, u64), kind: (&str, &str), details: &str, out: &mut Vec<u8>) {
+    fn write(&self, place: (RunId, &str, u64), kind: (&str, &str), details: &str, out: &mut String) {
         let ((run, path, time_ms), (kind, colour)) = (place, kind);
         let (dim, colour, reset) = if self.colours { ("\u{1b}[2m", colour, "\u{1b}[0m") } else { ("", "", "") };
-        self.line.clear();
         let run = run.to_string();
         let run = &run[run.len().saturating_sub(6)..];
         // Writing into a string cannot fail.
-        let _ = write!(self.line, "{dim}{} {run}{reset} ", clock(time_ms));
+        let _ = write!(out, "{dim}{} {run}{reset} ", clock(time_ms));
         let depth = if path.is_empty() { 0 } else { path.split('/').count() };
-        self.line.extend(std::iter::repeat_n("  ", depth.min(16)));
+        out.extend(std::iter::repeat_n("  ", depth.min(16)));
         if let Some(last) = path.rsplit('/').next().filter(|last| !last.is_empty()) {
             let label = self.shown(last);
-            escape(&label, &mut self.line);
-            self.line.push_str(": ");
+            escape(&label, out);
+            out.push_str(": ");
         }
-        let _ = write!(self.line, "{colour}{kind}{reset}");
+        let _ = write!(out, "{colour}{kind}{reset}");
         if !details.is_empty() {
-            self.line.push(' ');
-            escape(details, &mut self.line);
+            out.push(' ');
+            escape(details, out);
         }
-        self.line.push('\n');
-        out.extend_from_slice(self.line.as_bytes());
+        out.push('\n');
     }
 
     fn details(&self, kind: &EventKind) -> String {
@@ -195,18 +220,19 @@ impl Lines {
     }
 }
 
-impl Render for Lines {
+impl Render for LineFormatter {
     fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
-        if event.kind.is_delta() {
-            return self.join(event, out);
-        }
-        self.close(out, |open| open.is_of(event));
-        let details = self.details(&event.kind);
-        self.write((event.run, &event.path, event.time_ms), (event.kind.name(), colour(&event.kind)), &details, out);
+        out.extend_from_slice(LineFormatter::event(self, event).as_bytes());
     }
 
     fn rest(&mut self, out: &mut Vec<u8>) {
-        self.close(out, |_| true);
+        out.extend_from_slice(LineFormatter::rest(self).as_bytes());
+    }
+}
+
+impl fmt::Debug for LineFormatter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LineFormatter").field("open", &self.open.len()).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What one agent, model call or tool call did, and what happened below it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use atomr_agents_core::{Kind, Money, RunId, Usage};
 use serde::{Deserialize, Serialize};
@@ -124,7 +125,7 @@ pub struct RunNode {
     #[serde(default)]
     pub omitted: u64,
     /// What happened in it, in the order of the beginnings.
-    pub children: Vec<RunNode>,
+    pub children: Vec<Arc<RunNode>>,
 }
 
 impl RunNode {
@@ -133,7 +134,7 @@ impl RunNode {
         let mut open = vec![self];
         std::iter::from_fn(move || {
             let node = open.pop()?;
-            open.extend(node.children.iter().rev());
+            open.extend(node.children.iter().rev().map(|child| &**child));
             Some(node)
         })
     }

@@ -136,6 +136,12 @@ impl Tracer for RunTree {
         self.ingest(&event);
         Box::pin(async { Ok(()) })
     }
+
+    fn on_events(&self, events: Vec<Arc<Event>>) -> BoxFuture<'_, Vec<TracerError>> {
+        let mut grow = self.lock();
+        events.iter().for_each(|event| grow.ingest(event));
+        Box::pin(async { Vec::new() })
+    }
 }
 
 impl fmt::Display for RunTree {

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use atomr_agents_core::Event;
 
-use crate::lines::Lines;
 use crate::output::{Output, Target};
-use crate::{BoxFuture, OutputOptions, Tracer, TracerError};
+use crate::{BoxFuture, LineFormatter, OutputOptions, Tracer, TracerError};
 
 const NAME: &str = "stdout";
 
@@ -39,7 +38,7 @@ impl StdoutTracer {
     /// # Errors
     /// There can be no thread to write.
     pub fn to(target: impl Write + Send + 'static, colours: bool, options: OutputOptions) -> Result<Self, TracerError> {
-        let output = Output::start(NAME, Plain(target), Lines::new(colours, options.redact), options)?;
+        let output = Output::start(NAME, Plain(target), LineFormatter::new(colours, options.redact), options)?;
         Ok(Self { output })
     }
 

@@ -20,6 +20,18 @@ pub trait Tracer: Send + Sync + 'static {
     /// Takes the next event.
     fn on_event(&self, event: Arc<Event>) -> BoxFuture<'_, Result<(), TracerError>>;
 
+    /// Takes several events that are there already; `on_event` for one after the other, unless there is a better way.
+    /// Gives back what went wrong, one error for each event that it went wrong with.
+    fn on_events(&self, events: Vec<Arc<Event>>) -> BoxFuture<'_, Vec<TracerError>> {
+        Box::pin(async move {
+            let mut errors = Vec::new();
+            for event in events {
+                errors.extend(self.on_event(event).await.err());
+            }
+            errors
+        })
+    }
+
     /// Brings everything taken so far to where it belongs. May be called at any time, and again.
     fn flush(&self) -> BoxFuture<'_, Result<(), TracerError>> {
         Box::pin(async { Ok(()) })
@@ -33,6 +45,10 @@ impl<T: Tracer + ?Sized> Tracer for Arc<T> {
 
     fn on_event(&self, event: Arc<Event>) -> BoxFuture<'_, Result<(), TracerError>> {
         (**self).on_event(event)
+    }
+
+    fn on_events(&self, events: Vec<Arc<Event>>) -> BoxFuture<'_, Vec<TracerError>> {
+        (**self).on_events(events)
     }
 
     fn flush(&self) -> BoxFuture<'_, Result<(), TracerError>> {

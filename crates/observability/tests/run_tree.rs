@@ -159,7 +159,7 @@ fn a_run_of_its_own_is_below_the_run_that_started_it() {
     run.tell_at(&child, [started("step"), finished(3)]);
     let node = run.node();
     assert_eq!((node.children.len(), node.children[0].parent), (1, Some(run.ctx.run)));
-    assert_eq!(tree.get(child.run).unwrap(), node.children[0]);
+    assert_eq!(tree.get(child.run).unwrap(), *node.children[0]);
     assert_eq!(tree.roots(), [node]);
 }
 

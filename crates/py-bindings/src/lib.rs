@@ -17,10 +17,12 @@ mod observability;
 mod permission;
 mod run;
 mod seconds;
+mod shared_events;
 mod testkit;
 mod tool;
 mod tool_return;
 mod toolset;
+mod tracers;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;

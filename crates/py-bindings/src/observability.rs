@@ -1,4 +1,4 @@
-//! `_native.observability`: buses, their listeners, and tracers written in Python.
+//! `_native.observability`: buses, their listeners, and tracers written in Python; those of the house are in `tracers.rs`.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,23 +6,30 @@ use std::sync::{Arc, Mutex, PoisonError};
 use atomr_agents_core::{self as core, Kind};
 use atomr_agents_observability::{self as obs, Batch, BoxFuture, Tracer, TracerError, TryRecvError};
 use atomr_agents_py_bridge::{
-    Args, GuestOptions, GuestTracer, Reply, arguments, awaitable, no_args, runtime, to_unit, watched,
+    Args, GuestError, GuestOptions, GuestTracer, Reply, arguments, awaitable, no_args, runtime, to_unit, watched,
 };
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 
 use crate::errors::{Fault, config};
 use crate::event::Event;
+use crate::shared_events::{Share, SharedEvents, wrapped};
+use crate::tracers::{JsonlTracer, LineFormatter, RunNode, RunTree, native_tracer};
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<EventBus>()?;
+    module.add_class::<JsonlTracer>()?;
+    module.add_class::<LineFormatter>()?;
+    module.add_class::<RunNode>()?;
+    module.add_class::<RunTree>()?;
     module.add_class::<Subscription>()?;
     module.add_class::<TracerHandle>()
 }
 
 #[pyclass(frozen, module = "atomr_agents._native.observability")]
-pub(crate) struct EventBus(pub(crate) obs::EventBus);
+pub(crate) struct EventBus(pub(crate) obs::EventBus, Arc<SharedEvents>);
 
 #[pymethods]
 impl EventBus {
@@ -32,7 +39,7 @@ impl EventBus {
         if capacity == 0 {
             return Err(config("capacity must be at least 1"));
         }
-        Ok(Self(obs::EventBus::with_capacity(capacity)))
+        Ok(Self(obs::EventBus::with_capacity(capacity), Arc::default()))
     }
 
     #[getter]
@@ -46,14 +53,20 @@ impl EventBus {
     }
 
     fn subscribe_batches(&self) -> Subscription {
-        Subscription::new(self.0.subscribe())
+        let share = Some(Arc::new(self.1.join()));
+        Subscription { share, ..Subscription::new(self.0.subscribe()) }
     }
 
     fn attach_tracer(&self, target: &Bound<'_, PyAny>, key: &str) -> PyResult<TracerHandle> {
         let py = target.py();
-        let guest = GuestTracer::wrap(py, key, target, GuestOptions::default())?;
-        let tracer = PythonTracer { guest: guest.clone(), told: AtomicUsize::new(0) };
-        let handle = self.0.attach_tracer_on(Arc::new(tracer), runtime::handle(py)?);
+        let (tracer, guest): (Arc<dyn Tracer>, _) = if let Some(native) = native_tracer(target) {
+            (native, None)
+        } else {
+            let guest = GuestTracer::wrap(py, key, target, GuestOptions::default())?;
+            let share = guest.has_each("on_event").then(|| Arc::new(self.1.join()));
+            (Arc::new(PythonTracer { guest: guest.clone(), told: AtomicUsize::new(0), share }), Some(guest))
+        };
+        let handle = self.0.attach_tracer_on(tracer, runtime::handle(py)?);
         Ok(TracerHandle { handle: Arc::new(Mutex::new(Some(Arc::new(handle)))), guest })
     }
 
@@ -63,15 +76,24 @@ impl EventBus {
 }
 
 /// A batch as Python sees it: what was missed is told first, as an event of its own.
-fn listed(py: Python<'_>, batch: Batch) -> PyResult<Vec<Py<Event>>> {
+fn listed(py: Python<'_>, batch: Batch, share: Option<&Share>) -> PyResult<Vec<Py<Event>>> {
     let lagged = batch.lagged().map(Arc::new);
-    lagged.into_iter().chain(batch.events).map(|event| Py::new(py, Event(event))).collect()
+    let mut events = match share {
+        Some(share) => share.wrap(py, batch.events)?,
+        None => wrapped(py, batch.events)?,
+    };
+    if let Some(lagged) = lagged {
+        events.insert(0, Py::new(py, Event(lagged))?);
+    }
+    Ok(events)
 }
 
 #[pyclass(frozen, module = "atomr_agents._native.observability")]
 pub(crate) struct Subscription {
     /// Taken while a batch is awaited, so that waiting holds no lock.
     slot: Arc<Mutex<Slot>>,
+    /// Of the objects that the bus's listeners have in common; a run's own events have one listener.
+    share: Option<Arc<Share>>,
 }
 
 enum Slot {
@@ -82,7 +104,7 @@ enum Slot {
 
 impl Subscription {
     pub(crate) fn new(subscription: obs::Subscription) -> Self {
-        Self { slot: Arc::new(Mutex::new(Slot::Here(subscription))) }
+        Self { slot: Arc::new(Mutex::new(Slot::Here(subscription))), share: None }
     }
 }
 
@@ -125,14 +147,14 @@ impl Subscription {
             Slot::Closed => Err(TryRecvError::Closed),
         };
         match taken {
-            Ok(batch) => listed(py, batch).map(Some),
+            Ok(batch) => listed(py, batch, self.share.as_deref()).map(Some),
             Err(TryRecvError::Empty) => Ok(Some(Vec::new())),
             Err(_) => Ok(None),
         }
     }
 
     fn batch(&self, py: Python<'_>, limit: usize) -> PyResult<Py<PyAny>> {
-        let slot = Arc::clone(&self.slot);
+        let (slot, share) = (Arc::clone(&self.slot), self.share.clone());
         watched(py, async move {
             let Some(mut borrowed) = Borrowed::take(&slot)? else { return Ok(Reply::new(|py| Ok(py.None()))) };
             let batch = match &mut borrowed.subscription {
@@ -141,7 +163,7 @@ impl Subscription {
             };
             drop(borrowed);
             Ok::<_, PyErr>(Reply::new(move |py| match batch {
-                Some(batch) => listed(py, batch)?.into_py_any(py),
+                Some(batch) => listed(py, batch, share.as_deref())?.into_py_any(py),
                 None => Ok(py.None()),
             }))
         })
@@ -160,6 +182,8 @@ const AHEAD: usize = 1_024;
 struct PythonTracer {
     guest: GuestTracer,
     told: AtomicUsize,
+    /// For a plain function, which hears many events at once.
+    share: Option<Arc<Share>>,
 }
 
 impl Tracer for PythonTracer {
@@ -182,26 +206,51 @@ impl Tracer for PythonTracer {
         })
     }
 
+    fn on_events(&self, events: Vec<Arc<core::Event>>) -> BoxFuture<'_, Vec<TracerError>> {
+        Box::pin(async move {
+            if let Some(share) = self.share.clone() {
+                let items = listing(move |py| PyList::new(py, share.wrap(py, events)?));
+                let told = self.guest.each("on_event", items, None).await;
+                return told.err().map(|error| self.failed(error)).into_iter().collect();
+            }
+            for event in events {
+                // What it raises is reported where it is raised.
+                drop(self.on_event(event).await);
+            }
+            Vec::new()
+        })
+    }
+
     fn flush(&self) -> BoxFuture<'_, Result<(), TracerError>> {
         Box::pin(async move {
             self.guest.told().await;
             if !self.guest.has("flush") {
                 return Ok(());
             }
-            self.guest.flush(no_args(), to_unit, None).await.map_err(|error| TracerError::Failed {
-                tracer: self.guest.key().to_owned(),
-                kind: Kind::Guest,
-                message: error.to_string(),
-                source: Some(Arc::new(error)),
-            })
+            self.guest.flush(no_args(), to_unit, None).await.map_err(|error| self.failed(error))
         })
     }
+}
+
+impl PythonTracer {
+    fn failed(&self, error: GuestError) -> TracerError {
+        TracerError::failed(self.guest.key(), Kind::Guest, error)
+    }
+}
+
+/// As [`arguments`]: makes the compiler see that the closure works for every lifetime.
+fn listing<F>(make: F) -> F
+where
+    F: for<'py> FnOnce(Python<'py>) -> PyResult<Bound<'py, PyList>> + Send + 'static,
+{
+    make
 }
 
 #[pyclass(frozen, module = "atomr_agents._native.observability")]
 pub(crate) struct TracerHandle {
     handle: Arc<Mutex<Option<Arc<obs::TracerHandle>>>>,
-    guest: GuestTracer,
+    /// For tracers that are written in Python.
+    guest: Option<GuestTracer>,
 }
 
 impl TracerHandle {
@@ -236,7 +285,9 @@ impl TracerHandle {
                 None => return Ok(()),
             };
             // The handle is gone, so nothing is told any more; what was told while it flushed shall still arrive.
-            guest.told().await;
+            if let Some(guest) = guest {
+                guest.told().await;
+            }
             flushed
         })
     }

@@ -3,16 +3,19 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use atomr_agents_core::{self as core, EventKind, Kind, RunId, Value};
+use atomr_agents_core::{self as core, CallCtx, EventKind, Kind, RunId, Value};
 use atomr_agents_inference::ApiError;
-use atomr_agents_py_bridge::{detached, json, runtime};
+use atomr_agents_observability::RunEvents;
+use atomr_agents_py_bridge::{awaitable, detached, json, runtime};
 use atomr_agents_testkit::{Cut, Exchange, ReplayServer, Script, ScriptedModel, TestkitError, Turn, recordings};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::core::to_py;
 use crate::inference::InferenceClient;
+use crate::observability::EventBus;
 use crate::seconds;
 
 use crate::errors::config;
@@ -21,7 +24,29 @@ use crate::event::Event;
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<NativeScript>()?;
     module.add_class::<NativeReplayServer>()?;
+    module.add_function(wrap_pyfunction!(flood, module)?)?;
     module.add_function(wrap_pyfunction!(sample_events, module)?)
+}
+
+/// Threads, so that the events come as those of a run do: from elsewhere, while Python does something else.
+#[pyfunction]
+#[pyo3(signature = (bus, events, *, producers = 1))]
+fn flood(py: Python<'_>, bus: &EventBus, events: u64, producers: u64) -> PyResult<Py<PyAny>> {
+    let (bus, producers) = (bus.0.clone(), producers.max(1));
+    awaitable(py, move |_scope| async move {
+        let mut threads = JoinSet::new();
+        for at in 0..producers {
+            let (bus, share) = (bus.clone(), events / producers + u64::from(at < events % producers));
+            threads.spawn_blocking(move || {
+                let ctx = CallCtx::new().with_sink(Arc::new(RunEvents::new([bus])));
+                for _ in 0..share {
+                    ctx.emit(EventKind::TextDelta { text: "word ".into() });
+                }
+            });
+        }
+        while threads.join_next().await.is_some() {}
+        Ok::<_, PyErr>(())
+    })
 }
 
 #[pyfunction]

@@ -82,6 +82,30 @@ async def close(source):
             report(error, source)  # noqa: F821  (native, put in when this is compiled)
 
 
+def each(fn, items):
+    """Calls a plain function for each item, all on one visit to its thread; what a call raises concerns only itself."""
+    later = None
+    for item in items:
+        try:
+            value = fn(item)
+        except BaseException as error:
+            report(error, fn)  # noqa: F821
+        else:
+            if value is not None and hasattr(value, "__await__"):
+                later = later or []
+                later.append(value)
+    return later and all_of(later, fn)
+
+
+async def all_of(values, fn):
+    """Awaits what such calls returned, one after the other."""
+    for value in values:
+        try:
+            await value
+        except Exception as error:
+            report(error, fn)  # noqa: F821
+
+
 def work(pool):
     """One worker thread of the pool for synchronous guests."""
     while (job := pool.next()) is not None:

@@ -12,6 +12,7 @@ pub(crate) struct Glue {
     pub(crate) finish: Py<PyAny>,
     pub(crate) pump: Py<PyAny>,
     pub(crate) hire: Py<PyAny>,
+    pub(crate) each: Py<PyAny>,
     pub(crate) watch: Py<PyAny>,
     pub(crate) copy_context: Py<PyAny>,
 }
@@ -30,6 +31,7 @@ pub(crate) fn glue(py: Python<'_>) -> PyResult<&'static Glue> {
             finish: of("finish")?,
             pump: of("pump")?,
             hire: of("hire")?,
+            each: of("each")?,
             watch: of("watch")?,
             copy_context: py.import("contextvars")?.getattr("copy_context")?.unbind(),
             module: module.unbind(),

@@ -6,10 +6,11 @@ use std::future::Future;
 use std::sync::{Arc, Weak};
 
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyList, PyType};
 use serde_json::Value;
 
 use crate::call::{CallState, Finish, Outcome, Waiter};
+use crate::codec::arguments;
 use crate::error::{BadShape, GuestError};
 use crate::flavor::{Flavor, flavor_of, is_true};
 use crate::kinds::{KindRow, MethodRow, Verb};
@@ -19,7 +20,7 @@ use crate::scope::Scope;
 use crate::slot::slot;
 use crate::stream::GuestStream;
 use crate::ticket::{Args, Ticket};
-use crate::{json, pool, runtime};
+use crate::{glue, json, pool, runtime};
 
 /// How a guest is wrapped.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,6 +41,8 @@ struct Inner {
     origin: Weak<LoopPort>,
     methods: HashMap<&'static str, Arc<Method>>,
     once: HashMap<&'static str, Value>,
+    /// For plain functions that are told: one call of it stands for many of theirs, see [`Guest::each`].
+    each: HashMap<&'static str, Arc<Method>>,
     notices: Notices,
 }
 
@@ -79,6 +82,7 @@ impl Guest {
         let inline = options.inline || is_true(&object, "__atomr_inline__");
         let mut methods = HashMap::new();
         let mut once = HashMap::new();
+        let mut each = HashMap::new();
         for method in row.methods {
             if let Verb::Once = method.verb {
                 if let Some(value) = read_once(row, key, &object, method)? {
@@ -87,6 +91,13 @@ impl Guest {
             } else if let Some(found) = resolve(row, key, &object, method, inline)? {
                 if found.flavor == Flavor::Thread {
                     pool::want();
+                }
+                if method.verb == Verb::Notify && matches!(found.flavor, Flavor::Thread | Flavor::Inline) {
+                    let glue = glue::glue(py).map_err(|error| GuestError::raised(py, error))?;
+                    each.insert(
+                        method.name,
+                        Arc::new(Method { callable: glue.each.clone_ref(py), flavor: found.flavor }),
+                    );
                 }
                 methods.insert(method.name, Arc::new(found));
             }
@@ -98,6 +109,7 @@ impl Guest {
             origin: LoopPort::origin(py),
             methods,
             once,
+            each,
             notices: Notices::default(),
         })))
     }
@@ -150,28 +162,72 @@ impl Guest {
         let guest = self.clone();
         let scope = scope.cloned();
         async move {
-            runtime::alive()?;
             let found = guest.method(method)?;
-            let port = guest.port(scope.as_ref());
-            if port.is_none() && !matches!(found.flavor, Flavor::Thread | Flavor::Inline) {
-                return Err(guest.no_loop());
-            }
-            let (tell, told) = slot();
-            let who = guest.clone();
-            let finish: Finish = Box::new(move |outcome| {
-                let result = match outcome {
-                    Outcome::Value(value) => decode(value).map_err(|bad| who.breach(method, &bad)),
-                    Outcome::Failed(GuestError::NoEventLoop { .. }) => Err(who.no_loop()),
-                    Outcome::Failed(error) => Err(error),
-                };
-                tell.set(result)
-            });
-            let state = CallState::new(port.clone(), scope.as_ref().map(Scope::enter), finish);
-            let ticket = Ticket { state: state.clone(), method: found, scope, build: Box::new(args) };
-            let _waiter = Waiter(state.clone());
-            start(ticket, port.as_ref());
-            told.await.unwrap_or_else(|| Err(lost(port.as_ref())))
+            guest.run(method, found, args, decode, scope).await
         }
+    }
+
+    /// Whether [`Guest::each`] can tell this method many things at once: it is a plain function.
+    pub fn has_each(&self, method: &str) -> bool {
+        self.0.each.contains_key(method)
+    }
+
+    /// Tells a plain function many things, in their order, on one visit to its thread; waits until it has heard them.
+    /// What it raises goes to `sys.unraisablehook` and does not keep it from the rest.
+    ///
+    /// # Errors
+    /// `Contract` if there is no such plain method (see [`Guest::has_each`]); otherwise as [`Guest::call`], with nothing
+    /// said of single calls.
+    pub async fn each<A>(&self, method: &'static str, items: A, scope: Option<&Scope>) -> Result<(), GuestError>
+    where
+        A: for<'py> FnOnce(Python<'py>) -> PyResult<Bound<'py, PyList>> + Send + 'static,
+    {
+        let each = self.0.each.get(method).cloned();
+        let Some(each) = each else {
+            return Err(GuestError::contract(self.kind(), self.key(), method, "the guest has no such plain method"));
+        };
+        let told = self.method(method)?;
+        let args = arguments(move |py: Python<'_>| {
+            let items = items(py)?;
+            Ok(Args::positional((told.callable(py), items).into_pyobject(py)?))
+        });
+        self.clone().run(method, each, args, |_| Ok(()), scope.cloned()).await
+    }
+
+    async fn run<T, A, D>(
+        self,
+        method: &'static str,
+        found: Arc<Method>,
+        args: A,
+        decode: D,
+        scope: Option<Scope>,
+    ) -> Result<T, GuestError>
+    where
+        T: Send + 'static,
+        A: for<'py> FnOnce(Python<'py>) -> PyResult<Args<'py>> + Send + 'static,
+        D: FnOnce(&Bound<'_, PyAny>) -> Result<T, BadShape> + Send + 'static,
+    {
+        let guest = self;
+        runtime::alive()?;
+        let port = guest.port(scope.as_ref());
+        if port.is_none() && !matches!(found.flavor, Flavor::Thread | Flavor::Inline) {
+            return Err(guest.no_loop());
+        }
+        let (tell, told) = slot();
+        let who = guest.clone();
+        let finish: Finish = Box::new(move |outcome| {
+            let result = match outcome {
+                Outcome::Value(value) => decode(value).map_err(|bad| who.breach(method, &bad)),
+                Outcome::Failed(GuestError::NoEventLoop { .. }) => Err(who.no_loop()),
+                Outcome::Failed(error) => Err(error),
+            };
+            tell.set(result)
+        });
+        let state = CallState::new(port.clone(), scope.as_ref().map(Scope::enter), finish);
+        let ticket = Ticket { state: state.clone(), method: found, scope, build: Box::new(args) };
+        let _waiter = Waiter(state.clone());
+        start(ticket, port.as_ref());
+        told.await.unwrap_or_else(|| Err(lost(port.as_ref())))
     }
 
     /// Calls a method that is an async generator; its items come through a bounded queue.

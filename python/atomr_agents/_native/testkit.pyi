@@ -1,13 +1,15 @@
 """A scripted model and a replay server, for tests."""
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, final
 
 from .agent import InferenceClient
 from .core import Event
+from .observability import EventBus
 
-__all__ = ["NativeReplayServer", "NativeScript", "sample_events"]
+__all__ = ["NativeReplayServer", "NativeScript", "flood", "sample_events"]
 
+def flood(bus: EventBus, events: int, *, producers: int = 1) -> Coroutine[Any, Any, None]: ...
 def sample_events() -> list[Event]:
     """One event of each kind, with something in every field."""
 

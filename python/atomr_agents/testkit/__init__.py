@@ -13,6 +13,7 @@ Example:
 from __future__ import annotations
 
 from .. import _checks as checks
+from .._native import testkit as _native
 from .._native.testkit import NativeReplayServer, NativeScript, sample_events
 from ..errors import BY_KIND, AgentError, ConfigError
 
@@ -24,8 +25,19 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from .._native.agent import InferenceClient
+    from ..observability import EventBus
 
-__all__ = ["ReplayServer", "ScriptedModel", "sample_events"]
+__all__ = ["ReplayServer", "ScriptedModel", "flood", "sample_events"]
+
+
+async def flood(bus: EventBus, events: int, *, producers: int = 1) -> None:
+    """Publishes so many `text_delta` events on a bus as fast as the core can: what do your listeners do then?
+
+    Each producer is a run of its own, on a thread of its own.
+    """
+    checks.whole(0)("events", events)
+    checks.whole(1)("producers", producers)
+    await _native.flood(bus.native, events, producers=producers)
 
 
 class ScriptedModel:

@@ -102,7 +102,7 @@ impl Nodes {
     /// The node with everything below it inside it.
     pub(super) fn whole(&self, id: Id) -> Option<RunNode> {
         let entry = self.entries.get(&id)?;
-        let children = entry.children.iter().filter_map(|child| self.whole(*child)).collect();
+        let children = entry.children.iter().filter_map(|child| self.whole(*child)).map(Arc::new).collect();
         Some(RunNode { children, ..entry.node.clone() })
     }
 }
