@@ -10,6 +10,7 @@ mod errors;
 mod guest;
 mod inference;
 mod observability;
+mod parser;
 mod seconds;
 mod testkit;
 mod tool;
@@ -39,6 +40,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     submodule(module, "tool", tool::fill)?;
     submodule(module, "guest", guest::fill)?;
     submodule(module, "observability", observability::fill)?;
+    submodule(module, "parser", parser::fill)?;
     submodule(module, "callable_", callable::fill)?;
     submodule(module, "agent", agent::fill)?;
     submodule(module, "testkit", testkit::fill)?;

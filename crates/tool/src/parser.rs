@@ -5,8 +5,6 @@ use std::str::FromStr;
 
 use atomr_agents_core::{Kind, ToolCall, Value};
 use atomr_agents_wire::{ToolCallAssembler, ToolCallEvent, WireError};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use thiserror::Error;
 
 /// Whose stream a [`ToolCallParser`] reads.
@@ -119,29 +117,6 @@ pub struct ToolCallParser {
     events: Vec<ToolCallEvent>,
 }
 
-/// A chat completion chunk, its delta, or a bare list: the place where the calls are.
-#[derive(Deserialize)]
-struct OpenAiDelta<'a> {
-    #[serde(borrow)]
-    tool_calls: Option<&'a RawValue>,
-    #[serde(borrow)]
-    choices: Option<Vec<OpenAiChoice<'a>>>,
-}
-
-#[derive(Deserialize)]
-struct OpenAiChoice<'a> {
-    #[serde(borrow)]
-    delta: Option<OpenAiChoiceDelta<'a>>,
-    #[serde(default)]
-    index: u32,
-}
-
-#[derive(Deserialize)]
-struct OpenAiChoiceDelta<'a> {
-    #[serde(borrow)]
-    tool_calls: Option<&'a RawValue>,
-}
-
 impl ToolCallParser {
     /// A parser for the stream of `provider`.
     #[must_use]
@@ -161,18 +136,11 @@ impl ToolCallParser {
     /// # Errors
     /// [`ToolCallParserError`] when it is no such JSON or breaks the protocol, e.g. two calls of one index.
     pub fn feed(&mut self, delta: &str) -> Result<(), ToolCallParserError> {
-        let delta: OpenAiDelta<'_> = serde_json::from_str(delta)?;
-        let mut feed = |calls: Option<&RawValue>| match calls.map(RawValue::get) {
-            Some(calls) if calls != "null" => self.assembler.deltas_json(calls, &mut self.events),
-            _ => Ok(()),
-        };
-        feed(delta.tool_calls)?;
-        for choice in delta.choices.into_iter().flatten().filter(|choice| choice.index == 0) {
-            feed(choice.delta.and_then(|delta| delta.tool_calls))?;
-        }
         // Only the whole calls are of interest here.
-        self.events.clear();
-        Ok(())
+        self.assembler.chat_json(delta).map_err(|error| match error {
+            WireError::InvalidJson { source, .. } => ToolCallParserError::Json(source),
+            error => ToolCallParserError::Wire(error),
+        })
     }
 
     /// The calls, in order of appearance. The parser is empty afterwards.
