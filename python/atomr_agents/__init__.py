@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from . import errors as errors
     from . import guest as guest
     from . import observability as observability
+    from . import parser as parser
     from . import testkit as testkit
     from ._builder import AgentBuilder as AgentBuilder
     from ._builder import AgentRef as AgentRef
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from .guest import tracer as tracer
     from .observability import EventBus as EventBus
     from .observability import EventStream as EventStream
+    from .parser import PartialJson as PartialJson
     from .tool import Tool as Tool
     from .tool import ToolSet as ToolSet
     from .tool import ToolSetRegistry as ToolSetRegistry
@@ -85,6 +87,7 @@ _HOMES: dict[str, str | None] = {
     "Message": "core",
     "ModelRetry": "errors",
     "ParsedToolCall": "tool",
+    "PartialJson": "parser",
     "PermissionSpec": "tool",
     "Pipeline": "callable_",
     "Provider": "tool",
@@ -110,6 +113,7 @@ _HOMES: dict[str, str | None] = {
     "lambda_": "callable_",
     "list_factories": "guest",
     "observability": None,
+    "parser": None,
     "passthrough": "callable_",
     "testkit": None,
     "tool": None,
@@ -134,6 +138,7 @@ __all__ = [
     "Message",
     "ModelRetry",
     "ParsedToolCall",
+    "PartialJson",
     "PermissionSpec",
     "Pipeline",
     "Provider",
@@ -159,6 +164,7 @@ __all__ = [
     "lambda_",
     "list_factories",
     "observability",
+    "parser",
     "passthrough",
     "testkit",
     "tool",

@@ -30,7 +30,17 @@ def public(module: ModuleType) -> set[str]:
 
 
 def test_there_are_submodules():
-    assert set(natives()) == {"agent", "callable_", "core", "errors", "guest", "observability", "testkit", "tool"}
+    assert set(natives()) == {
+        "agent",
+        "callable_",
+        "core",
+        "errors",
+        "guest",
+        "observability",
+        "parser",
+        "testkit",
+        "tool",
+    }
 
 
 @pytest.mark.parametrize("name", natives())

@@ -14,6 +14,7 @@ mod guest;
 mod inference;
 mod middleware;
 mod observability;
+mod parser;
 mod permission;
 mod run;
 mod seconds;
@@ -49,6 +50,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     submodule(module, "tool", tool::fill)?;
     submodule(module, "guest", guest::fill)?;
     submodule(module, "observability", observability::fill)?;
+    submodule(module, "parser", parser::fill)?;
     submodule(module, "callable_", callable::fill)?;
     submodule(module, "agent", agent::fill)?;
     submodule(module, "testkit", testkit::fill)?;

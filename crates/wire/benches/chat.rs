@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use atomr_agents_wire::{ChatDecoder, ChatEventKind, SseDecoder};
+use atomr_agents_wire::{ChatDecoder, ChatEventKind, SseDecoder, ToolCallAssembler};
 use criterion::{Criterion, Throughput};
 
 const CHUNKS: usize = 1000;
@@ -72,6 +72,19 @@ fn decode_bytes(reads: &[&[u8]]) -> usize {
     seen + out.len()
 }
 
+/// Only the finished calls.
+fn assemble(reads: &[&[u8]]) -> usize {
+    let (mut sse, mut calls, mut out) = (SseDecoder::new(), ToolCallAssembler::new(), Vec::new());
+    for read in reads {
+        let mut events = sse.feed(black_box(read));
+        while let Ok(Some(event)) = events.next_event() {
+            let _ = calls.chat_json(event.data);
+        }
+    }
+    let _ = calls.finish(&mut out);
+    out.len()
+}
+
 fn main() {
     let mut criterion = Criterion::default().measurement_time(Duration::from_secs(2)).configure_from_args();
     let mut group = criterion.benchmark_group(format!("chat, {CHUNKS} chunks"));
@@ -83,6 +96,9 @@ fn main() {
     let reads: Vec<&[u8]> = stream.as_bytes().chunks(1400).collect();
     group.bench_function("tool-call deltas from the event stream, reads of 1400 bytes", |b| {
         b.iter(|| decode_bytes(&reads));
+    });
+    group.bench_function("finished tool calls only, from the event stream in one read", |b| {
+        b.iter(|| assemble(&[stream.as_bytes()]));
     });
     group.finish();
     criterion.final_summary();

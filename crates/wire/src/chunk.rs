@@ -2,9 +2,10 @@
 //!
 //! Keys that are not listed are skipped without allocation; null is the same as a missing key.
 
+use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
-use crate::in_place::{List, fill};
+use crate::in_place::{Field, InPlace, List, fill};
 use crate::tolerant::{Arguments, Content, Text};
 
 /// A chunk or a body.
@@ -70,3 +71,33 @@ pub(crate) struct FunctionDelta<'a> {
     pub(crate) arguments: Arguments<'a>,
 }
 fill!(FunctionDelta: plain { name, arguments } nested {});
+
+/// A chunk, or the delta of one, of which only the tool calls are of interest.
+#[derive(Debug, Default)]
+pub(crate) struct CallsChunk<'a> {
+    pub(crate) tool_calls: List<CallDelta<'a>>,
+    pub(crate) choices: List<CallsChoice<'a>>,
+}
+fill!(CallsChunk: plain {} nested { tool_calls, choices });
+
+/// One choice of it.
+#[derive(Debug, Default)]
+pub(crate) struct CallsChoice<'a> {
+    pub(crate) index: Option<u64>,
+    pub(crate) delta: CallsDelta<'a>,
+}
+fill!(CallsChoice: plain { index } nested { delta });
+
+/// The delta of that choice; null is one without calls.
+#[derive(Debug, Default)]
+pub(crate) struct CallsDelta<'a> {
+    pub(crate) tool_calls: List<CallDelta<'a>>,
+}
+fill!(CallsDelta: plain {} nested { tool_calls });
+
+impl<'de> Field<'de> for CallsDelta<'de> {
+    fn read<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        *self = Self::default();
+        map.next_value_seed(InPlace(self)).map(|_| ())
+    }
+}

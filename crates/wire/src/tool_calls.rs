@@ -6,8 +6,8 @@
 use serde::de::IgnoredAny;
 
 use crate::WireError;
-use crate::chunk::{CallDelta, FunctionDelta};
-use crate::in_place::{List, read_document};
+use crate::chunk::{CallDelta, CallsChunk, FunctionDelta};
+use crate::in_place::{InPlace, List, read_document};
 
 /// How much an assembler takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +130,18 @@ impl ToolCallAssembler {
         read_document(tool_calls, &mut deltas)?;
         for delta in deltas.iter() {
             self.call_delta(delta, &mut |event| out.push(event))?;
+        }
+        Ok(())
+    }
+
+    /// Takes a chunk of a streamed chat completion, or the delta of one, and announces nothing: for those who want the
+    /// whole calls only. One without calls is fine; of several choices, the first counts.
+    pub fn chat_json(&mut self, chunk_or_delta: &str) -> Result<(), WireError> {
+        let mut chunk = CallsChunk::default();
+        read_document(chunk_or_delta, InPlace(&mut chunk))?;
+        let first = chunk.choices.iter().filter(|choice| choice.index.unwrap_or(0) == 0);
+        for delta in chunk.tool_calls.iter().chain(first.flat_map(|choice| choice.delta.tool_calls.iter())) {
+            self.call_delta(delta, &mut |_| {})?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ from . import core as core
 from . import errors as errors
 from . import guest as guest
 from . import observability as observability
+from . import parser as parser
 from . import testkit as testkit
 from . import tool as tool
 
@@ -21,6 +22,7 @@ __all__ = [
     "errors",
     "guest",
     "observability",
+    "parser",
     "testkit",
     "tool",
 ]

@@ -141,3 +141,27 @@ fn not_a_list() {
     assert!(matches!(calls(&["{}"]), Err(WireError::InvalidJson { .. })));
     assert_eq!(calls(&["null", "[]", r#"[{"index":5}]"#]).unwrap().len(), 0);
 }
+
+#[test]
+fn chunks_and_deltas_may_be_taken_without_announcements() {
+    let mut calls = ToolCallAssembler::new();
+    for json in [
+        r#"{"role":"assistant","content":null}"#,
+        r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"x","arguments":"{"}}]}}]}"#,
+        r#"{"choices":[{"index":1,"delta":{"tool_calls":[{"index":0,"id":"other","function":{"name":"y"}}]}}]}"#,
+        r#"{"choices":[{"index":0,"delta":null,"finish_reason":"stop"}],"tool_calls":null}"#,
+        r#"{"tool_calls":[{"index":0,"function":{"arguments":"}"}}]}"#,
+        r#"{"choices":null}"#,
+        "null",
+    ] {
+        calls.chat_json(json).unwrap();
+    }
+    for json in ["[]", "1", r#"{"choices":{}}"#, r#"{"choices":[{"delta":[]}]}"#, ""] {
+        assert!(calls.chat_json(json).is_err(), "{json}");
+    }
+    let mut out = Vec::new();
+    calls.finish(&mut out).unwrap();
+    let finished = ToolCallEvent::Finished { index: 0, id: "a".into(), name: "x".into(), arguments: "{}".into() };
+    assert_eq!(out.last(), Some(&finished));
+    assert_eq!(out.iter().filter(|event| matches!(event, ToolCallEvent::Finished { .. })).count(), 1);
+}
