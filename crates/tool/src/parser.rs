@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use atomr_agents_core::{Kind, ToolCall, Value};
-use atomr_agents_wire::{GeminiToolCalls, ToolCallAssembler, ToolCallEvent, WireError};
+use atomr_agents_wire::{AnthropicToolCalls, GeminiToolCalls, ToolCallAssembler, ToolCallEvent, WireError};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -15,19 +15,22 @@ use thiserror::Error;
 pub enum Provider {
     /// OpenAI chat completions and the servers that speak like it.
     OpenAi,
+    /// Anthropic messages.
+    Anthropic,
     /// Google Gemini's `generateContent`.
     Gemini,
 }
 
 impl Provider {
     /// Every provider, for completeness tests.
-    pub const ALL: &'static [Provider] = &[Provider::OpenAi, Provider::Gemini];
+    pub const ALL: &'static [Provider] = &[Provider::OpenAi, Provider::Anthropic, Provider::Gemini];
 
     /// The name users see.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Provider::OpenAi => "openai",
+            Provider::Anthropic => "anthropic",
             Provider::Gemini => "gemini",
         }
     }
@@ -126,6 +129,7 @@ pub struct ToolCallParser {
 #[derive(Debug)]
 enum Format {
     OpenAi(ToolCallAssembler),
+    Anthropic(Box<AnthropicToolCalls>),
     Gemini(GeminiToolCalls),
 }
 
@@ -133,6 +137,7 @@ impl Format {
     fn of(provider: Provider) -> Self {
         match provider {
             Provider::OpenAi => Self::OpenAi(ToolCallAssembler::new()),
+            Provider::Anthropic => Self::Anthropic(Box::default()),
             Provider::Gemini => Self::Gemini(GeminiToolCalls::new()),
         }
     }
@@ -174,8 +179,8 @@ impl ToolCallParser {
         self.provider
     }
 
-    /// Takes one delta as JSON text. OpenAI: `{"tool_calls": […]}`, or a whole chunk that holds it; Gemini: a whole
-    /// response, its content or one part. A delta without tool calls is fine.
+    /// Takes one delta as JSON text. OpenAI: `{"tool_calls": […]}`, or a whole chunk that holds it; Anthropic: an event, with
+    /// or without its outer `type`, or a whole message; Gemini: a whole response, its content or one part. A delta without tool calls is fine.
     ///
     /// # Errors
     /// [`ToolCallParserError`] when it is no such JSON or breaks the protocol, e.g. two calls of one index.
@@ -186,6 +191,7 @@ impl ToolCallParser {
                 // Only the whole calls are of interest here.
                 self.events.clear();
             }
+            Format::Anthropic(calls) => calls.feed(delta)?,
             Format::Gemini(calls) => calls.chunk(delta, &mut self.events)?,
         }
         Ok(())
@@ -202,6 +208,7 @@ impl ToolCallParser {
                 let finished = assembler.finish(&mut self.events);
                 finished.inspect_err(|_| self.events.clear())?;
             }
+            Format::Anthropic(mut calls) => self.events = calls.finish(),
             Format::Gemini(_) => {} // its calls come whole
         }
         Ok(self
@@ -254,6 +261,31 @@ mod tests {
         let calls = parser.finish().unwrap();
         assert_eq!(calls.iter().map(|c| (&*c.id, &*c.arguments_raw)).collect::<Vec<_>>(), [("a", "{}"), ("b", "[1]")]);
         assert!(parser.finish().unwrap().is_empty());
+    }
+
+    #[test]
+    fn anthropic_blocks_that_are_no_calls_are_no_calls() {
+        let mut parser = ToolCallParser::new("anthropic".parse().unwrap());
+        for delta in [
+            r#"{"type":"message_start","message":{"id":"m","content":[]}}"#,
+            r#"{"index":0,"content_block":{"type":"text","text":""}}"#,
+            r#"{"index":0,"delta":{"type":"text_delta","text":"hi"}}"#,
+            r#"{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"a","name":"x","input":{}}}"#,
+            r#"{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"a\""}}"#,
+            r#"{"index":1,"delta":{"type":"input_json_delta","partial_json":":1}"}}"#,
+            r#"{"index":1,"type":"content_block_stop"}"#,
+            r#"{"index":2,"content_block":{"type":"tool_use","id":"b","name":"y","input":{}}}"#,
+            r#"{"type":"message_stop"}"#,
+        ] {
+            parser.feed(delta).unwrap();
+        }
+        let calls = parser.finish().unwrap();
+        let told: Vec<_> = calls.iter().map(|c| (&*c.id, &*c.name, c.arguments().unwrap().to_string())).collect();
+        assert_eq!(told, [("a", "x", r#"{"a":1}"#.to_owned()), ("b", "y", "{}".to_owned())]);
+        assert!(parser.finish().unwrap().is_empty());
+        let call = r#"{"index":0,"content_block":{"type":"tool_use","id":"a","name":"x"}}"#;
+        parser.feed(call).unwrap();
+        assert!(parser.feed(&call.replace("\"a\"", "\"b\"")).is_err(), "two calls of one index");
     }
 
     #[test]
