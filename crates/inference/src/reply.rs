@@ -70,7 +70,8 @@ impl ReplyBuilder {
                 _ => self.parts.push(Part::thinking(more)),
             },
             ModelEvent::ThinkingSignature(proof) => match self.parts.last_mut() {
-                Some(Part::Thinking { signature, redacted: false, provider, .. }) => {
+                // A thought that has its proof keeps it: another one belongs to a thought without text.
+                Some(Part::Thinking { signature: signature @ None, redacted: false, provider, .. }) => {
                     *signature = Some(proof);
                     *provider = Some(self.provider.clone());
                 }
@@ -206,6 +207,7 @@ mod tests {
         for event in [
             ModelEvent::Thinking("hm".into()),
             ModelEvent::ThinkingSignature("proof".into()),
+            ModelEvent::ThinkingSignature("another".into()),
             ModelEvent::RedactedThinking("sealed".into()),
             ModelEvent::ToolCallStarted { index: 0, id: "a".into(), name: "add".into() },
             ModelEvent::ToolCallStarted { index: 1, id: "cut".into(), name: "add".into() },
@@ -224,7 +226,13 @@ mod tests {
         };
         assert_eq!(
             builder.finish().unwrap().message.parts,
-            [thought("hm", "proof", false), thought("", "sealed", true), Part::ToolCall(call("a")), Part::text("then"),]
+            [
+                thought("hm", "proof", false),
+                thought("", "another", false),
+                thought("", "sealed", true),
+                Part::ToolCall(call("a")),
+                Part::text("then"),
+            ]
         );
     }
 

@@ -29,6 +29,8 @@ pub use atomr_agents_strategy as strategy;
 pub use atomr_agents_tokens as tokens;
 pub use atomr_agents_tool as tool;
 
+#[cfg(feature = "provider-anthropic")]
+pub use atomr_agents_provider_anthropic as provider_anthropic;
 #[cfg(feature = "provider-gemini")]
 pub use atomr_agents_provider_gemini as provider_gemini;
 #[cfg(feature = "provider-openai")]
@@ -46,6 +48,8 @@ pub mod prelude {
     pub use atomr_agents_strategy::{StaticInstructions, StaticTools};
     pub use atomr_agents_tool::{FnTool, Tool, ToolError, ToolOptions};
 
+    #[cfg(feature = "provider-anthropic")]
+    pub use atomr_agents_provider_anthropic::{AnthropicClient, AnthropicConfig};
     #[cfg(feature = "provider-gemini")]
     pub use atomr_agents_provider_gemini::{GeminiClient, GeminiConfig};
     #[cfg(feature = "provider-openai")]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atomr_agents::inference::InferenceClient;
+use atomr_agents::provider_anthropic::{AnthropicClient, AnthropicConfig};
 use atomr_agents::provider_openai::{OpenAiClient, OpenAiConfig};
 use atomr_agents_http::{RetryPolicy, Secret};
 use atomr_agents_provider::Connection;
@@ -26,7 +27,16 @@ pub(crate) enum Patience {
 
 /// Every provider that there is a client of; a new one is one line.
 pub(crate) fn speakers() -> Vec<Speaker> {
-    vec![Speaker { format: Format::OpenAiChat, client: openai_chat }]
+    vec![
+        Speaker { format: Format::OpenAiChat, client: openai_chat },
+        Speaker { format: Format::Anthropic, client: anthropic },
+    ]
+}
+
+fn anthropic(url: &str, patience: Patience) -> Arc<dyn InferenceClient> {
+    let mut config = AnthropicConfig::new(url, Some(Secret::new("sk-canary"))).unwrap();
+    tune(&mut config.connection, patience);
+    Arc::new(AnthropicClient::new(config).unwrap())
 }
 
 fn openai_chat(url: &str, patience: Patience) -> Arc<dyn InferenceClient> {
