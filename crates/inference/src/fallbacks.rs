@@ -153,6 +153,34 @@ mod tests {
         }
     }
 
+    /// A model that can do this.
+    struct Able(Capabilities);
+
+    impl InferenceClient for Able {
+        fn provider(&self) -> &str {
+            "able"
+        }
+
+        fn stream(&self, _request: Arc<ModelRequest>, _ctx: CallCtx) -> ModelStream {
+            Box::pin(futures_util::stream::empty())
+        }
+
+        fn capabilities(&self, _model: &str) -> Capabilities {
+            self.0
+        }
+    }
+
+    #[test]
+    fn the_chain_can_do_what_its_weakest_link_can_with_tools_and_without() {
+        let native = Capabilities::with_output(OutputMode::Native);
+        let one = native.and_with_tools(OutputMode::Tool);
+        let client = FallbackClient::new(Arc::new(Able(one))).then(Arc::new(Able(native)), "second");
+        assert_eq!(client.capabilities("first"), one);
+        let two = Capabilities::with_output(OutputMode::Prompted).and_with_tools(OutputMode::Native);
+        let chain = client.then(Arc::new(Able(two)), "third").capabilities("first");
+        assert_eq!((chain.output, chain.output_with_tools), (OutputMode::Prompted, OutputMode::Tool));
+    }
+
     fn answer() -> Vec<Result<ModelEvent, InferenceError>> {
         let signed = [ModelEvent::Thinking("hm".into()), ModelEvent::ThinkingSignature("proof".into())];
         let end =

@@ -93,6 +93,7 @@ pub struct GeminiReader {
     translator: Translator,
 }
 
+// There is no terminal event, and some models say `STOP` in every event: only the end of the body ends an answer.
 impl Reader for GeminiReader {
     fn event(&mut self, _name: Option<&str>, data: &str, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
         self.translator.chunk(data, out).map_err(|error| from_wire(PROVIDER, error))

@@ -17,6 +17,19 @@
 //! - The extra body is joined with the request object by object, e.g. `{"generationConfig": {"topK": 3}}`; what is no
 //!   object, lists included, replaces what was there.
 //!
+//! ```
+//! use atomr_agents_core::{Message, ModelRequest};
+//! use atomr_agents_http::Secret;
+//! use atomr_agents_inference::InferenceClient;
+//! use atomr_agents_provider_gemini::{GeminiClient, GeminiConfig};
+//!
+//! let config = GeminiConfig::new("https://generativelanguage.googleapis.com", Some(Secret::new("key")))?;
+//! let client = GeminiClient::new(config)?;
+//! let lowered = client.lower(&ModelRequest::new("gemini-2.5-flash", vec![Message::user("Oslo?")]))?;
+//! assert_eq!(lowered.body, br#"{"contents":[{"role":"user","parts":[{"text":"Oslo?"}]}]}"#);
+//! # Ok::<(), atomr_agents_inference::InferenceError>(())
+//! ```
+//!
 //! This crate knows no tool and no agent, only how a transcript is written in this format and how answers are read.
 
 mod classify;
