@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use atomr_agents_core::{Kind, ToolCall, Value};
-use atomr_agents_wire::{GeminiToolCalls, ToolCallAssembler, ToolCallEvent, WireError};
+use atomr_agents_wire::{GeminiToolCalls, ResponsesToolCalls, ToolCallAssembler, ToolCallEvent, WireError};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -17,11 +17,13 @@ pub enum Provider {
     OpenAi,
     /// Google Gemini's `generateContent`.
     Gemini,
+    /// OpenAI's Responses API and the servers that speak like it.
+    OpenAiResponses,
 }
 
 impl Provider {
     /// Every provider, for completeness tests.
-    pub const ALL: &'static [Provider] = &[Provider::OpenAi, Provider::Gemini];
+    pub const ALL: &'static [Provider] = &[Provider::OpenAi, Provider::Gemini, Provider::OpenAiResponses];
 
     /// The name users see.
     #[must_use]
@@ -29,6 +31,7 @@ impl Provider {
         match self {
             Provider::OpenAi => "openai",
             Provider::Gemini => "gemini",
+            Provider::OpenAiResponses => "openai-responses",
         }
     }
 }
@@ -127,6 +130,7 @@ pub struct ToolCallParser {
 enum Format {
     OpenAi(ToolCallAssembler),
     Gemini(GeminiToolCalls),
+    OpenAiResponses(ResponsesToolCalls),
 }
 
 impl Format {
@@ -134,6 +138,7 @@ impl Format {
         match provider {
             Provider::OpenAi => Self::OpenAi(ToolCallAssembler::new()),
             Provider::Gemini => Self::Gemini(GeminiToolCalls::new()),
+            Provider::OpenAiResponses => Self::OpenAiResponses(ResponsesToolCalls::new()),
         }
     }
 }
@@ -175,7 +180,8 @@ impl ToolCallParser {
     }
 
     /// Takes one delta as JSON text. OpenAI: `{"tool_calls": […]}`, or a whole chunk that holds it; Gemini: a whole
-    /// response, its content or one part. A delta without tool calls is fine.
+    /// response, its content or one part; the Responses API: one event, or a whole response. A delta without tool calls
+    /// is fine.
     ///
     /// # Errors
     /// [`ToolCallParserError`] when it is no such JSON or breaks the protocol, e.g. two calls of one index.
@@ -187,6 +193,10 @@ impl ToolCallParser {
                 self.events.clear();
             }
             Format::Gemini(calls) => calls.chunk(delta, &mut self.events)?,
+            Format::OpenAiResponses(calls) => {
+                calls.event(delta, &mut self.events)?;
+                self.events.clear();
+            }
         }
         Ok(())
     }
@@ -203,6 +213,11 @@ impl ToolCallParser {
                 finished.inspect_err(|_| self.events.clear())?;
             }
             Format::Gemini(_) => {} // its calls come whole
+            Format::OpenAiResponses(mut calls) => {
+                self.events.clear();
+                let finished = calls.finish(&mut self.events);
+                finished.inspect_err(|_| self.events.clear())?;
+            }
         }
         Ok(self
             .events
@@ -237,6 +252,31 @@ fn feed_openai(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_events_of_the_responses_api_and_is_empty_afterwards() {
+        let mut parser = ToolCallParser::new(Provider::OpenAiResponses);
+        for event in [
+            r#"{"type":"response.output_text.delta","output_index":0,"delta":"Hi"}"#,
+            r#"{"type":"response.output_item.added","output_index":2,"item":{"type":"function_call","call_id":"b","name":"y","arguments":""}}"#,
+            r#"{"type":"response.output_item.added","output_index":1,"item":{"type":"function_call","call_id":"a","name":"x","arguments":""}}"#,
+            r#"{"type":"response.function_call_arguments.delta","output_index":1,"delta":"{\"n\":"}"#,
+            r#"{"type":"response.function_call_arguments.delta","output_index":2,"delta":"{}"}"#,
+            r#"{"type":"response.function_call_arguments.delta","output_index":1,"delta":"1}"}"#,
+            "[DONE]",
+        ] {
+            parser.feed(event).unwrap();
+        }
+        let calls = parser.finish().unwrap();
+        let read: Vec<_> = calls.iter().map(|call| (&*call.id, &*call.name, &*call.arguments_raw)).collect();
+        assert_eq!(read, [("b", "y", "{}"), ("a", "x", "{\"n\":1}")]);
+        assert!(parser.finish().unwrap().is_empty());
+        let error = parser.feed("[").unwrap_err();
+        assert!(matches!(error, ToolCallParserError::Wire(_)) && error.kind() == Kind::Protocol, "{error}");
+        for provider in Provider::ALL {
+            assert_eq!(provider.as_str().parse::<Provider>().unwrap(), *provider);
+        }
+    }
 
     #[test]
     fn reads_alternating_calls_chunks_and_deltas_without_calls() {
