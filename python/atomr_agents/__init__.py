@@ -67,6 +67,21 @@ if TYPE_CHECKING:
     from .observability import EventBus as EventBus
     from .observability import EventStream as EventStream
     from .parser import PartialJson as PartialJson
+    from . import middleware as middleware
+    from ._handoffs import Handoff as Handoff
+    from ._native.agent import ApprovalLedger as ApprovalLedger
+    from ._native.agent import Decision as Decision
+    from ._native.agent import PendingCall as PendingCall
+    from ._native.agent import PendingRun as PendingRun
+    from ._native.core import Budget as Budget
+    from ._native.tool import ToolControl as ToolControl
+    from ._native.tool import ToolReturn as ToolReturn
+    from .middleware import AgentMiddleware as AgentMiddleware
+    from .middleware import logging_middleware as logging_middleware
+    from .middleware import rate_limit_middleware as rate_limit_middleware
+    from .middleware import redaction_middleware as redaction_middleware
+    from .middleware import retry_middleware as retry_middleware
+    from .middleware import tool_error_recovery_middleware as tool_error_recovery_middleware
     from .tool import Tool as Tool
     from .tool import ToolSet as ToolSet
     from .tool import ToolSetRegistry as ToolSetRegistry
@@ -77,17 +92,24 @@ _HOMES: dict[str, str | None] = {
     "Agent": "agent",
     "AgentBuilder": "_builder",
     "AgentError": "errors",
+    "AgentMiddleware": "middleware",
     "AgentRef": "_builder",
+    "ApprovalLedger": "agent",
+    "Budget": "core",
     "Callable": "callable_",
+    "Decision": "agent",
     "Event": "core",
     "EventBus": "observability",
     "EventStream": "observability",
     "Grants": "tool",
+    "Handoff": "_handoffs",
     "InferenceClient": "agent",
     "Message": "core",
     "ModelRetry": "errors",
     "ParsedToolCall": "tool",
     "PartialJson": "parser",
+    "PendingCall": "agent",
+    "PendingRun": "agent",
     "PermissionSpec": "tool",
     "Pipeline": "callable_",
     "Provider": "tool",
@@ -96,7 +118,9 @@ _HOMES: dict[str, str | None] = {
     "RunStream": "_runs",
     "Tool": "tool",
     "ToolCallParser": "tool",
+    "ToolControl": "tool",
     "ToolDescriptor": "tool",
+    "ToolReturn": "tool",
     "ToolSet": "tool",
     "ToolSetRegistry": "tool",
     "Usage": "core",
@@ -112,11 +136,17 @@ _HOMES: dict[str, str | None] = {
     "inference_client": "guest",
     "lambda_": "callable_",
     "list_factories": "guest",
+    "logging_middleware": "middleware",
+    "middleware": None,
     "observability": None,
     "parser": None,
     "passthrough": "callable_",
+    "rate_limit_middleware": "middleware",
+    "redaction_middleware": "middleware",
+    "retry_middleware": "middleware",
     "testkit": None,
     "tool": None,
+    "tool_error_recovery_middleware": "middleware",
     "tracer": "guest",
     "with_config": "callable_",
     "with_fallbacks": "callable_",
@@ -128,17 +158,24 @@ __all__ = [
     "Agent",
     "AgentBuilder",
     "AgentError",
+    "AgentMiddleware",
     "AgentRef",
+    "ApprovalLedger",
+    "Budget",
     "Callable",
+    "Decision",
     "Event",
     "EventBus",
     "EventStream",
     "Grants",
+    "Handoff",
     "InferenceClient",
     "Message",
     "ModelRetry",
     "ParsedToolCall",
     "PartialJson",
+    "PendingCall",
+    "PendingRun",
     "PermissionSpec",
     "Pipeline",
     "Provider",
@@ -147,7 +184,9 @@ __all__ = [
     "RunStream",
     "Tool",
     "ToolCallParser",
+    "ToolControl",
     "ToolDescriptor",
+    "ToolReturn",
     "ToolSet",
     "ToolSetRegistry",
     "Usage",
@@ -163,11 +202,17 @@ __all__ = [
     "inference_client",
     "lambda_",
     "list_factories",
+    "logging_middleware",
+    "middleware",
     "observability",
     "parser",
     "passthrough",
+    "rate_limit_middleware",
+    "redaction_middleware",
+    "retry_middleware",
     "testkit",
     "tool",
+    "tool_error_recovery_middleware",
     "tracer",
     "with_config",
     "with_fallbacks",

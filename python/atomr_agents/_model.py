@@ -10,17 +10,35 @@ if TYPE_CHECKING:
 
     from ._native.agent import InferenceClient
 
-PROVIDERS = ("openai",)
-"""The prefixes of model names."""
+PROVIDERS = {
+    "openai": "openai",
+    "openai-responses": "openai_responses",
+    "anthropic": "anthropic",
+    "gemini": "gemini",
+}
+"""The prefixes of model names, and what makes the client of each."""
 
 
-def resolve(model: Any, model_name: str | None, options: dict[str, Any]) -> tuple[InferenceClient, str]:
-    """The client and the name it is asked for. `options` are those of a client that is yet to be made."""
+def resolve(
+    model: Any, model_name: str | None, options: dict[str, Any], fallbacks: Any = ()
+) -> tuple[InferenceClient, str]:
+    """The client and the name it is asked for. `options` are those of a client that is yet to be made; the models of
+    `fallbacks` are asked when it fails."""
+    client, name = _resolved(model, model_name, options)
+    if isinstance(fallbacks, (list, tuple)):
+        chain = [_resolved(each, None, {}) for each in fallbacks]  # pyright: ignore[reportUnknownVariableType]
+        return (client.with_fallbacks(chain) if chain else client), name
+    from . import _checks
+
+    _checks.fail("fallbacks", "a list of models", fallbacks)
+
+
+def _resolved(model: Any, model_name: str | None, options: dict[str, Any]) -> tuple[InferenceClient, str]:
     from ._native.agent import InferenceClient
 
     if isinstance(model, str):
-        name = _name_in(model)
-        return InferenceClient.openai(**options), model_name or name
+        prefix, name = _parts_of(model)
+        return getattr(InferenceClient, PROVIDERS[prefix])(**options), model_name or name
     given = [name for name, value in options.items() if value is not None]
     if given:
         raise ConfigError(f"{', '.join(given)} cannot be set here: the client that was given has its own")
@@ -33,7 +51,7 @@ def resolve(model: Any, model_name: str | None, options: dict[str, Any]) -> tupl
     return InferenceClient.guest(target, key), model_name or key
 
 
-def _name_in(model: str) -> str:
+def _parts_of(model: str) -> tuple[str, str]:
     prefix, colon, name = model.strip().partition(":")
     name = name.strip()
     known = ", ".join(f"{provider}:" for provider in PROVIDERS)
@@ -44,7 +62,7 @@ def _name_in(model: str) -> str:
         raise ConfigError(f"the model {model!r} begins with an unknown prefix {prefix!r}; known are: {known}")
     if not name:
         raise ConfigError(f"the model {model!r} has no name after the prefix; write for example openai:gpt-4o-mini")
-    return name
+    return prefix, name
 
 
 def _name_at(client: InferenceClient) -> str:

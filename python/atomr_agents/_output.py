@@ -18,18 +18,22 @@ WRAPPED = "value"
 class Output:
     """The shape of an answer, and what turns it into the value."""
 
-    __slots__ = ("decode", "name", "schema", "strict")
+    __slots__ = ("decode", "name", "schema", "strict", "validate", "wrapped")
 
     def __init__(self, output_type: Any) -> None:
         from ._schema import schema_of
 
         schema, decode = schema_of(output_type)
         self.name = _name(output_type)
-        if is_object(output_type) or schema.get("type") == "object":
+        self.wrapped = not is_object(output_type) and schema.get("type") != "object"
+        """Whether the value is the one field of an object."""
+        if not self.wrapped:
             self.schema, self.decode = schema, decode
         else:
             self.schema, self.decode = _wrap(schema), _unwrapping(decode)
         self.strict = _is_strict(self.schema)
+        self.validate = None if is_object(output_type) else self.decode
+        """What says more than the schema whether a value is of the type."""
 
 
 def _unwrapping(decode: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from ._native.agent import RunHandle, RunOutcome
+    from ._native.agent import PendingRun, RunHandle, RunOutcome
     from ._native.observability import Subscription
+    from ._output import Output
     from .core import Event, Message, Usage
 
 Out = TypeVar("Out")
@@ -30,14 +31,40 @@ class RunResult(Generic[Out]):
         ('Rain.', 1, ['user', 'assistant'])
     """
 
-    __slots__ = ("_outcome", "output")
-
-    output: Out
-    """The answer: text, or a value of the agent's `output_type`."""
+    __slots__ = ("_outcome", "_output")
 
     def __init__(self, output: Out, outcome: RunOutcome) -> None:
-        self.output = output
+        self._output = output
         self._outcome = outcome
+
+    @property
+    def output(self) -> Out:
+        """The answer: text, or a value of the agent's `output_type`.
+
+        Raises:
+            ApprovalError: there is none yet, as the run waits for approvals: see `pending`.
+        """
+        if (pending := self._outcome.pending) is not None:
+            from .errors import ApprovalError
+
+            names = ", ".join(call.name for call in pending.calls)
+            raise ApprovalError(f"the run has no output yet: it waits for approval of {names}; see `pending`")
+        return self._output
+
+    @property
+    def pending(self) -> PendingRun | None:
+        """The run itself, when it waits for approvals; `Agent.resume` takes it up."""
+        return self._outcome.pending
+
+    @property
+    def agent(self) -> str:
+        """The name of the agent that had the conversation at the end."""
+        return self._outcome.agent
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What tools left for you with `ToolControl.update`, by name."""
+        return self._outcome.values
 
     @property
     def messages(self) -> list[Message]:
@@ -80,7 +107,8 @@ class RunResult(Generic[Out]):
         return self._outcome.event_count
 
     def __repr__(self) -> str:
-        return f"RunResult({self.output!r}, run_id={self.run_id!r})"
+        said = repr(self._output) if self.pending is None else repr(self.pending)
+        return f"RunResult({said}, run_id={self.run_id!r})"
 
 
 class RunStream(Generic[Out]):
@@ -104,9 +132,15 @@ class RunStream(Generic[Out]):
         '4 degrees, rain.'
     """
 
-    __slots__ = ("__weakref__", "_events", "_finish", "_handle", "_over", "_result", "_subscription")
+    __slots__ = ("__weakref__", "_events", "_finish", "_handle", "_output", "_over", "_result", "_subscription")
 
-    def __init__(self, handle: RunHandle, finish: Callable[[RunOutcome, RunHandle], RunResult[Out]]) -> None:
+    def __init__(
+        self,
+        handle: RunHandle,
+        finish: Callable[[RunOutcome, RunHandle], RunResult[Out]],
+        output: Output | None = None,
+    ) -> None:
+        self._output = output
         self._handle = handle
         self._finish = finish
         self._subscription: Subscription | None = None
@@ -164,6 +198,54 @@ class RunStream(Generic[Out]):
                     yield event.text
         finally:
             await self.aclose()
+
+    async def partials(self) -> AsyncGenerator[Any, None]:
+        """The answer while it is being written, as plain JSON values: each time it has grown, the whole of it so far.
+
+        What is shown fits the output type's schema as far as an unfinished value can: types and known fields are checked,
+        what is missing may still come. `await stream.result()` gives the finished value, as the output type.
+
+        Raises:
+            ConfigError: the agent has no `output_type`.
+
+        Example:
+            >>> import asyncio
+            >>> from dataclasses import dataclass
+            >>> from atomr_agents import Agent
+            >>> from atomr_agents.testkit import ScriptedModel
+            >>> @dataclass
+            ... class Weather:
+            ...     city: str
+            ...     days: int
+            >>> model = ScriptedModel().text('{"city": "Oslo", "days": 3}')
+            >>> async def main():
+            ...     async with Agent(model, output_type=Weather).stream("Oslo?") as stream:
+            ...         seen = [value async for value in stream.partials()]
+            ...         return seen[-1], (await stream.result()).output
+            >>> asyncio.run(main())
+            ({'city': 'Oslo', 'days': 3}, Weather(city='Oslo', days=3))
+        """
+        if self._output is None:
+            from .errors import ConfigError
+
+            raise ConfigError("there are no partial values of plain text; give the agent an output_type, or use text()")
+        from ._native.agent import PartialOutput
+        from ._output import WRAPPED
+
+        answer = PartialOutput(self._output.schema)
+        async for event in self:
+            if event.kind in ("model_requested", "model_retried"):
+                answer.restart()
+            if event.path:
+                continue  # another agent's
+            piece = event.text if event.kind == "text_delta" else None
+            if event.kind == "tool_call_streamed" and str(event.name).startswith("final_answer"):
+                piece = event.arguments
+            if piece and (value := answer.feed(piece)) is not None:
+                if not self._output.wrapped:
+                    yield value
+                elif WRAPPED in value:
+                    yield value[WRAPPED]
 
     async def aclose(self) -> None:
         """Stops the run and waits until nothing of it goes on. Harmless when it is over."""

@@ -10,10 +10,50 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from ._native.agent import AgentCore, ApprovalLedger, Decision
+    from ._native.core import Budget
     from ._native.observability import EventBus
+    from ._native.tool import Grants
     from .tool import Tool
 
+OF_THE_CLIENT = (
+    "base_url",
+    "api_key",
+    "connect_timeout",
+    "first_byte_timeout",
+    "idle_timeout",
+    "max_attempts",
+    "max_connections",
+)
+"""What is said to a client that is yet to be made."""
+
+PLAIN = (
+    "name",
+    "instructions",
+    "max_iterations",
+    "max_parallel_tools",
+    "timeout",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "seed",
+    "reasoning_effort",
+    "thinking_budget",
+    "output_mode",
+    "output_retries",
+    "extra_body",
+    "metadata",
+    "watch_prompt",
+)
+"""What the core takes as it is."""
+
 _SETTINGS: dict[str, checks.Check] = {
+    "description": checks.text,
+    "output_mode": checks.optional(checks.one_of("native", "tool", "prompted")),
+    "output_retries": checks.whole(0),
+    "thinking_budget": checks.optional(checks.whole(0)),
+    "metadata": checks.optional(checks.dictionary),
+    "watch_prompt": checks.flag,
     "instructions": checks.text,
     "name": checks.filled,
     "model_name": checks.optional(checks.filled),
@@ -99,6 +139,81 @@ def prices(given: Any) -> list[tuple[str, tuple[float, float, float]]] | None:
             checks.number(0, 1e9)(f"the price of {model}", price)
         table.append((model, (per_million[0], per_million[1], per_million[2])))
     return table
+
+
+def cache_points(given: Any) -> list[str]:
+    """After which parts of a prompt the provider shall keep what it has read."""
+    wanted = "a list of some of tools, system, messages"
+    for each in (points := checks.items("prompt_cache", wanted, given)):
+        if each not in ("tools", "system", "messages"):
+            checks.fail("prompt_cache", wanted, each)
+    return list(points)
+
+
+def budget(given: Any) -> Budget | None:
+    """A budget, or none."""
+    from ._native.core import Budget
+
+    if given is not None and not isinstance(given, Budget):
+        checks.fail("budget", "a Budget", given)
+    return given
+
+
+def handoffs(given: Any) -> list[tuple[AgentCore | None, str, str]]:
+    """Who may take a conversation over."""
+    from ._handoffs import of
+
+    return [of(each) for each in checks.items("handoffs", "a list of agents, Handoffs or names of agents", given)]
+
+
+def middleware(given: Any) -> list[object]:
+    """What stands in between; the core looks at each."""
+    several = checks.items("middleware", "a list of middleware", given)
+    for each in several:
+        if each is None or isinstance(each, (str, bytes, bool, int, float, list, tuple, dict)):
+            checks.fail("each of middleware", "a middleware: an object with one of its methods", each)
+    return list(several)
+
+
+def ledger(given: Any) -> ApprovalLedger | None:
+    """Where used approvals are remembered, or nothing."""
+    from ._native.agent import ApprovalLedger
+
+    if given is not None and not isinstance(given, ApprovalLedger):
+        checks.fail("approvals", "an ApprovalLedger", given)
+    return given
+
+
+def grants(given: Any) -> Grants | None:
+    """What tools may do, or nothing."""
+    from ._native.tool import Grants
+
+    if given is None or isinstance(given, Grants):
+        return given
+    several = [given] if isinstance(given, str) else checks.items("grants", "Grants, a text or a list of texts", given)
+    for each in several:
+        checks.filled("each of grants", each)
+    return Grants(list(several))
+
+
+def pending(given: Any) -> None:
+    """A suspended run."""
+    from ._native.agent import PendingRun
+
+    if not isinstance(given, PendingRun):
+        checks.fail("pending", "the `pending` of a result, or PendingRun.from_json(...)", given)
+
+
+def decisions(given: Any) -> list[Decision]:
+    """One decision or several."""
+    from ._native.agent import Decision
+
+    wanted = "decisions such as call.approve()"
+    several = [given] if isinstance(given, Decision) else checks.items("decisions", wanted, given)
+    for each in several:
+        if not isinstance(each, Decision):
+            checks.fail("decisions", wanted, each)
+    return list(several)
 
 
 def deps_type(given: Any) -> Any:

@@ -16,51 +16,40 @@ Example:
 from __future__ import annotations
 
 from ._light import Generic, TypeVar, overload
-from ._native.agent import AgentCore, InferenceClient, Partial
+from ._native.agent import AgentCore, ApprovalLedger, Decision, InferenceClient, Partial, PendingCall, PendingRun
 from ._native.core import Message
 from ._runs import RunResult, RunStream, keep_partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any, TypedDict, Unpack
+    from typing import Any, Unpack
 
+    from ._agent_settings import AgentSettings as AgentSettings
     from ._builder import AgentBuilder as AgentBuilder
     from ._builder import AgentRef as AgentRef
+    from ._handoffs import Handoff as Handoff
     from ._native.agent import RunHandle, RunOutcome
+    from ._native.core import Budget
     from .callable_ import Callable
+    from .middleware import Middleware
     from .observability import EventBus
+    from .tool import Grants, Tool
 
-    class AgentSettings(TypedDict, total=False):
-        """The settings of an agent; `Agent` says what each of them is."""
-
-        instructions: str
-        tools: Sequence[Any]
-        base_url: str | None
-        api_key: str | None
-        model_name: str | None
-        name: str
-        max_iterations: int
-        max_parallel_tools: int
-        timeout: float | None
-        temperature: float | None
-        top_p: float | None
-        max_tokens: int | None
-        stop: Sequence[str]
-        seed: int | None
-        reasoning_effort: str | None
-        tool_choice: str
-        extra_body: dict[str, Any] | None
-        prices: Mapping[str, tuple[float, float, float]] | None
-        bus: EventBus | Sequence[EventBus] | None
-        connect_timeout: float | None
-        first_byte_timeout: float | None
-        idle_timeout: float | None
-        max_attempts: int | None
-        max_connections: int | None
-
-
-__all__ = ["Agent", "AgentBuilder", "AgentRef", "InferenceClient", "Partial", "RunResult", "RunStream"]
+__all__ = [
+    "Agent",
+    "AgentBuilder",
+    "AgentRef",
+    "ApprovalLedger",
+    "Decision",
+    "Handoff",
+    "InferenceClient",
+    "Partial",
+    "PendingCall",
+    "PendingRun",
+    "RunResult",
+    "RunStream",
+]
 
 Deps = TypeVar("Deps")
 Out = TypeVar("Out")
@@ -74,15 +63,29 @@ class Agent(Generic[Deps, Out]):
     """A model with instructions and tools. Make it once and run it often, also at once and in several loops.
 
     Args:
-        model: `"openai:NAME"` (the key and the address come from OPENAI_API_KEY and OPENAI_BASE_URL, where they
-            are not given), a `ScriptedModel`, an `InferenceClient`, or an object decorated with `@inference_client`.
+        model: `"openai:NAME"`, `"openai-responses:NAME"`, `"anthropic:NAME"` or `"gemini:NAME"` (the key and the address
+            come from the environment where they are not given, e.g. OPENAI_API_KEY and OPENAI_BASE_URL), a
+            `ScriptedModel`, an `InferenceClient`, or an object decorated with `@inference_client`.
         instructions: What the model is told to be.
         tools: What it may call: tools, or functions, classes and instances that become one.
         output_type: What the answer is: `str`, a dataclass, a TypedDict, a pydantic model, any type that JSON can
             stand for, or a JSON Schema as a dict (the output is the JSON value then). None is `str`.
         deps_type: The type of `deps`, which tools see as `RunContext.deps`.
-        base_url: The address of a server that speaks OpenAI's protocol.
-        api_key: The key; where it is not given, OPENAI_API_KEY is used.
+        output_mode: How the model is asked for the output type: `native` (the provider forces it), `tool` (a tool takes
+            the answer) or `prompted` (in words). The best that the model knows, where it is not said.
+        output_retries: How often the model is asked again for an answer that is not of the output type.
+        description: What the agent is good for, for other agents that it is a tool of or that hand to it.
+        handoffs: Agents that may take the conversation over, `Handoff`s to them, or the names of agents that the run
+            knows already.
+        middleware: What stands between the loop and what it does; see `atomr_agents.middleware`. The first is the
+            outermost.
+        budget: What a run and everything below it may use.
+        grants: What tools may do; without it, nothing that needs a permission.
+        approvals: Where it is remembered which approvals were used: an `ApprovalLedger`. In memory where it is not said.
+        fallbacks: Models that are asked in their order when the one before failed before its first word.
+        cache: Answers to be served again; see `atomr_agents.cache`.
+        base_url: The address of a server that speaks the provider's protocol.
+        api_key: The key; where it is not given, the environment's.
         model_name: The model to ask a given client for.
         name: The agent's name, in events and paths.
         max_iterations: How many times a run may call the model.
@@ -94,6 +97,13 @@ class Agent(Generic[Deps, Out]):
         stop: Texts at which the model stops.
         seed: For repeatable output, where the provider supports it.
         reasoning_effort: How hard a reasoning model shall think, in the provider's own word.
+        thinking_budget: The most tokens that a reasoning model may think, where the provider counts them apart; 0 turns
+            thinking off.
+        prompt_cache: After which parts of the prompt the provider shall keep what it has read, where that must be asked
+            for: some of `tools`, `system`, `messages`.
+        watch_prompt: Whether an event tells when the beginning of a prompt changed, so that the provider's prompt cache
+            cannot serve it.
+        metadata: Words about each request for the provider's records.
         tool_choice: `auto`, `none`, `required`, or the name of a tool, for the first answer of a run.
         extra_body: Fields put into the provider's request as they are; they win over everything else.
         prices: USD per million tokens (input, cached input, output) by model, beside the built-in table.
@@ -123,7 +133,10 @@ class Agent(Generic[Deps, Out]):
         Weather(city='Oslo', degrees=4)
     """
 
-    __slots__ = ("__weakref__", "_core", "_output", "deps_type")
+    __slots__ = ("__weakref__", "_core", "_output", "deps_type", "description")
+
+    description: str
+    """What it is good for, for other agents."""
 
     @overload
     def __init__(self: Agent[None, str], model: Any, **settings: Unpack[AgentSettings]) -> None: ...
@@ -162,7 +175,16 @@ class Agent(Generic[Deps, Out]):
         instructions: str = "",
         tools: Sequence[Any] = (),
         output_type: Any = str,
+        output_mode: str | None = None,
+        output_retries: int = 2,
         deps_type: Any = None,
+        description: str = "",
+        handoffs: Sequence[Any] = (),
+        middleware: Sequence[Middleware | object] = (),
+        budget: Budget | None = None,
+        grants: Grants | str | Sequence[str] | None = None,
+        approvals: ApprovalLedger | None = None,
+        fallbacks: Sequence[Any] = (),
         base_url: str | None = None,
         api_key: str | None = None,
         model_name: str | None = None,
@@ -176,8 +198,12 @@ class Agent(Generic[Deps, Out]):
         stop: Sequence[str] = (),
         seed: int | None = None,
         reasoning_effort: str | None = None,
+        thinking_budget: int | None = None,
         tool_choice: str = "auto",
         extra_body: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+        prompt_cache: Sequence[str] = (),
+        watch_prompt: bool = False,
         prices: Mapping[str, tuple[float, float, float]] | None = None,
         bus: EventBus | Sequence[EventBus] | None = None,
         connect_timeout: float | None = None,
@@ -189,47 +215,37 @@ class Agent(Generic[Deps, Out]):
         from . import _settings
         from ._model import resolve
 
-        _settings.check(locals())
-        client, asked_for = resolve(
-            model,
-            model_name,
-            {
-                "base_url": base_url,
-                "api_key": api_key,
-                "connect_timeout": connect_timeout,
-                "first_byte_timeout": first_byte_timeout,
-                "idle_timeout": idle_timeout,
-                "max_attempts": max_attempts,
-                "max_connections": max_connections,
-            },
-        )
+        given = locals()
+        _settings.check(given)
+        client, asked_for = resolve(model, model_name, {key: given[key] for key in _settings.OF_THE_CLIENT}, fallbacks)
         self.deps_type = _settings.deps_type(deps_type)
+        self.description = description
         self._output = None
         if output_type is not str and output_type is not None:
             from ._output import Output
 
             self._output = Output(output_type)
         made = _settings.tools_of(tools)
+        plain = {key: given[key] for key in _settings.PLAIN}
+        plain["stop"] = _settings.stops(stop)
+        plain["tool_choice"] = _settings.tool_choice(tool_choice, made)
+        plain["prompt_cache"] = _settings.cache_points(prompt_cache)
+        plain["prices"] = _settings.prices(prices)
+        plain["output"] = (
+            None if self._output is None else (self._output.name, self._output.schema, self._output.strict)
+        )
         self._core = AgentCore(
             client,
             asked_for,
-            name=name,
-            instructions=instructions,
+            settings=plain,
             tools=[each.native for each in made],
             buses=() if bus is None else _settings.buses(bus),
-            max_iterations=max_iterations,
-            max_parallel_tools=max_parallel_tools,
-            timeout=timeout,
-            temperature=temperature,
-            top_p=top_p,
-            max_tokens=max_tokens,
-            stop=_settings.stops(stop),
-            seed=seed,
-            reasoning_effort=reasoning_effort,
-            tool_choice=_settings.tool_choice(tool_choice, made),
-            output=None if self._output is None else (self._output.name, self._output.schema, self._output.strict),
-            extra_body=extra_body,
-            prices=_settings.prices(prices),
+            budget=_settings.budget(budget),
+            handoffs=_settings.handoffs(handoffs) if handoffs != () else (),
+            middleware=_settings.middleware(middleware),
+            ledger=_settings.ledger(approvals),
+            grants=_settings.grants(grants),
+            validate=None if self._output is None else self._output.validate,
         )
 
     @property
@@ -288,7 +304,89 @@ class Agent(Generic[Deps, Out]):
         history: Sequence[Message] | None = None,
     ) -> RunStream[Out]:
         """As `run`, event by event: `async for event in agent.stream(...)`."""
-        return RunStream(self._begin(prompt, deps, history), self._finish)
+        return RunStream(self._begin(prompt, deps, history), self._finish, self._output)
+
+    async def resume(
+        self, pending: PendingRun, decisions: Decision | Sequence[Decision], *, deps: Deps = NO_DEPS
+    ) -> RunResult[Out]:
+        """Takes a run up again that waits for approvals, in whatever process.
+
+        Calls that nobody decided about go on waiting: the result has a `pending` again then.
+
+        Args:
+            pending: The `pending` of a result, perhaps read back with `PendingRun.from_json`.
+            decisions: What was said about its calls: `call.approve()`, `call.edit({...})`, `call.deny("why")`.
+            deps: What tools see as `RunContext.deps`.
+
+        Raises:
+            ApprovalError: a decision is about no call that waits, as its arguments were changed since, or it was used
+                before. Nothing was run.
+            AgentError: as `run`.
+
+        Example:
+            >>> import asyncio
+            >>> from atomr_agents import Agent, tool
+            >>> from atomr_agents.testkit import ScriptedModel
+            >>> @tool(requires_approval=True)
+            ... def pay(usd: int) -> str:
+            ...     return f"paid {usd}"
+            >>> model = ScriptedModel().tool_calls(("pay", {"usd": 5})).text("Done.")
+            >>> agent = Agent(model, tools=[pay])
+            >>> waiting = agent.run_sync("Pay 5.").pending
+            >>> waiting.calls
+            [PendingCall(pay({"usd":5}))]
+            >>> asyncio.run(agent.resume(waiting, [call.approve() for call in waiting.calls])).output
+            'Done.'
+        """
+        handle = self._resumed(pending, decisions, deps)
+        try:
+            outcome = await handle.run()
+        except BaseException as error:
+            keep_partial(error, handle)
+            raise
+        return self._finish(outcome, handle)
+
+    def resume_sync(
+        self, pending: PendingRun, decisions: Decision | Sequence[Decision], *, deps: Deps = NO_DEPS
+    ) -> RunResult[Out]:
+        """As `resume`, where no event loop runs."""
+        from ._sync import run
+
+        return run(
+            lambda: self.resume(pending, decisions, deps=deps), "resume_sync()", "`await agent.resume(...)`"
+        )
+
+    def resume_stream(
+        self, pending: PendingRun, decisions: Decision | Sequence[Decision], *, deps: Deps = NO_DEPS
+    ) -> RunStream[Out]:
+        """As `resume`, event by event."""
+        return RunStream(self._resumed(pending, decisions, deps), self._finish, self._output)
+
+    def as_tool(
+        self,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        timeout: float | None = None,
+        requires_approval: bool = False,
+        max_concurrency: int = 0,
+    ) -> Tool[..., Any]:
+        """The agent as a tool of another one: it gets a task in words, and its answer is the tool's result.
+
+        It runs inside the run that calls it: on its budget, until its deadline, cancelled with it, its events in the
+        same stream.
+
+        Example:
+            >>> from atomr_agents import Agent
+            >>> from atomr_agents.testkit import ScriptedModel
+            >>> expert = Agent(ScriptedModel().text("42"), name="expert", description="Knows things.")
+            >>> model = ScriptedModel().tool_calls(("expert", {"task": "Say it."})).text("42, I hear.")
+            >>> Agent(model, tools=[expert.as_tool()]).run_sync("What is it?").output
+            '42, I hear.'
+        """
+        from ._handoffs import agent_tool
+
+        return agent_tool(self, self._core, name, description, timeout, requires_approval, max_concurrency)
 
     def as_callable(self) -> Callable:
         """The agent as a step: it takes a string or `{"user": string}` and gives `{"text", "input_tokens", ...}`.
@@ -317,6 +415,14 @@ class Agent(Generic[Deps, Out]):
         before = () if history is None else _transcript("history", "a list of Messages", history)
         return self._core.begin(messages, before, deps)
 
+    def _resumed(self, pending: PendingRun, decisions: Decision | Sequence[Decision], deps: Any) -> RunHandle:
+        from . import _settings
+
+        if self.deps_type is not None:
+            self._check_deps(deps)
+        _settings.pending(pending)
+        return self._core.resume(pending, _settings.decisions(decisions), deps)
+
     def _check_deps(self, deps: object) -> None:
         wanted = getattr(self.deps_type, "__origin__", self.deps_type)
         try:
@@ -334,7 +440,8 @@ class Agent(Generic[Deps, Out]):
 
     def _finish(self, outcome: RunOutcome, handle: RunHandle) -> RunResult[Out]:
         output: Any = outcome.text
-        if self._output is not None:
+        # Another agent may have the last word, and one that waits for people has said nothing yet.
+        if self._output is not None and outcome.pending is None and outcome.agent == self._core.name:
             from .errors import ArgumentError, InvalidOutputError
 
             try:
@@ -380,4 +487,8 @@ def __getattr__(name: str) -> Any:
         from . import _builder
 
         return getattr(_builder, name)
+    if name == "Handoff":
+        from ._handoffs import Handoff
+
+        return Handoff
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ._native.core import Event, Message, Usage
+from ._native.core import Budget, Event, Message, Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._event_kinds import EventKind
 
-__all__ = ["Event", "EventKind", "Message", "Usage"]
+__all__ = ["Budget", "Event", "EventKind", "Message", "Usage"]
 
 
 def __getattr__(name: str) -> object:

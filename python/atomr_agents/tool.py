@@ -28,7 +28,9 @@ from ._native.tool import (
     PermissionSpec,
     Provider,
     ToolCallParser,
+    ToolControl,
     ToolDescriptor,
+    ToolReturn,
 )
 from ._toolsets import ToolSet, ToolSetRegistry
 from .errors import ModelRetry
@@ -70,7 +72,9 @@ __all__ = [
     "Provider",
     "Tool",
     "ToolCallParser",
+    "ToolControl",
     "ToolDescriptor",
+    "ToolReturn",
     "ToolSet",
     "ToolSetRegistry",
     "tool",
@@ -129,6 +133,16 @@ class Tool(Generic[P, R]):
     def retries(self) -> int:
         """How often it is called again after it failed."""
         return self.native.retries
+
+    @property
+    def requires_approval(self) -> bool:
+        """Whether somebody must be asked before each call."""
+        return self.native.requires_approval
+
+    @property
+    def max_concurrency(self) -> int:
+        """How many of its calls run at once; 0 is without a limit."""
+        return self.native.max_concurrency
 
     def as_native(self, native: NativeTool) -> Tool[P, R]:
         """The same function, run by the core as `native`."""
@@ -194,6 +208,8 @@ def tool(
     description: str | None = None,
     timeout: float | None = None,
     retries: int = 0,
+    requires_approval: bool = False,
+    max_concurrency: int = 0,
     parameters: dict[str, Any] | None = None,
     strict: bool = False,
     version: str | None = None,
@@ -210,6 +226,8 @@ def tool(
     description: str | None = None,
     timeout: float | None = None,
     retries: int = 0,
+    requires_approval: bool = False,
+    max_concurrency: int = 0,
     parameters: dict[str, Any] | None = None,
     strict: bool = False,
     version: str | None = None,
@@ -229,6 +247,9 @@ def tool(
         description: What the model is told; otherwise the docstring.
         timeout: How many seconds one attempt may take. The model is told when it was too slow.
         retries: How often it is called again after it raised or was too slow. Only for what may run twice.
+        requires_approval: Whether somebody must be asked before each call. The run ends with a `pending` result then,
+            which `Agent.resume` takes up.
+        max_concurrency: How many of its calls run at once, over all agents; others wait. 0 is without a limit.
         parameters: The JSON Schema of the arguments. The signature is not read then: the function gets the
             arguments as one dict, and the run's context after it if it takes two.
         strict: Whether the provider shall force the arguments to match the schema, where it can.
@@ -265,6 +286,8 @@ def tool(
             description=description,
             timeout=timeout,
             retries=retries,
+            requires_approval=requires_approval,
+            max_concurrency=max_concurrency,
             parameters=parameters,
             strict=strict,
             toolset=toolset,
@@ -289,6 +312,8 @@ def make_tool(
     description: str | None = None,
     timeout: float | None = None,
     retries: int = 0,
+    requires_approval: bool = False,
+    max_concurrency: int = 0,
     parameters: dict[str, Any] | None = None,
     strict: bool = False,
     toolset: str | None = None,
@@ -309,6 +334,8 @@ def make_tool(
     _checks.optional(_checks.text)("description", description)
     _checks.optional(_checks.seconds)("timeout", timeout)
     _checks.whole(0)("retries", retries)
+    _checks.flag("requires_approval", requires_approval)
+    _checks.whole(0)("max_concurrency", max_concurrency)
     _checks.optional(_checks.dictionary)("parameters", parameters)
     _checks.flag("strict", strict)
     _checks.optional(_checks.text)("version", version)
@@ -352,6 +379,8 @@ def make_tool(
         retries=retries,
         strict=strict,
         key=called,
+        requires_approval=requires_approval,
+        max_concurrency=max_concurrency,
         meta=meta,
     )
     return Tool(original, call, native, schema, toolset, instance)

@@ -34,6 +34,7 @@ pub mod middleware;
 mod model_call;
 mod options;
 mod output;
+mod partial_output;
 mod run;
 mod tool_calls;
 mod turn;
@@ -49,5 +50,6 @@ pub use machine::{AnswerRule, Effect, Failure, Machine, MachineError, ToolTask, 
 pub use middleware::{AgentMiddleware, HookFuture};
 pub use options::AgentOptions;
 pub use output::OutputValidator;
+pub use partial_output::PartialOutput;
 pub use run::{Partial, Run, RunResult, Transcript};
 pub use turn::{CallResult, Then};

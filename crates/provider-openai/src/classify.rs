@@ -50,7 +50,16 @@ fn classify(status: u16, error_type: Option<&str>, code: Option<&str>, message: 
     {
         return Kind::ContextTooLong;
     }
-    if is("content_filter") || is("content_policy_violation") || is("ResponsibleAIPolicyViolation") {
+    if ["server_is_overloaded", "overloaded_error", "engine_overloaded_error", "slow_down"].iter().any(|word| is(word))
+    {
+        return Kind::Overloaded;
+    }
+    if is("image_content_policy_violation")
+        || is("cyber_policy")
+        || is("content_filter")
+        || is("content_policy_violation")
+        || is("ResponsibleAIPolicyViolation")
+    {
         return Kind::ContentFilter;
     }
     if is("invalid_api_key") || (status == 400 && says("incorrect api key")) {
@@ -63,7 +72,7 @@ fn classify(status: u16, error_type: Option<&str>, code: Option<&str>, message: 
     };
     match status {
         200 if is("rate_limit_exceeded") => Kind::RateLimited,
-        200 if is("invalid_request_error") || is("tool_use_failed") => Kind::InvalidRequest,
+        200 if is("invalid_request_error") || is("tool_use_failed") || is_bad_input(code) => Kind::InvalidRequest,
         401 => Kind::Authentication,
         402 => Kind::QuotaExceeded,
         403 => Kind::Permission,
@@ -74,6 +83,11 @@ fn classify(status: u16, error_type: Option<&str>, code: Option<&str>, message: 
         400..=499 => Kind::InvalidRequest,
         _ => Kind::ServerError,
     }
+}
+
+/// The words with which a response fails for what it was asked (`invalid_prompt`, `image_too_large`).
+fn is_bad_input(code: Option<&str>) -> bool {
+    code.is_some_and(|code| code.starts_with("invalid_") || code.starts_with("unsupported_") || code.contains("image"))
 }
 
 #[cfg(test)]
@@ -90,6 +104,13 @@ mod tests {
             (400, Some("invalid_request_error"), None, "bad", Kind::InvalidRequest),
             (200, None, Some("400"), "Token limit reached", Kind::InvalidRequest),
             (200, None, Some("529"), "", Kind::ServerError),
+            (200, None, Some("server_is_overloaded"), "", Kind::Overloaded),
+            (503, Some("slow_down"), None, "", Kind::Overloaded),
+            (200, None, Some("invalid_prompt"), "", Kind::InvalidRequest),
+            (200, None, Some("image_too_small"), "", Kind::InvalidRequest),
+            (200, None, Some("image_content_policy_violation"), "", Kind::ContentFilter),
+            (200, None, Some("server_error"), "", Kind::ServerError),
+            (200, None, Some("insufficient_quota"), "", Kind::QuotaExceeded),
             (200, None, None, "overloaded", Kind::ServerError),
             (529, None, None, "", Kind::ServerError),
             (404, None, None, "", Kind::NotFound),

@@ -50,7 +50,7 @@ impl OpenAiConfig {
     /// # Errors
     /// [`InferenceError::Config`] when the URL cannot be used.
     pub fn new(base_url: &str, key: Option<Secret>) -> Result<Self, InferenceError> {
-        let connection = connect(base_url, key)?;
+        let connection = connect(&ENDPOINT, base_url, key)?;
         let official = is_official(&connection);
         let max_tokens_field = if official { "max_completion_tokens" } else { "max_tokens" }.to_owned();
         Ok(Self {
@@ -78,8 +78,8 @@ impl OpenAiConfig {
 }
 
 /// A connection as OpenAI and Azure want it.
-pub(crate) fn connect(base_url: &str, key: Option<Secret>) -> Result<Connection, InferenceError> {
-    ENDPOINT.connect(base_url, key, |http, key| {
+pub(crate) fn connect(endpoint: &Endpoint, base_url: &str, key: Option<Secret>) -> Result<Connection, InferenceError> {
+    endpoint.connect(base_url, key, |http, key| {
         let azure = http.base_url.host_str().is_some_and(|host| host.ends_with(".azure.com"));
         if azure { Auth::Header(HeaderName::from_static("api-key"), key) } else { Auth::Bearer(key) }
     })

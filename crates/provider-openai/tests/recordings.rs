@@ -1,32 +1,26 @@
 //! Every recorded chat exchange, through the real client over real HTTP, gives what is expected of it.
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests fail as tests do
 
+mod common;
+
 use std::fs;
-use std::panic::AssertUnwindSafe;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use atomr_agents_core::{CallCtx, Message, ModelEvent, ModelRequest, Part};
+use atomr_agents_core::ModelEvent;
 use atomr_agents_http::{RetryPolicy, Secret};
-use atomr_agents_inference::{ApiError, InferenceClient, InferenceError, ModelReply, ReplyBuilder, conformance};
+use atomr_agents_inference::{InferenceError, ModelReply, conformance};
 use atomr_agents_provider_openai::{OpenAiClient, OpenAiConfig};
 use atomr_agents_testkit::{Cut, Exchange, Fault, ReplayServer, Reply, Script};
-use futures_util::{FutureExt, StreamExt};
+use common::{answer, assert_api_error, assert_usage, described, request};
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 fn recordings() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/recordings/openai-chat")
+    common::recordings("openai-chat")
 }
 
 fn cases() -> Vec<String> {
-    let folders = fs::read_dir(recordings()).unwrap().map(|entry| entry.unwrap());
-    let mut cases: Vec<String> =
-        folders.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name().into_string().unwrap()).collect();
-    cases.sort();
-    assert_eq!(cases.len(), 65, "all recordings must be seen");
-    cases
+    common::cases("openai-chat", 65)
 }
 
 fn client(url: &str, quick: bool) -> OpenAiClient {
@@ -37,43 +31,6 @@ fn client(url: &str, quick: bool) -> OpenAiClient {
         config.connection.http.first_byte_timeout = Duration::from_millis(300);
     }
     OpenAiClient::new(config).unwrap()
-}
-
-fn request() -> ModelRequest {
-    ModelRequest::new("m", vec![Message::user("Hi")])
-}
-
-/// What arrived, and how it ended.
-async fn answer(client: &OpenAiClient) -> (ReplyBuilder, Vec<ModelEvent>, Option<InferenceError>) {
-    let mut builder = ReplyBuilder::new(client.provider());
-    let mut events = Vec::new();
-    let mut stream = client.stream(Arc::new(request()), CallCtx::new());
-    while let Some(event) = stream.next().await {
-        match event {
-            Ok(event) => {
-                events.push(event.clone());
-                builder.push(event);
-            }
-            Err(error) => return (builder, events, Some(error)),
-        }
-    }
-    (builder, events, None)
-}
-
-/// The message as `expected.json` describes one.
-fn described(message: &Message) -> Value {
-    let joined = |wanted: fn(&Part) -> Option<&str>| message.parts.iter().filter_map(wanted).collect::<String>();
-    let calls: Vec<Value> =
-        message.tool_calls().map(|call| json!({"id": call.id, "name": call.name, "arguments_raw": call.raw})).collect();
-    json!({
-        "text": message.text(),
-        "reasoning": joined(|part| match part {
-            Part::Thinking { text, .. } => Some(text),
-            _ => None,
-        }),
-        "refusal": message.refusal(),
-        "tool_calls": calls,
-    })
 }
 
 /// The deprecated single call counts as a tool call without an id.
@@ -109,40 +66,6 @@ fn assert_reply(case: &str, expected: &Value, reply: &ModelReply) {
     }
     let choices = expected["choices"].as_array().map_or(1, Vec::len);
     assert_eq!(reply.alternatives.len() + 1, choices.max(1), "{case}");
-}
-
-fn assert_usage(case: &str, expected: &Value, usage: &atomr_agents_core::Usage) {
-    assert_eq!(usage.raw.as_ref(), Some(&expected["usage"]), "{case}");
-    let normalised = &expected["usage_normalised"];
-    let same = |name: &str, have: Option<u64>| assert_eq!(normalised[name].as_u64(), have, "{case}: {name}");
-    same("input_tokens", Some(usage.input_tokens));
-    same("output_tokens", Some(usage.output_tokens));
-    same("total_tokens", usage.total_tokens);
-    same("cached_input_tokens", usage.cached_input_tokens);
-    same("cache_write_tokens", usage.cache_write_tokens);
-    same("reasoning_tokens", usage.reasoning_tokens);
-}
-
-fn assert_api_error(case: &str, expected: &Value, error: &ApiError) {
-    assert_eq!(expected["status"].as_u64(), Some(error.status.into()), "{case}");
-    let text = |name: &str| match &expected[name] {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
-    };
-    assert_eq!(text("error_type"), error.error_type, "{case}");
-    assert_eq!(text("error_code"), error.code, "{case}");
-    let message = text("error_message").unwrap_or_default();
-    assert!(error.message.starts_with(&message), "{case}: {} is not {message}", error.message);
-    assert_eq!(expected["error"], error.body, "{case}");
-    if let Some(millis) = expected["retry_after_ms"].as_str().and_then(|millis| millis.parse().ok()) {
-        assert_eq!(error.retry_after, Some(Duration::from_millis(millis)), "{case}");
-    } else if let Some(seconds) = expected["retry_after"].as_str().and_then(|seconds| seconds.parse().ok()) {
-        assert_eq!(error.retry_after, Some(Duration::from_secs(seconds)), "{case}");
-    }
-    if let Some(request_id) = text("request_id") {
-        assert_eq!(Some(request_id), error.request_id, "{case}");
-    }
 }
 
 async fn assert_case(case: &str, cut: Cut) {
@@ -185,18 +108,8 @@ async fn assert_case(case: &str, cut: Cut) {
     server.stop().await;
 }
 
-/// Runs every case by itself, so that one that fails hides no other.
 async fn assert_all(cut: fn(u64) -> Cut) {
-    let mut running = JoinSet::new();
-    for (seed, case) in (0..).zip(cases()) {
-        running.spawn(async move {
-            let outcome = AssertUnwindSafe(assert_case(&case, cut(seed))).catch_unwind().await.is_ok();
-            (case, outcome)
-        });
-    }
-    let failed: Vec<String> =
-        running.join_all().await.into_iter().filter(|(_, passed)| !passed).map(|(case, _)| case).collect();
-    assert!(failed.is_empty(), "these recordings are read wrongly (see above): {failed:?}");
+    common::assert_all(cases(), |case, seed| async move { assert_case(&case, cut(seed)).await }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use crate::{Reader, from_http, from_wire};
+use crate::{Dialect, Reader, from_http, from_wire};
 
 /// The most reads that are taken before anything is told of them.
 const READS_AT_ONCE: usize = 64;
@@ -30,14 +30,14 @@ pub(crate) struct Answer<R> {
 }
 
 impl<R: Reader> Answer<R> {
-    pub(crate) fn new(provider: &str, reader: R, response: Response) -> Self {
+    pub(crate) fn new(dialect: &impl Dialect<Reader = R>, response: Response) -> Self {
         Self {
-            provider: provider.to_owned(),
+            provider: dialect.provider().to_owned(),
             is_json: has_type(&response, "application/json"),
             body: response.body,
             request_id: response.request_id,
-            sse: SseDecoder::new(),
-            reader: Some(reader),
+            sse: SseDecoder::with_max_event_bytes(dialect.max_event_bytes()),
+            reader: Some(dialect.reader()),
             drain: None,
         }
     }

@@ -91,7 +91,7 @@ impl<D: Dialect> InferenceClient for HttpClient<D> {
                 let error = match inner.open(&path, body.clone(), &ctx).await {
                     Err(error) => error,
                     Ok(response) => {
-                        let mut answer = Answer::new(inner.dialect.provider(), inner.dialect.reader(), response);
+                        let mut answer = Answer::new(&inner.dialect, response);
                         loop {
                             let more = answer.read(&mut events).await;
                             for event in joined(&mut events) {

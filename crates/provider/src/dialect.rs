@@ -5,6 +5,7 @@ use std::fmt;
 use atomr_agents_core::{ModelEvent, ModelRequest};
 use atomr_agents_http::HeaderMap;
 use atomr_agents_inference::{Capabilities, InferenceError, Lowered};
+use atomr_agents_wire::DEFAULT_MAX_EVENT_BYTES;
 
 use crate::Connection;
 
@@ -27,6 +28,12 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
 
     /// What reads the answer.
     fn reader(&self) -> Self::Reader;
+
+    /// The most bytes that one event of a stream may have. Default 1 MiB; a provider that puts images into its events
+    /// needs more.
+    fn max_event_bytes(&self) -> usize {
+        DEFAULT_MAX_EVENT_BYTES
+    }
 
     /// What the provider means by an answer with an error status.
     fn refused(&self, answer: Refused<'_>) -> InferenceError;

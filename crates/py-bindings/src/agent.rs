@@ -1,8 +1,8 @@
 //! `_native.agent`: the engine behind an agent.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use atomr_agents_agent::{AgentBuilder, AgentOptions, BoxedAgent, Handoff, OutputValidator, RunInput};
+use atomr_agents_agent::{self as agent, AgentBuilder, AgentOptions, BoxedAgent, Handoff, OutputValidator, RunInput};
 use atomr_agents_core::{CachePoint, CallCtx, OutputSchema, Sampling, ToolChoice, Value};
 use atomr_agents_inference::OutputMode;
 use atomr_agents_py_bridge::{
@@ -36,6 +36,7 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<AgentCore>()?;
     module.add_class::<NativeMiddleware>()?;
     module.add_class::<CallNext>()?;
+    module.add_class::<PartialOutput>()?;
     run::fill(module)?;
     approval::fill(module)
 }
@@ -259,5 +260,28 @@ impl OutputValidator for PythonValidator {
                 Err(error) => Err(error.to_string()),
             }
         })
+    }
+}
+
+/// Reads a structured answer while it is being written.
+#[pyclass(frozen, module = "atomr_agents._native.agent")]
+pub(crate) struct PartialOutput(Mutex<agent::PartialOutput>);
+
+#[pymethods]
+impl PartialOutput {
+    #[new]
+    fn new(schema: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let schema: Value = json::from_py(schema)?;
+        Ok(Self(Mutex::new(agent::PartialOutput::new(&schema).map_err(from_kinded)?)))
+    }
+
+    fn feed<'py>(&self, py: Python<'py>, text: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        // Making the Python object may let another thread run that waits for the lock.
+        let value = self.0.lock().unwrap_or_else(PoisonError::into_inner).push(text).cloned();
+        value.map(|value| json::to_py(py, &value)).transpose()
+    }
+
+    fn restart(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).restart();
     }
 }

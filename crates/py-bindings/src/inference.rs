@@ -5,8 +5,11 @@ use std::sync::Arc;
 use async_stream::stream;
 use atomr_agents_core::{CallCtx, FinishReason, ModelEvent, ModelRequest, ToolCall, Usage, Value};
 use atomr_agents_http::{RetryPolicy, Secret};
-use atomr_agents_inference::{self as inference, InferenceError, ModelStream};
-use atomr_agents_provider_openai::{OpenAiClient, OpenAiConfig};
+use atomr_agents_inference::{self as inference, FallbackClient, InferenceError, ModelStream};
+use atomr_agents_provider::{Connection, HttpClient};
+use atomr_agents_provider_anthropic::AnthropicConfig;
+use atomr_agents_provider_gemini::GeminiConfig;
+use atomr_agents_provider_openai::{OpenAiConfig, OpenAiResponsesConfig};
 use atomr_agents_py_bridge::{
     Args, BadShape, GuestError, GuestInferenceClient, GuestOptions, Scope, arguments, to_serde,
 };
@@ -38,24 +41,74 @@ impl InferenceClient {
         max_connections: Option<usize>,
         streaming: bool,
     ) -> PyResult<Self> {
+        let waits = Reach { connect_timeout, first_byte_timeout, idle_timeout, max_attempts, max_connections };
         let mut config = OpenAiConfig::from_env(base_url, api_key.map(Secret::new)).map_err(from_kinded)?;
-        for (name, given, setting) in [
-            ("connect_timeout", connect_timeout, &mut config.connection.http.connect_timeout),
-            ("first_byte_timeout", first_byte_timeout, &mut config.connection.http.first_byte_timeout),
-            ("idle_timeout", idle_timeout, &mut config.connection.http.idle_timeout),
-        ] {
-            if let Some(after) = seconds::optional(name, given)? {
-                *setting = after;
-            }
-        }
-        if let Some(max_attempts) = max_attempts {
-            config.connection.retry = RetryPolicy { max_attempts: max_attempts.max(1), ..config.connection.retry };
-        }
-        if let Some(max_connections) = max_connections {
-            config.connection.http.max_connections = max_connections;
-        }
+        waits.apply(&mut config.connection)?;
         config.quirks.streaming = streaming;
-        Ok(Self(Arc::new(OpenAiClient::new(config).map_err(from_kinded)?)))
+        Ok(Self(Arc::new(HttpClient::new(config).map_err(from_kinded)?)))
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (base_url = None, api_key = None, *, connect_timeout = None, first_byte_timeout = None,
+        idle_timeout = None, max_attempts = None, max_connections = None))]
+    #[allow(clippy::too_many_arguments)] // called from one place, by keyword
+    fn openai_responses(
+        base_url: Option<&str>,
+        api_key: Option<String>,
+        connect_timeout: Option<f64>,
+        first_byte_timeout: Option<f64>,
+        idle_timeout: Option<f64>,
+        max_attempts: Option<u32>,
+        max_connections: Option<usize>,
+    ) -> PyResult<Self> {
+        let waits = Reach { connect_timeout, first_byte_timeout, idle_timeout, max_attempts, max_connections };
+        let mut config = OpenAiResponsesConfig::from_env(base_url, api_key.map(Secret::new)).map_err(from_kinded)?;
+        waits.apply(&mut config.connection)?;
+        Ok(Self(Arc::new(HttpClient::new(config).map_err(from_kinded)?)))
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (base_url = None, api_key = None, *, connect_timeout = None, first_byte_timeout = None,
+        idle_timeout = None, max_attempts = None, max_connections = None))]
+    #[allow(clippy::too_many_arguments)] // called from one place, by keyword
+    fn anthropic(
+        base_url: Option<&str>,
+        api_key: Option<String>,
+        connect_timeout: Option<f64>,
+        first_byte_timeout: Option<f64>,
+        idle_timeout: Option<f64>,
+        max_attempts: Option<u32>,
+        max_connections: Option<usize>,
+    ) -> PyResult<Self> {
+        let waits = Reach { connect_timeout, first_byte_timeout, idle_timeout, max_attempts, max_connections };
+        let mut config = AnthropicConfig::from_env(base_url, api_key.map(Secret::new)).map_err(from_kinded)?;
+        waits.apply(&mut config.connection)?;
+        Ok(Self(Arc::new(HttpClient::new(config).map_err(from_kinded)?)))
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (base_url = None, api_key = None, *, connect_timeout = None, first_byte_timeout = None,
+        idle_timeout = None, max_attempts = None, max_connections = None))]
+    #[allow(clippy::too_many_arguments)] // called from one place, by keyword
+    fn gemini(
+        base_url: Option<&str>,
+        api_key: Option<String>,
+        connect_timeout: Option<f64>,
+        first_byte_timeout: Option<f64>,
+        idle_timeout: Option<f64>,
+        max_attempts: Option<u32>,
+        max_connections: Option<usize>,
+    ) -> PyResult<Self> {
+        let waits = Reach { connect_timeout, first_byte_timeout, idle_timeout, max_attempts, max_connections };
+        let mut config = GeminiConfig::from_env(base_url, api_key.map(Secret::new)).map_err(from_kinded)?;
+        waits.apply(&mut config.connection)?;
+        Ok(Self(Arc::new(HttpClient::new(config).map_err(from_kinded)?)))
+    }
+
+    fn with_fallbacks(&self, others: Vec<(PyRef<'_, Self>, String)>) -> Self {
+        let first = FallbackClient::new(Arc::clone(&self.0));
+        let chain = others.into_iter().fold(first, |chain, (client, model)| chain.then(Arc::clone(&client.0), model));
+        Self(Arc::new(chain))
     }
 
     #[staticmethod]
@@ -72,6 +125,36 @@ impl InferenceClient {
 
     fn __repr__(&self) -> String {
         format!("InferenceClient({:?})", self.0.provider())
+    }
+}
+
+/// How a server is reached, where it is not as usual.
+struct Reach {
+    connect_timeout: Option<f64>,
+    first_byte_timeout: Option<f64>,
+    idle_timeout: Option<f64>,
+    max_attempts: Option<u32>,
+    max_connections: Option<usize>,
+}
+
+impl Reach {
+    fn apply(self, connection: &mut Connection) -> PyResult<()> {
+        for (name, given, setting) in [
+            ("connect_timeout", self.connect_timeout, &mut connection.http.connect_timeout),
+            ("first_byte_timeout", self.first_byte_timeout, &mut connection.http.first_byte_timeout),
+            ("idle_timeout", self.idle_timeout, &mut connection.http.idle_timeout),
+        ] {
+            if let Some(after) = seconds::optional(name, given)? {
+                *setting = after;
+            }
+        }
+        if let Some(max_attempts) = self.max_attempts {
+            connection.retry = RetryPolicy { max_attempts: max_attempts.max(1), ..connection.retry };
+        }
+        if let Some(max_connections) = self.max_connections {
+            connection.http.max_connections = max_connections;
+        }
+        Ok(())
     }
 }
 

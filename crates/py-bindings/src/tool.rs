@@ -259,6 +259,21 @@ impl Provider {
         Self(tool::Provider::OpenAi)
     }
 
+    #[staticmethod]
+    fn openai_responses() -> Self {
+        Self(tool::Provider::OpenAiResponses)
+    }
+
+    #[staticmethod]
+    fn anthropic() -> Self {
+        Self(tool::Provider::Anthropic)
+    }
+
+    #[staticmethod]
+    fn gemini() -> Self {
+        Self(tool::Provider::Gemini)
+    }
+
     #[getter]
     fn name(&self) -> &'static str {
         self.0.as_str()

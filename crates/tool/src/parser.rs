@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use atomr_agents_core::{Kind, ToolCall, Value};
-use atomr_agents_wire::{AnthropicToolCalls, GeminiToolCalls, ToolCallAssembler, ToolCallEvent, WireError};
+use atomr_agents_wire::{
+    AnthropicToolCalls, GeminiToolCalls, ResponsesToolCalls, ToolCallAssembler, ToolCallEvent, WireError,
+};
 use thiserror::Error;
 
 /// Whose stream a [`ToolCallParser`] reads.
@@ -13,6 +15,8 @@ use thiserror::Error;
 pub enum Provider {
     /// OpenAI chat completions and the servers that speak like it.
     OpenAi,
+    /// OpenAI's Responses API and the servers that speak like it.
+    OpenAiResponses,
     /// Anthropic messages.
     Anthropic,
     /// Google Gemini's `generateContent`.
@@ -21,13 +25,15 @@ pub enum Provider {
 
 impl Provider {
     /// Every provider, for completeness tests.
-    pub const ALL: &'static [Provider] = &[Provider::OpenAi, Provider::Anthropic, Provider::Gemini];
+    pub const ALL: &'static [Provider] =
+        &[Provider::OpenAi, Provider::OpenAiResponses, Provider::Anthropic, Provider::Gemini];
 
     /// The name users see.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Provider::OpenAi => "openai",
+            Provider::OpenAiResponses => "openai-responses",
             Provider::Anthropic => "anthropic",
             Provider::Gemini => "gemini",
         }
@@ -127,6 +133,7 @@ pub struct ToolCallParser {
 #[derive(Debug)]
 enum Format {
     OpenAi(ToolCallAssembler),
+    OpenAiResponses(ResponsesToolCalls),
     Anthropic(Box<AnthropicToolCalls>),
     Gemini(GeminiToolCalls),
 }
@@ -135,6 +142,7 @@ impl Format {
     fn of(provider: Provider) -> Self {
         match provider {
             Provider::OpenAi => Self::OpenAi(ToolCallAssembler::new()),
+            Provider::OpenAiResponses => Self::OpenAiResponses(ResponsesToolCalls::new()),
             Provider::Anthropic => Self::Anthropic(Box::default()),
             Provider::Gemini => Self::Gemini(GeminiToolCalls::new()),
         }
@@ -154,7 +162,8 @@ impl ToolCallParser {
         self.provider
     }
 
-    /// Takes one delta as JSON text. OpenAI: `{"tool_calls": […]}`, or a whole chunk that holds it; Anthropic: an event, with
+    /// Takes one delta as JSON text. OpenAI: `{"tool_calls": […]}`, or a whole chunk that holds it; Responses: one
+    /// event, or a whole response; Anthropic: an event, with
     /// or without its outer `type`, or a whole message; Gemini: a whole response, its content or one part. A delta without tool calls is fine.
     ///
     /// # Errors
@@ -163,6 +172,10 @@ impl ToolCallParser {
         match &mut self.format {
             // Only the whole calls are of interest here.
             Format::OpenAi(assembler) => assembler.chat_json(delta).map_err(shape)?,
+            Format::OpenAiResponses(calls) => {
+                calls.event(delta, &mut self.events)?;
+                self.events.clear();
+            }
             Format::Anthropic(calls) => calls.feed(delta)?,
             Format::Gemini(calls) => calls.chunk(delta, &mut self.events)?,
         }
@@ -178,6 +191,11 @@ impl ToolCallParser {
             Format::OpenAi(mut assembler) => {
                 self.events.clear();
                 let finished = assembler.finish(&mut self.events);
+                finished.inspect_err(|_| self.events.clear())?;
+            }
+            Format::OpenAiResponses(mut calls) => {
+                self.events.clear();
+                let finished = calls.finish(&mut self.events);
                 finished.inspect_err(|_| self.events.clear())?;
             }
             Format::Anthropic(mut calls) => self.events = calls.finish(),

@@ -53,5 +53,5 @@ pub mod prelude {
     #[cfg(feature = "provider-gemini")]
     pub use atomr_agents_provider_gemini::{GeminiClient, GeminiConfig};
     #[cfg(feature = "provider-openai")]
-    pub use atomr_agents_provider_openai::{OpenAiClient, OpenAiConfig};
+    pub use atomr_agents_provider_openai::{OpenAiClient, OpenAiConfig, OpenAiResponsesClient, OpenAiResponsesConfig};
 }

@@ -58,10 +58,10 @@ pub enum WireError {
         /// The id (or name) of the second.
         second: String,
     },
-    /// The index of a tool call, of a choice or of a block is too high to be meant.
+    /// The index of a tool call, an output item, a choice or a block is too high to be meant.
     #[error("{what} index {index} is out of range (0 to {max})")]
     IndexOutOfRange {
-        /// Whose index: `tool call`, `choice` or `content block`.
+        /// Whose index: `tool call`, `output item`, `choice` or `content block`.
         what: &'static str,
         /// The index as sent, or the number of calls so far where the provider sends none.
         index: u64,
@@ -71,6 +71,18 @@ pub enum WireError {
     /// Arguments arrived that belong to no call: no index, no id, no name, and no call before them.
     #[error("tool call arguments without a call")]
     OrphanArguments,
+    /// Two calls of one answer have the same id, so no result could say which one it answers.
+    #[error("two tool calls have the id `{id}`")]
+    DuplicateId {
+        /// The id.
+        id: String,
+    },
+    /// A provider that tells a call's arguments twice, in pieces and whole, tells two different things.
+    #[error("the arguments of tool call `{name}` differ from the pieces that were sent of them")]
+    ArgumentsDiffer {
+        /// The tool's name as far as it is known.
+        name: String,
+    },
     /// The stream finished without ever naming the tool of a call.
     #[error("tool call {index} (id `{id}`) has no name")]
     MissingToolName {

@@ -1,7 +1,6 @@
 //! Pure decoders of what model providers put on the wire: server-sent events, chat completion chunks and bodies,
-//! tool-call deltas, JSON documents in pieces, error bodies.
-//! Gemini's responses, tool-call deltas, error bodies.
-//! Anthropic messages, tool-call deltas, error bodies.
+//! Anthropic messages, Gemini's responses, events and bodies of the Responses API, tool-call deltas, JSON documents in
+//! pieces, error bodies.
 //!
 //! Bytes go in, typed values come out; nothing here reads a socket, keeps time, spawns or logs, and nothing knows a
 //! request, a tool or another crate of the house. Every decoder gives the same output however its input was cut into
@@ -37,6 +36,7 @@ mod gemini;
 mod in_place;
 mod partial_json;
 mod provider_error;
+mod responses;
 mod sse;
 mod tolerant;
 mod tool_calls;
@@ -44,8 +44,9 @@ mod tool_calls;
 pub use anthropic::{AnthropicDecoder, AnthropicEvent, AnthropicToolCalls};
 pub use chat::{ChatDecoder, ChatEvent, ChatEventKind, DONE_MARKER};
 pub use error::WireError;
-pub use partial_json::{Change, PartialJson, PartialJsonError, PartialJsonLimits, Path, Segment, Shape};
 pub use gemini::{GeminiDecoder, GeminiEvent, GeminiEventKind, GeminiToolCalls};
+pub use partial_json::{Change, PartialJson, PartialJsonError, PartialJsonLimits, Path, Segment, Shape};
 pub use provider_error::{ErrorCode, ProviderError};
+pub use responses::{ResponsesDecoder, ResponsesEvent, ResponsesEventKind, ResponsesToolCalls};
 pub use sse::{DEFAULT_MAX_EVENT_BYTES, Event, Events, SseDecoder, SseStats};
 pub use tool_calls::{ToolCallAssembler, ToolCallDelta, ToolCallEvent, ToolCallLimits};

@@ -45,6 +45,59 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
+/// A string; whatever else stands in its place is skipped and gives the empty string.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lax<'a>(pub(crate) Cow<'a, str>);
+
+impl Lax<'_> {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Lax<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LaxVisitor;
+        impl<'de> Visitor<'de> for LaxVisitor {
+            type Value = Lax<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any JSON")
+            }
+            fn visit_borrowed_str<E>(self, v: &'de str) -> Result<Self::Value, E> {
+                Ok(Lax(Cow::Borrowed(v)))
+            }
+            fn visit_str<E>(self, v: &str) -> Result<Self::Value, E> {
+                Ok(Lax(Cow::Owned(v.to_owned())))
+            }
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Lax::default())
+            }
+            fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+                Ok(Lax::default())
+            }
+            fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+                Ok(Lax::default())
+            }
+            fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+                Ok(Lax::default())
+            }
+            fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+                Ok(Lax::default())
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Lax::default())
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Lax::default())
+            }
+        }
+        deserializer.deserialize_any(LaxVisitor)
+    }
+}
+
 /// Tool-call arguments: a string of JSON, or (some servers) the JSON itself, whose text is taken as it stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Arguments<'a>(pub(crate) Cow<'a, str>);
@@ -188,6 +241,22 @@ mod tests {
         assert!(serde_json::from_str::<Text<'_>>("{}").is_err());
         let plain: Text<'_> = serde_json::from_str(r#""borrowed""#).unwrap();
         assert!(matches!(plain.0, Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn lax_takes_strings_and_skips_the_rest() {
+        for (json, want) in [
+            (r#""a\nb""#, "a\nb"),
+            ("null", ""),
+            ("7", ""),
+            ("-7", ""),
+            ("0.5", ""),
+            ("true", ""),
+            ("[{}]", ""),
+            (r#"{"a":[1]}"#, ""),
+        ] {
+            assert_eq!(serde_json::from_str::<Lax<'_>>(json).unwrap().as_str(), want, "{json}");
+        }
     }
 
     #[test]

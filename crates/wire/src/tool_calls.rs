@@ -161,6 +161,12 @@ impl ToolCallAssembler {
         self.finish_into(true, &mut |event| out.push(event))
     }
 
+    /// Id, name and arguments of the call with the provider's number `index`, as far as they have arrived.
+    pub(crate) fn known(&self, index: u64) -> Option<[&str; 3]> {
+        let at = self.by_index.get(usize::try_from(index).ok()?).copied().flatten()?;
+        self.calls.get(at).map(|call| [call.id.as_str(), call.name.as_str(), call.arguments.as_str()])
+    }
+
     pub(crate) fn call_delta(
         &mut self,
         delta: &CallDelta<'_>,
@@ -188,7 +194,11 @@ impl ToolCallAssembler {
         self.extend(at, ToolCallDelta { index: None, id: "", name, arguments }, emit)
     }
 
-    fn apply(&mut self, delta: ToolCallDelta<'_>, emit: &mut impl FnMut(ToolCallEvent)) -> Result<(), WireError> {
+    pub(crate) fn apply(
+        &mut self,
+        delta: ToolCallDelta<'_>,
+        emit: &mut impl FnMut(ToolCallEvent),
+    ) -> Result<(), WireError> {
         if delta.id.is_empty() && delta.name.is_empty() && delta.arguments.is_empty() {
             return Ok(());
         }

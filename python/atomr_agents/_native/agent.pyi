@@ -1,14 +1,29 @@
 """The agent."""
 
+from collections.abc import Callable as Function
 from collections.abc import Coroutine, Sequence
+from os import PathLike
 from typing import Any, final
 
 from .callable_ import Callable
-from .core import Message, Usage
+from .core import Budget, Message, Usage
 from .observability import EventBus, Subscription
-from .tool import NativeTool
+from .tool import Grants, NativeTool
 
-__all__ = ["AgentCore", "InferenceClient", "Partial", "RunHandle", "RunOutcome"]
+__all__ = [
+    "AgentCore",
+    "ApprovalLedger",
+    "CallNext",
+    "Decision",
+    "InferenceClient",
+    "NativeMiddleware",
+    "Partial",
+    "PartialOutput",
+    "PendingCall",
+    "PendingRun",
+    "RunHandle",
+    "RunOutcome",
+]
 
 @final
 class InferenceClient:
@@ -25,10 +40,50 @@ class InferenceClient:
         max_attempts: int | None = None,
         max_connections: int | None = None,
         streaming: bool = True,
-    ) -> InferenceClient: ...
+    ) -> InferenceClient:
+        """OpenAI chat completions, and the servers that speak like it."""
+    @staticmethod
+    def openai_responses(
+        base_url: str | None = None,
+        api_key: str | None = None,
+        *,
+        connect_timeout: float | None = None,
+        first_byte_timeout: float | None = None,
+        idle_timeout: float | None = None,
+        max_attempts: int | None = None,
+        max_connections: int | None = None,
+    ) -> InferenceClient:
+        """OpenAI's Responses API."""
+    @staticmethod
+    def anthropic(
+        base_url: str | None = None,
+        api_key: str | None = None,
+        *,
+        connect_timeout: float | None = None,
+        first_byte_timeout: float | None = None,
+        idle_timeout: float | None = None,
+        max_attempts: int | None = None,
+        max_connections: int | None = None,
+    ) -> InferenceClient:
+        """Anthropic Messages."""
+    @staticmethod
+    def gemini(
+        base_url: str | None = None,
+        api_key: str | None = None,
+        *,
+        connect_timeout: float | None = None,
+        first_byte_timeout: float | None = None,
+        idle_timeout: float | None = None,
+        max_attempts: int | None = None,
+        max_connections: int | None = None,
+    ) -> InferenceClient:
+        """Gemini generateContent."""
     @staticmethod
     def guest(target: object, key: str) -> InferenceClient:
         """A client written in Python: an async generator function, a class or an instance with `stream`."""
+    def with_fallbacks(self, others: Sequence[tuple[InferenceClient, str]]) -> InferenceClient:
+        """A client that asks this one first, and then each of these with its model, when the one before failed before its
+        first word."""
     @property
     def provider(self) -> str: ...
 
@@ -41,32 +96,126 @@ class AgentCore:
         client: InferenceClient,
         model: str,
         *,
-        name: str,
-        instructions: str,
+        settings: dict[str, Any],
         tools: Sequence[NativeTool],
         buses: Sequence[EventBus],
-        max_iterations: int,
-        max_parallel_tools: int,
-        timeout: float | None,
-        temperature: float | None,
-        top_p: float | None,
-        max_tokens: int | None,
-        stop: Sequence[str],
-        seed: int | None,
-        reasoning_effort: str | None,
-        tool_choice: str,
-        output: tuple[str, dict[str, Any], bool] | None,
-        extra_body: dict[str, Any] | None,
-        prices: Sequence[tuple[str, tuple[float, float, float]]] | None,
+        budget: Budget | None,
+        handoffs: Sequence[tuple[AgentCore | None, str, str]],
+        middleware: Sequence[object],
+        ledger: ApprovalLedger | None,
+        grants: Grants | None,
+        validate: Function[[Any], Any] | None,
     ) -> AgentCore:
-        """`tool_choice` is auto, none, required or a tool's name; `output` is name, JSON Schema, strict;
-        `prices` are USD per million input, cached input and output tokens, by model."""
+        """`settings` are the plain ones; `handoffs` an agent or None, its name, what it is good for; `validate` raises for a
+        value that is not of the output type."""
     @property
     def name(self) -> str: ...
     @property
     def model(self) -> str: ...
     def begin(self, input: Sequence[Message], history: Sequence[Message], deps: object) -> RunHandle: ...
+    def resume(self, pending: PendingRun, decisions: Sequence[Decision], deps: object) -> RunHandle: ...
     def as_callable(self) -> Callable: ...
+    def as_tool(
+        self, *, name: str, description: str, timeout: float | None, requires_approval: bool, max_concurrency: int
+    ) -> NativeTool: ...
+
+@final
+class NativeMiddleware:
+    """A middleware of the core."""
+
+    @staticmethod
+    def retry(max_attempts: int, initial: float, longest: float) -> NativeMiddleware: ...
+    @staticmethod
+    def rate_limit(calls: int, window: float, max_waiting: int) -> NativeMiddleware: ...
+    @staticmethod
+    def redaction(texts: Sequence[str], patterns: Sequence[str], replacement: str) -> NativeMiddleware: ...
+    @staticmethod
+    def tool_error_recovery(template: str | None) -> NativeMiddleware: ...
+
+@final
+class CallNext:
+    """The rest of the chain around a call: `await call_next(value)` makes it."""
+
+    def __call__(self, value: dict[str, Any], /) -> Coroutine[Any, Any, dict[str, Any]]: ...
+
+@final
+class PartialOutput:
+    """Reads a structured answer while it is being written."""
+
+    def __new__(cls, schema: dict[str, Any]) -> PartialOutput: ...
+    def feed(self, text: str) -> Any | None:
+        """The value so far, when it is another one than before and fits the schema as far as it goes."""
+    def restart(self) -> None:
+        """What was said so far is void."""
+
+@final
+class PendingRun:
+    """A run that waits for approvals. It holds the transcript, so keep it as confidential as that. It can be pickled."""
+
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def agent(self) -> str:
+        """The agent that began it."""
+    @property
+    def calls(self) -> list[PendingCall]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> PendingRun:
+        """Raises ConfigError for a text that is none."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __reduce__(self) -> tuple[Any, tuple[str]]: ...
+
+@final
+class PendingCall:
+    """A tool call that waits for somebody's word."""
+
+    @property
+    def call_index(self) -> int: ...
+    @property
+    def call_id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def arguments(self) -> Any: ...
+    @property
+    def arguments_raw(self) -> str: ...
+    @property
+    def digest(self) -> str:
+        """What a decision is bound to: a hash of the run, the tool and the exact arguments."""
+    def approve(self) -> Decision: ...
+    def edit(self, arguments: dict[str, Any]) -> Decision:
+        """It may be run with these arguments, all of them, instead."""
+    def deny(self, reason: str = "") -> Decision:
+        """It may not be run; the model is told the reason."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Decision:
+    """What was said about a pending call. It can be pickled."""
+
+    @property
+    def digest(self) -> str: ...
+    @property
+    def verdict(self) -> str:
+        """`approve`, `edit` or `deny`."""
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> Decision: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __reduce__(self) -> tuple[Any, tuple[str]]: ...
+
+@final
+class ApprovalLedger:
+    """Remembers which approvals were used, so that none is used twice: in a folder, for all processes that use it, or in
+    memory, the latest 65,536."""
+
+    def __new__(cls, folder: str | PathLike[str] | None = None) -> ApprovalLedger: ...
+    def claim(self, digest: str) -> bool:
+        """Uses it up; False if it was used before."""
 
 @final
 class RunHandle:
@@ -92,9 +241,15 @@ class RunOutcome:
     @property
     def run_id(self) -> str: ...
     @property
+    def agent(self) -> str: ...
+    @property
     def text(self) -> str: ...
     @property
     def value(self) -> Any: ...
+    @property
+    def values(self) -> dict[str, Any]: ...
+    @property
+    def pending(self) -> PendingRun | None: ...
     @property
     def messages(self) -> list[Message]: ...
     @property

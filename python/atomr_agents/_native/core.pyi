@@ -4,7 +4,38 @@ from typing import Any, final
 
 from .._event_kinds import EventKind
 
-__all__ = ["Event", "Message", "Usage"]
+__all__ = ["Budget", "Event", "Message", "Usage"]
+
+@final
+class Budget:
+    """What a run and everything below it may use: agents that are tools or started in tools, and those that take the
+    conversation over. Before each model call its prompt, counted here, and its longest answer are set aside; afterwards
+    what it used is counted. Where less is left than the longest answer, the answer is limited to that.
+
+    `tokens` are read and written ones, `usd` what model calls cost, `seconds` wall time, `iterations` model calls.
+    """
+
+    def __new__(
+        cls,
+        *,
+        tokens: int | None = None,
+        usd: float | None = None,
+        seconds: float | None = None,
+        iterations: int | None = None,
+        tool_calls: int | None = None,
+    ) -> Budget: ...
+    @property
+    def tokens(self) -> int | None: ...
+    @property
+    def usd(self) -> float | None: ...
+    @property
+    def seconds(self) -> float | None: ...
+    @property
+    def iterations(self) -> int | None: ...
+    @property
+    def tool_calls(self) -> int | None: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
 
 @final
 class Message:

@@ -13,7 +13,9 @@ __all__ = [
     "PermissionSpec",
     "Provider",
     "ToolCallParser",
+    "ToolControl",
     "ToolDescriptor",
+    "ToolReturn",
 ]
 
 _Permissions: TypeAlias = PermissionSpec | str | Sequence[str] | Mapping[str, str | Sequence[str] | None]
@@ -184,6 +186,8 @@ class NativeTool:
         strict: bool,
         key: str,
         meta: NativeToolMeta,
+        requires_approval: bool = False,
+        max_concurrency: int = 0,
     ) -> NativeTool:
         """`target` is a function, a class or an instance; `decode` turns the arguments dict into keyword
         arguments and may be `None`; with `raw`, the target gets the arguments as one dict."""
@@ -197,6 +201,10 @@ class NativeTool:
     def timeout(self) -> float | None: ...
     @property
     def retries(self) -> int: ...
+    @property
+    def requires_approval(self) -> bool: ...
+    @property
+    def max_concurrency(self) -> int: ...
     def descriptor(self) -> ToolDescriptor: ...
     def execute(
         self, arguments: dict[str, Any], grants: Grants | str | Sequence[str] | None, deps: object
@@ -209,6 +217,12 @@ class Provider:
     def __new__(cls, name: str) -> Provider: ...
     @staticmethod
     def openai() -> Provider: ...
+    @staticmethod
+    def openai_responses() -> Provider: ...
+    @staticmethod
+    def anthropic() -> Provider: ...
+    @staticmethod
+    def gemini() -> Provider: ...
     @property
     def name(self) -> str: ...
 
@@ -234,3 +248,36 @@ class ToolCallParser:
     def feed_sse(self, read: bytes) -> None:
         """Takes a raw read of the event stream, cut anywhere."""
     def finish(self) -> list[ParsedToolCall]: ...
+
+@final
+class ToolReturn:
+    """What a tool gives back besides a plain value."""
+
+    @staticmethod
+    def content(value: object) -> ToolReturn:
+        """What the model sees: text, a part as a dict (`{"type": ...}`), a list of these, or any JSON value."""
+    @staticmethod
+    def content_and_artifact(content: object, artifact: object) -> ToolReturn:
+        """The same, and data that only the caller finds in the tool result."""
+    @staticmethod
+    def command(control: ToolControl) -> ToolReturn:
+        """An order to the loop. The `ToolControl` itself may be returned as well."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class ToolControl:
+    """What a tool can tell the loop that runs it."""
+
+    @staticmethod
+    def handoff(target: str, payload: object | None = None) -> ToolControl:
+        """Another agent goes on with the conversation."""
+    @staticmethod
+    def done(value: object) -> ToolControl:
+        """The run is done; this is its output."""
+    @staticmethod
+    def update(*content: object, **values: object) -> ToolControl:
+        """The model sees the content, the caller finds the values in `RunResult.values`."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...

@@ -1,15 +1,11 @@
 //! A neutral request as a chat completion request.
 
-use std::borrow::Cow;
-
-use atomr_agents_core::{
-    Media, MediaKind, MediaSource, Message, ModelRequest, Part, Role, ToolCall, ToolChoice, Value,
-};
+use atomr_agents_core::{Media, MediaKind, MediaSource, Message, ModelRequest, Part, Role, ToolChoice, Value};
 use atomr_agents_inference::InferenceError;
 use serde::Serialize;
-use serde::de::IgnoredAny;
 use serde_json::{Map, json};
 
+use crate::arguments::arguments;
 use crate::config::{PROVIDER, Quirks};
 
 /// Under this key of an opaque part lie the reasoning blocks that a router wants back.
@@ -132,7 +128,7 @@ fn assistant(message: &Message) -> Option<Value> {
     let calls: Vec<Value> = message
         .tool_calls()
         .map(|call| {
-            json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments(call)}})
+            json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments(&call.raw)}})
         })
         .collect();
     let content = if text.is_empty() && !calls.is_empty() { Value::Null } else { Value::String(text) };
@@ -153,19 +149,6 @@ fn assistant(message: &Message) -> Option<Value> {
     }
     let says_something = lowered.len() > 2 || lowered["content"] != "";
     says_something.then_some(Value::Object(lowered))
-}
-
-/// Servers that read the arguments back (vLLM, llama.cpp) refuse the whole transcript for a call that is no JSON
-/// object, which a model may well have written; so it is sent inside one.
-fn arguments(call: &ToolCall) -> Cow<'_, str> {
-    let raw = call.raw.trim();
-    if raw.is_empty() {
-        Cow::Borrowed("{}")
-    } else if raw.starts_with('{') && serde_json::from_str::<IgnoredAny>(raw).is_ok() {
-        Cow::Borrowed(&call.raw)
-    } else {
-        Cow::Owned(json!({ "invalid_arguments": call.raw }).to_string())
-    }
 }
 
 /// One message per result. A tool message holds only text here, so media of results follow in a message of the user.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use atomr_agents_core::{OutputSchema, Sampling, ToolSpec};
+use atomr_agents_core::{OutputSchema, Sampling, ToolCall, ToolSpec};
 
 use super::*;
 

@@ -35,7 +35,8 @@ pub fn anthropic_cases() -> Vec<Case> {
     recorded("anthropic-messages", 41)
 }
 
-fn recorded(provider: &str, count: usize) -> Vec<Case> {
+/// All recordings of a provider.
+pub fn recorded(provider: &str, count: usize) -> Vec<Case> {
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/recordings")).join(provider);
     let mut cases: Vec<Case> = std::fs::read_dir(&root)
         .expect("the recordings")
