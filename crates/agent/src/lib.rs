@@ -35,6 +35,7 @@ mod model_call;
 mod options;
 mod output;
 mod partial_output;
+pub mod providers;
 mod run;
 mod tool_calls;
 mod turn;
