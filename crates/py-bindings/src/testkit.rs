@@ -324,7 +324,7 @@ fn conformance_of(
         // A count of their own: what guests leave behind is what is looked for.
         let scope = scope.aside();
         let here = Here { client, scope: scope.clone() };
-        let at_rest = async || tokio::time::timeout(SETTLING, scope.settled()).await.is_ok();
+        let at_rest = || async { tokio::time::timeout(SETTLING, scope.settled()).await.is_ok() };
         Ok::<_, PyErr>(conformance::check_at_rest(&here, request, at_rest).await.err())
     })
 }
