@@ -46,9 +46,9 @@ class NativeReplayServer:
         delay_ms: int,
         faults: Sequence[dict[str, Any] | None],
     ) -> NativeReplayServer:
-        """`exchanges` are folders of recordings, `None` the built-in demonstration; a `script` is served instead of them
-        in the format that is asked for; `mode` is `sequence` or `conversation`; `cut` is `whole`, `event`, `byte` or
-        `seeded`."""
+        """`exchanges` are folders of recordings, `None` the built-in demonstration; a `script` is served instead of
+        them in the format that is asked for; `mode` is `sequence` or `conversation`; `cut` is `whole`, `event`, `byte`
+        or `seeded`."""
     @property
     def base_url(self) -> str: ...
     def requests(self) -> list[dict[str, Any]]:

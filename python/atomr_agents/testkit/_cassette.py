@@ -111,7 +111,7 @@ def _path(path: Any) -> str:
 
     if not isinstance(path, (str, os.PathLike)):
         checks.fail("path", "a path", path)
-    made: Any = os.fspath(path)  # pyright: ignore[reportUnknownArgumentType]
-    if not isinstance(made, str) or not made:
-        raise ConfigError("path must be the name of a file")
-    return made
+    name = str(os.fspath(path))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if not name:
+        raise ConfigError("path is empty; it must be the name of a file")
+    return name

@@ -132,8 +132,9 @@ class Fault:
 
     @staticmethod
     def status(status: int, message: str = "", *, retry_after: float | str | None = None) -> Fault:
-        """An error in place of the answer, in the provider's words. `retry_after` is the header: seconds, or any text."""
-        if not isinstance(status, int) or isinstance(status, bool) or not 400 <= status <= 599:  # pyright: ignore[reportUnnecessaryIsInstance]
+        """An error in place of the answer, in the provider's words. `retry_after` is the header: seconds or text."""
+        checks.whole(400)("status", status)
+        if status > 599:
             checks.fail("status", "a number from 400 to 599", status)
         checks.text("message", message)
         if retry_after is not None and not isinstance(retry_after, str):
