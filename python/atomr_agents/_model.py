@@ -46,7 +46,7 @@ def _resolved(model: Any, model_name: str | None, options: dict[str, Any]) -> tu
         return model, model_name or _name_at(model)
     client = getattr(model, "client", None)
     if callable(client) and isinstance(made := client(), InferenceClient):
-        return made, model_name or made.provider
+        return made, model_name or getattr(model, "model_name", None) or made.provider
     key, target = _registered(model)
     return InferenceClient.guest(target, key), model_name or key
 

@@ -14,7 +14,7 @@ from atomr_agents import _native, errors
 INTERNAL = {
     # The faces hold these, or decorators make them.
     "agent": {"AgentCore", "RunHandle", "RunOutcome"},
-    "testkit": {"NativeScript", "NativeReplayServer"},
+    "testkit": {"NativeScript", "NativeReplayServer", "NativeReplay", "conformance_of"},
     "tool": {"NativeTool", "NativeToolMeta", "NativeToolSet", "NativeToolSetRegistry"},
 }
 # Faces of their own stand for these.

@@ -32,7 +32,7 @@ const DEADLINE: Duration = Duration::from_millis(50);
 /// # Errors
 /// The first rule that was broken, in words.
 pub async fn check(client: &dyn InferenceClient, request: ModelRequest) -> Result<(), String> {
-    check_at_rest(client, request, async || true).await
+    check_at_rest(client, request, || std::future::ready(true)).await
 }
 
 /// The same as [`check`], where the test can see more: `at_rest` says, perhaps after waiting a while, whether the other
@@ -40,11 +40,11 @@ pub async fn check(client: &dyn InferenceClient, request: ModelRequest) -> Resul
 ///
 /// # Errors
 /// The first rule that was broken, in words.
-pub async fn check_at_rest(
-    client: &dyn InferenceClient,
-    request: ModelRequest,
-    at_rest: impl AsyncFn() -> bool,
-) -> Result<(), String> {
+pub async fn check_at_rest<F, R>(client: &dyn InferenceClient, request: ModelRequest, at_rest: F) -> Result<(), String>
+where
+    F: Fn() -> R,
+    R: Future<Output = bool>,
+{
     if client.provider().is_empty() {
         return Err("provider() is empty".into());
     }
@@ -355,7 +355,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_test_may_look_at_the_other_side() {
         let client = Waits(Fault::None, std::sync::atomic::AtomicU8::new(0));
-        let said = check_at_rest(&client, ModelRequest::new("m", vec![]), async || false).await.unwrap_err();
+        let said =
+            check_at_rest(&client, ModelRequest::new("m", vec![]), || std::future::ready(false)).await.unwrap_err();
         assert!(said.contains("goes on at the other side"), "{said}");
     }
 }

@@ -129,7 +129,7 @@ async fn the_client_conforms() {
         let slowly = Cut::PerEvent(Duration::from_millis(20));
         let reply = Reply::new(Exchange::load(recordings().join(case)).unwrap()).cut(slowly);
         let server = ReplayServer::start(Script::always(reply)).await.unwrap();
-        let quiet = async || server.quiet(Duration::from_secs(5)).await;
+        let quiet = || server.quiet(Duration::from_secs(5));
         conformance::check_at_rest(&client(&server.url(), false), request(), quiet).await.unwrap();
         server.stop().await;
     }

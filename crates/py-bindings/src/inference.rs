@@ -261,6 +261,10 @@ impl inference::InferenceClient for PythonClient {
         if ctx.cancel.is_cancelled() {
             return Box::pin(stream! { yield Err(InferenceError::Cancelled) });
         }
+        let after = ctx.remaining();
+        if let Some(after) = after.filter(std::time::Duration::is_zero) {
+            return Box::pin(stream! { yield Err(late(after)) });
+        }
         let scope = ctx.get::<Scope>();
         let cancel = ctx.cancel.clone();
         let takes_context = self.takes_context;
@@ -276,10 +280,16 @@ impl inference::InferenceClient for PythonClient {
             self.guest.stream(build, move |item: &Bound<'_, PyAny>| heard(item, &mut calls), scope.as_deref());
         Box::pin(stream! {
             let mut asked = false;
+            let deadline = tokio::time::sleep(after.unwrap_or(std::time::Duration::MAX));
+            tokio::pin!(deadline);
             loop {
                 let item = tokio::select! {
                     biased;
                     () = cancel.cancelled() => Some(Err(GuestError::Cancelled)),
+                    () = &mut deadline => {
+                        yield Err(late(after.unwrap_or_default()));
+                        return;
+                    }
                     item = items.next() => item,
                 };
                 match item {
@@ -305,6 +315,10 @@ impl inference::InferenceClient for PythonClient {
             }
         })
     }
+}
+
+fn late(after: std::time::Duration) -> InferenceError {
+    InferenceError::Timeout { phase: inference::Phase::Deadline, after }
 }
 
 fn failed(error: GuestError) -> InferenceError {

@@ -1,13 +1,18 @@
-//! `_native.testkit`: a scripted model and a replay server.
+//! `_native.testkit`: a scripted model, a replay server with its faults, recordings of runs, and the conformance suite.
+
+mod fault;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use atomr_agents_core::{self as core, CallCtx, EventKind, Kind, RunId, Value};
-use atomr_agents_inference::ApiError;
+use atomr_agents_core::{self as core, CallCtx, EventKind, Kind, Message, ModelRequest, RunId, ToolSpec, Value};
+use atomr_agents_inference::{self as inference, ApiError, InferenceError, Lowered, ModelStream, conformance};
 use atomr_agents_observability::RunEvents;
-use atomr_agents_py_bridge::{awaitable, detached, json, runtime};
-use atomr_agents_testkit::{Cut, Exchange, ReplayServer, Script, ScriptedModel, TestkitError, Turn, recordings};
+use atomr_agents_py_bridge::{Scope, awaitable, detached, json, runtime};
+use atomr_agents_testkit::{
+    Cut, Exchange, RecordingClient, ReplayClient, ReplayServer, Script, ScriptedModel, TestkitError, Turn, recordings,
+    status_of,
+};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use serde_json::json;
@@ -24,8 +29,11 @@ use crate::event::Event;
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<NativeScript>()?;
     module.add_class::<NativeReplayServer>()?;
+    module.add_class::<NativeReplay>()?;
     module.add_function(wrap_pyfunction!(flood, module)?)?;
-    module.add_function(wrap_pyfunction!(sample_events, module)?)
+    module.add_function(wrap_pyfunction!(sample_events, module)?)?;
+    module.add_function(wrap_pyfunction!(record, module)?)?;
+    module.add_function(wrap_pyfunction!(conformance_of, module)?)
 }
 
 /// Threads, so that the events come as those of a run do: from elsewhere, while Python does something else.
@@ -118,15 +126,7 @@ impl NativeScript {
     fn error(&self, kind: &str, message: &str) -> PyResult<()> {
         let class: Kind = serde_json::from_value(Value::from(kind))
             .map_err(|_| config(format!("there is no kind of error named {kind:?}")))?;
-        let status = match class {
-            Kind::Authentication => 401,
-            Kind::Permission => 403,
-            Kind::NotFound => 404,
-            Kind::TooLarge => 413,
-            Kind::RateLimited | Kind::QuotaExceeded => 429,
-            Kind::ServerError => 500,
-            _ => 400,
-        };
+        let status = status_of(Some(class));
         let error = ApiError { class: Some(class), status, message: message.to_owned(), ..ApiError::default() };
         self.push(Turn::error(error.into()))
     }
@@ -176,25 +176,31 @@ fn failed(error: TestkitError) -> PyErr {
 #[pymethods]
 impl NativeReplayServer {
     #[new]
+    #[allow(clippy::too_many_arguments)] // called from one place
     fn new(
         py: Python<'_>,
         exchanges: Option<Vec<String>>,
+        script: Option<&NativeScript>,
         mode: &str,
         cut: &str,
         seed: u64,
         delay_ms: u64,
+        faults: Vec<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let exchanges = match exchanges {
-            None => recordings::demo().map_err(failed)?,
-            Some(folders) => folders.iter().map(Exchange::load).collect::<Result<_, _>>().map_err(failed)?,
+        let exchanges = || match exchanges {
+            None => recordings::demo().map_err(failed),
+            Some(folders) => folders.iter().map(Exchange::load).collect::<Result<Vec<_>, _>>().map_err(failed),
         };
-        let script = match mode {
-            "conversation" => Script::conversation(exchanges),
-            "sequence" => exchanges.into_iter().fold(Script::new(), Script::then),
-            other => {
+        let script = match (script, mode) {
+            (Some(script), _) => Script::turns(script.edit().turns.clone()),
+            (None, "conversation") => Script::conversation(exchanges()?),
+            (None, "sequence") => exchanges()?.into_iter().fold(Script::new(), Script::then),
+            (None, other) => {
                 return Err(config(format!("mode must be sequence or conversation, not {other:?}")));
             }
         };
+        let troubles: PyResult<Vec<_>> = faults.iter().map(fault::trouble).collect();
+        let script = script.troubles(troubles?);
         let script = script.cut(match cut {
             "whole" => Cut::Whole,
             "event" => Cut::PerEvent(Duration::from_millis(delay_ms)),
@@ -242,4 +248,83 @@ impl NativeReplayServer {
         }
         Ok(())
     }
+}
+
+/// A client that records what `client` is asked and answers.
+#[pyfunction]
+fn record(client: &InferenceClient, path: &str, hide: Vec<String>) -> PyResult<InferenceClient> {
+    let recording = RecordingClient::new(Arc::clone(&client.0), path).map_err(failed)?;
+    Ok(InferenceClient(Arc::new(hide.into_iter().fold(recording, RecordingClient::hiding))))
+}
+
+#[pyclass(frozen, module = "atomr_agents._native.testkit")]
+pub(crate) struct NativeReplay(ReplayClient);
+
+#[pymethods]
+impl NativeReplay {
+    #[new]
+    fn new(path: &str, paced: bool) -> PyResult<Self> {
+        let client = ReplayClient::open(path).map_err(failed)?;
+        Ok(Self(if paced { client.paced() } else { client }))
+    }
+
+    #[getter]
+    fn model(&self) -> Option<&str> {
+        self.0.model()
+    }
+
+    fn remaining(&self) -> usize {
+        self.0.remaining()
+    }
+
+    fn client(&self) -> InferenceClient {
+        InferenceClient(Arc::new(self.0.clone()))
+    }
+}
+
+/// A client whose guests run where the awaiting task runs.
+struct Here {
+    client: Arc<dyn inference::InferenceClient>,
+    scope: Scope,
+}
+
+impl inference::InferenceClient for Here {
+    fn provider(&self) -> &str {
+        self.client.provider()
+    }
+
+    fn stream(&self, request: Arc<ModelRequest>, ctx: CallCtx) -> ModelStream {
+        self.client.stream(request, ctx.with(self.scope.clone()))
+    }
+
+    fn lower(&self, request: &ModelRequest) -> Result<Lowered, InferenceError> {
+        self.client.lower(request)
+    }
+}
+
+/// How long a guest may take to end once nobody listens to it.
+const SETTLING: Duration = Duration::from_secs(3);
+
+/// Runs the conformance suite; what is wrong, or `None`.
+#[pyfunction]
+fn conformance_of(
+    py: Python<'_>,
+    client: &InferenceClient,
+    model: String,
+    question: String,
+    tools: Vec<Bound<'_, PyAny>>,
+) -> PyResult<Py<PyAny>> {
+    let client = Arc::clone(&client.0);
+    let mut request = ModelRequest::new(model, vec![Message::user(question)]);
+    for tool in tools {
+        let spec = serde_json::from_value::<ToolSpec>(json::from_py(&tool)?);
+        request.tools.push(Arc::new(spec.map_err(|error| config(format!("a tool's description is wrong: {error}")))?));
+    }
+    awaitable(py, move |scope| async move {
+        // A count of their own: what guests leave behind is what is looked for.
+        let scope = scope.aside();
+        let here = Here { client, scope: scope.clone() };
+        let at_rest = || async { tokio::time::timeout(SETTLING, scope.settled()).await.is_ok() };
+        Ok::<_, PyErr>(conformance::check_at_rest(&here, request, at_rest).await.err())
+    })
 }

@@ -48,7 +48,7 @@ pub use fault::Fault;
 pub use formats::{Flaw, Format, status_of};
 pub use received::Received;
 pub use retry_after::RetryAfter;
-pub use script::{Reply, Script};
+pub use script::{Reply, Script, Trouble};
 pub use scripted::ScriptedModel;
 pub use server::{ReplayServer, Summary};
 pub use turn::Turn;

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use atomr_agents_core::{CallCtx, Kind};
 use atomr_agents_http::{Body, Client, ClientConfig, HttpError, Response};
-use atomr_agents_testkit::{Cut, Exchange, Fault, ReplayServer, Reply, Script, Summary, Turn, recordings};
+use atomr_agents_testkit::{
+    Cut, Exchange, Fault, Flaw, ReplayServer, Reply, RetryAfter, Script, Summary, Trouble, Turn, recordings,
+};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -206,6 +208,32 @@ async fn one_script_serves_the_clients_of_every_provider() {
     assert_eq!(whole.header("content-type"), Some("application/json"));
     assert_eq!(client.post_json("embeddings", Bytes::from("{}"), &CallCtx::new()).await.unwrap().status, 400);
     assert_eq!(server.summary().unscripted, 1);
+}
+
+#[tokio::test]
+async fn the_first_answers_of_a_script_meet_troubles() {
+    let status = |status| Trouble::Status { status, message: "no".into(), after: RetryAfter::Seconds(2) };
+    let script = Script::turns([Turn::text("fine")]).troubles([
+        Some(status(429)),
+        Some(Trouble::Fault(Fault::CleanEndAt(5))),
+        None,
+        Some(Trouble::Flaw(Flaw::NoEvents)),
+        Some(Trouble::Flaw(Flaw::DuplicateIndex)), // a turn without calls cannot
+    ]);
+    let (_server, client) = serve(script).await;
+    let ask = async || {
+        let answer = post(&client, &json!({"messages": [], "stream": true})).await.unwrap();
+        let (status, after) = (answer.status, answer.header("retry-after").map(str::to_owned));
+        (status, after, String::from_utf8(answer.body.collect(1 << 20).await.unwrap().to_vec()).unwrap())
+    };
+    let (status, after, body) = ask().await;
+    assert_eq!((status, after.as_deref()), (429, Some("2")));
+    assert!(body.contains("rate_limit_exceeded"), "{body}");
+    assert_eq!(ask().await.2, "data:");
+    assert!(ask().await.2.contains("fine"));
+    assert_eq!(ask().await.2, "");
+    assert_eq!(ask().await.0, 400);
+    assert!(ask().await.2.contains("fine"));
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-"""Agents tested without a provider: a model that says what a test tells it to, and a server that replays recordings.
+"""Agents tested without a provider: a model that says what a test tells it to, a server that replays recordings or
+serves a script and breaks it where the test wants, and runs that are recorded and played again.
 
 Example:
     >>> from atomr_agents import Agent
@@ -16,6 +17,9 @@ from .. import _checks as checks
 from .._native import testkit as _native
 from .._native.testkit import NativeReplayServer, NativeScript, sample_events
 from ..errors import BY_KIND, AgentError, ConfigError
+from ._cassette import Recording, Replay, record, replay
+from ._conformance import check_inference_client
+from ._fault import Fault, specs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +31,18 @@ if TYPE_CHECKING:
     from .._native.agent import InferenceClient
     from ..observability import EventBus
 
-__all__ = ["ReplayServer", "ScriptedModel", "flood", "sample_events"]
+__all__ = [
+    "Fault",
+    "Recording",
+    "Replay",
+    "ReplayServer",
+    "ScriptedModel",
+    "check_inference_client",
+    "flood",
+    "record",
+    "replay",
+    "sample_events",
+]
 
 
 async def flood(bus: EventBus, events: int, *, producers: int = 1) -> None:
@@ -118,16 +133,19 @@ class ScriptedModel:
 
 
 class ReplayServer:
-    """An HTTP server on the loopback that answers with bytes that a provider sent.
+    """An HTTP server on the loopback that answers with bytes that a provider sent, or with a script.
 
     It serves from the moment it is made until it is closed; use it with `with` or `async with`.
 
     Args:
-        exchanges: A folder of one recording or several folders; None is the built-in demonstration.
+        exchanges: A folder of one recording or several folders; None is the built-in demonstration. A `ScriptedModel`
+            is served in the format that the request asks for (chat completions, Responses, Anthropic, Gemini); its
+            answers are chosen by how many answers a request holds.
         mode: `sequence` gives the recordings in order, `conversation` chooses by how many answers a request holds.
         cut: How the bytes are cut on their way: `whole`, `event`, `byte` or `seeded`.
         seed: For `seeded`.
         delay_ms: The pause between two pieces.
+        faults: What goes wrong: one `Fault` for the first answer, or a list for the first, second, … (None is none).
 
     Example:
         >>> from atomr_agents import Agent
@@ -142,20 +160,22 @@ class ReplayServer:
 
     def __init__(
         self,
-        exchanges: str | PathLike[str] | Sequence[str | PathLike[str]] | None = None,
+        exchanges: str | PathLike[str] | Sequence[str | PathLike[str]] | ScriptedModel | None = None,
         *,
         mode: Literal["sequence", "conversation"] = "sequence",
         cut: Literal["whole", "event", "byte", "seeded"] = "whole",
         seed: int = 0,
         delay_ms: int = 0,
+        faults: Fault | Sequence[Fault | None] = (),
     ) -> None:
         checks.one_of("sequence", "conversation")("mode", mode)
         checks.one_of("whole", "event", "byte", "seeded")("cut", cut)
         checks.whole(0)("seed", seed)
         checks.whole(0)("delay_ms", delay_ms)
-        folders = None if exchanges is None else _folders(exchanges)
+        script = exchanges._native if isinstance(exchanges, ScriptedModel) else None  # pyright: ignore[reportPrivateUsage]
+        folders = None if exchanges is None or script is not None else _folders(exchanges)
         try:
-            self._native = NativeReplayServer(folders, mode, cut, seed, delay_ms)
+            self._native = NativeReplayServer(folders, script, mode, cut, seed, delay_ms, specs(faults))
         except RuntimeError as error:
             if folders is None or isinstance(error, AgentError):
                 raise

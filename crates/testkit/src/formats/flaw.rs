@@ -1,6 +1,7 @@
 //! How an answer breaks the format it is written in.
 
 use atomr_agents_core::FinishReason;
+use serde::{Deserialize, Serialize};
 
 use super::Format;
 use super::frame::{Frame, Stage};
@@ -10,7 +11,8 @@ use crate::Turn;
 /// How an answer breaks the format it is written in. Those about tool calls need a turn with two of them.
 ///
 /// Some are harmless: a client that takes servers as they are takes them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Flaw {
     /// The second call has the number of the first.

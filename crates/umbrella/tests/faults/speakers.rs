@@ -30,6 +30,8 @@ pub(crate) fn speakers() -> Vec<Speaker> {
     vec![
         Speaker { format: Format::OpenAiChat, client: openai_chat },
         Speaker { format: Format::Anthropic, client: anthropic },
+        #[cfg(feature = "provider-gemini")]
+        Speaker { format: Format::Gemini, client: gemini },
     ]
 }
 
@@ -37,6 +39,14 @@ fn anthropic(url: &str, patience: Patience) -> Arc<dyn InferenceClient> {
     let mut config = AnthropicConfig::new(url, Some(Secret::new("sk-canary"))).unwrap();
     tune(&mut config.connection, patience);
     Arc::new(AnthropicClient::new(config).unwrap())
+}
+
+#[cfg(feature = "provider-gemini")]
+fn gemini(url: &str, patience: Patience) -> Arc<dyn InferenceClient> {
+    use atomr_agents::provider_gemini::{GeminiClient, GeminiConfig};
+    let mut config = GeminiConfig::new(url, Some(Secret::new("sk-canary"))).unwrap();
+    tune(&mut config.connection, patience);
+    Arc::new(GeminiClient::new(config).unwrap())
 }
 
 fn openai_chat(url: &str, patience: Patience) -> Arc<dyn InferenceClient> {
