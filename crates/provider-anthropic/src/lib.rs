@@ -8,6 +8,22 @@
 //! `pause_turn` is [`FinishReason::Other`](atomr_agents_core::FinishReason): the transcript with that message at its end,
 //! sent again, goes on with the turn.
 //!
+//! ```
+//! use atomr_agents_core::{CachePoint, Message, ModelRequest};
+//! use atomr_agents_http::Secret;
+//! use atomr_agents_inference::InferenceClient;
+//! use atomr_agents_provider_anthropic::{AnthropicClient, AnthropicConfig};
+//!
+//! let config = AnthropicConfig::new("https://api.anthropic.com", Some(Secret::new("a key")))?;
+//! let client = AnthropicClient::new(config)?;
+//! let mut request = ModelRequest::new("claude-sonnet-4-5", vec![Message::system("Be brief."), Message::user("Oslo?")]);
+//! request.cache = vec![CachePoint::System];
+//! let body = String::from_utf8(client.lower(&request)?.body)?;
+//! assert!(body.contains(r#""text":"Be brief.","cache_control":{"type":"ephemeral"}"#));
+//! // `client.stream(request, ctx)` sends it.
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! This crate knows no tool and no agent, only how a transcript is written in this format and how answers are read.
 
 mod classify;

@@ -80,7 +80,7 @@ fn tool(spec: &ToolSpec, model: Model) -> Value {
 /// The API wants a number. Thinking counts in it, so it must be more than the budget.
 fn max_tokens(request: &ModelRequest, model: Model, dialect: &AnthropicMessages) -> u32 {
     let unsaid = || {
-        let most = dialect.max_tokens.get(&request.model).copied().or(model.max_tokens());
+        let most = dialect.max_tokens.get(&request.model).copied().or(model.max_tokens);
         let thinking = request.sampling.thinking_budget.filter(|_| !model.takes_no_budget()).unwrap_or(0);
         most.unwrap_or_else(|| match thinking {
             0 => dialect.max_tokens_otherwise,

@@ -1,34 +1,27 @@
 //! What is known of a model from its name.
 
+use atomr_agents_tokens::ModelLimits;
+
 /// A model of the Claude family, as its name tells: `claude-3-5-sonnet-20240620`, `anthropic/claude-haiku-4.5`,
 /// `claude-3-7-sonnet@20250219`, `eu.anthropic.claude-opus-4-1-20250805-v1:0`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Model {
     /// Major and minor version; `None` for other names.
     version: Option<(u8, u8)>,
-    opus: bool,
+    /// The most tokens it can write, thoughts included, as far as known.
+    pub(crate) max_tokens: Option<u32>,
 }
 
 impl Model {
     pub(crate) fn named(name: &str) -> Self {
-        let Some((_, rest)) = name.split_once("claude-") else { return Self::default() };
-        let mut words = rest.split(['-', '.', '@', ':', '/']).skip_while(|word| number(word).is_none());
+        let Some(at) = name.find("claude-") else { return Self::default() };
+        // Gateways write `4.5` for `4-5` and put their own names in front.
+        let name = name.get(at..).unwrap_or_default().replace('.', "-");
+        let mut words = name.split(['-', '@', ':', '/']).skip_while(|word| number(word).is_none());
         let major = words.next().and_then(number);
         let minor = words.next().and_then(number).unwrap_or(0);
-        Self { version: major.map(|major| (major, minor)), opus: rest.contains("opus") }
-    }
-
-    /// The most tokens it can write, thoughts included, as far as known.
-    pub(crate) fn max_tokens(self) -> Option<u32> {
-        Some(match self.version? {
-            (0..3, _) | (3, 0..5) => 4096,
-            (3, 5..7) => 8192,
-            (3, _) => 64_000,
-            (4, 0..5) if self.opus => 32_000,
-            (4, 0..=5) => 64_000,
-            _ if self.opus => 128_000,
-            _ => 64_000,
-        })
+        let most = ModelLimits::of(&name).and_then(|limits| u32::try_from(limits.max_output).ok());
+        Self { version: major.map(|major| (major, minor)), max_tokens: most }
     }
 
     /// Whether it forces answers and strict tools to match a schema.
@@ -74,9 +67,11 @@ mod tests {
     fn what_models_can() {
         let of = |name| {
             let model = Model::named(name);
-            (model.max_tokens(), model.forces_schemas(), model.takes_no_budget())
+            (model.max_tokens, model.forces_schemas(), model.takes_no_budget())
         };
         assert_eq!(of("claude-3-5-haiku-latest"), (Some(8192), false, false));
+        assert_eq!(of("anthropic/claude-haiku-4.5"), (Some(64_000), true, false));
+        assert_eq!(of("eu.anthropic.claude-opus-4-1-20250805-v1:0"), (Some(32_000), false, false));
         assert_eq!(of("claude-opus-4-1"), (Some(32_000), false, false));
         assert_eq!(of("claude-sonnet-4-5"), (Some(64_000), true, false));
         assert_eq!(of("claude-opus-4-7"), (Some(128_000), true, true));

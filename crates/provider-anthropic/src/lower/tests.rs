@@ -174,7 +174,7 @@ fn thinking_effort_and_room_for_the_answer() {
     };
     let enabled = json!({"type": "enabled", "budget_tokens": 2000});
     assert_eq!(of(MODEL, Some(2000), None), (enabled.clone(), Value::Null, json!(64_000)));
-    assert_eq!(of("claude-3-opus-20240229", None, None), (Value::Null, Value::Null, json!(4096)));
+    assert_eq!(of("claude-3-haiku-20240307", None, None), (Value::Null, Value::Null, json!(4096)));
     assert_eq!(of("mystery", None, None), (Value::Null, Value::Null, json!(4096)));
     assert_eq!(of("mystery", Some(2000), None), (enabled, Value::Null, json!(6096)), "more than the budget");
     let effort = json!({"effort": "low"});
