@@ -1,4 +1,4 @@
-"""Every benchmark, or those named: `python run.py [turn] [concurrent] [guest] [import]`.
+"""Every benchmark, or those named: `python run.py [turn] [concurrent] [guest] [decoders] [import]`.
 
 The figures also go to results/, as JSON.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 import concurrent_turns
+import decoders
 import import_time
 import turn
 from common import child, failures, save, table, target
@@ -37,6 +38,7 @@ BENCHMARKS = {
     "turn": lambda: turn.main(list(PEERS)),
     "concurrent": lambda: concurrent_turns.main(concurrent_turns.DEFAULT),
     "guest": guest,
+    "decoders": decoders.main,
     "import": lambda: import_time.main(list(import_time.IMPORTS)),
 }
 
