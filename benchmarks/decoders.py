@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from common import HERE, child, failures, save, table, target
+from decoder_input import EVENTS, cut, file, openai_chunks, pieces_of, records, small, stream, text_stream
 
 ROUNDS = 7
 # One round of a slow peer takes seconds.
