@@ -1,4 +1,4 @@
-"""Every benchmark, or those named: `python run.py [turn] [concurrent] [guest] [events] [import]`.
+"""Every benchmark, or those named: `python run.py [turn] [concurrent] [guest] [events] [decoders] [import]`.
 
 The figures also go to results/, as JSON.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 import concurrent_turns
+import decoders
 import import_time
 import turn
 from common import child, failures, save, table, target
@@ -57,6 +58,7 @@ BENCHMARKS = {
     "concurrent": lambda: concurrent_turns.main(concurrent_turns.DEFAULT),
     "guest": guest,
     "events": events,
+    "decoders": decoders.main,
     "import": lambda: import_time.main(list(import_time.IMPORTS)),
 }
 

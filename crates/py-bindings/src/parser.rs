@@ -110,26 +110,31 @@ enum Open {
     List(Py<PyList>),
 }
 
-impl Open {
-    /// Puts in the value at `step`; `again` where something is there to replace.
-    fn put(&self, py: Python<'_>, step: &Segment, again: bool, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        match (self, step) {
-            (Self::Dict(dict), Segment::Key(key)) => dict.bind(py).set_item(&**key, value),
-            (Self::List(list), Segment::Index(index)) if again => list.bind(py).set_item(*index, value),
-            (Self::List(list), _) => list.bind(py).append(value),
-            (Self::Dict(_), Segment::Index(_)) => Ok(()),
+/// Where in the innermost open object or array a value goes. The key is made once and keeps its hash.
+enum Step {
+    Root,
+    Key(Py<PyString>),
+    Index(usize),
+}
+
+impl Step {
+    fn last_of(py: Python<'_>, path: &wire::Path) -> Self {
+        match path.last() {
+            None => Self::Root,
+            Some(Segment::Key(key)) => Self::Key(PyString::new(py, key).unbind()),
+            Some(Segment::Index(index)) => Self::Index(*index),
         }
     }
 }
 
-/// A string that is open. Python's strings cannot grow, so it is made anew only when somebody looks.
+/// A string that is open. Python's strings cannot grow, so it is made anew, and only when somebody looks.
 struct Text {
-    path: wire::Path,
+    step: Step,
     text: String,
+    /// The string as it was made last, if it is still the same.
+    made: Option<Py<PyAny>>,
     /// The tree has it, maybe shorter.
     shown: bool,
-    /// The tree has it as it is.
-    current: bool,
 }
 
 /// The document as Python values, filled by the changes.
@@ -146,42 +151,48 @@ impl Tree {
         match change {
             wire::Change::Started { path, shape: Shape::Object } => {
                 let dict = PyDict::new(py);
-                self.put(py, path, false, dict.as_any())?;
+                self.put(&Step::last_of(py, path), false, dict.as_any())?;
                 self.open.push(Open::Dict(dict.unbind()));
             }
             wire::Change::Started { path, shape: Shape::Array } => {
                 let list = PyList::empty(py);
-                self.put(py, path, false, list.as_any())?;
+                self.put(&Step::last_of(py, path), false, list.as_any())?;
                 self.open.push(Open::List(list.unbind()));
             }
             wire::Change::Started { path, shape: Shape::String } => {
-                self.text = Some(Text { path: path.clone(), text: String::new(), shown: false, current: false });
+                let step = Step::last_of(py, path);
+                self.text = Some(Text { step, text: String::new(), made: None, shown: false });
             }
             wire::Change::Grew { piece, .. } => {
                 if let Some(text) = &mut self.text {
                     text.text.push_str(piece);
-                    text.current = false;
+                    text.made = None;
                 }
             }
-            wire::Change::Scalar { path, value } => self.put(py, path, false, &json::to_py(py, value)?)?,
+            wire::Change::Scalar { path, value } => {
+                self.put(&Step::last_of(py, path), false, &json::to_py(py, value)?)?;
+            }
             wire::Change::Finished { .. } => {
-                let Some(text) = self.text.take() else {
-                    return Ok(self.open.pop().map(|open| match open {
-                        Open::Dict(dict) => dict.into_any(),
-                        Open::List(list) => list.into_any(),
-                    }));
-                };
-                let value = PyString::new(py, &text.text).into_any();
-                self.put(py, &text.path, text.shown, &value)?;
-                return Ok(Some(value.unbind()));
+                if self.text.is_some() {
+                    self.show_text(py)?;
+                    return Ok(self.text.take().and_then(|text| text.made));
+                }
+                return Ok(self.open.pop().map(|open| match open {
+                    Open::Dict(dict) => dict.into_any(),
+                    Open::List(list) => list.into_any(),
+                }));
             }
         }
         Ok(None)
     }
 
-    fn put(&mut self, py: Python<'_>, path: &wire::Path, again: bool, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        match (self.open.last(), path.last()) {
-            (Some(open), Some(step)) => open.put(py, step, again, value),
+    /// Puts in a value; `again` where something is there to replace.
+    fn put(&mut self, step: &Step, again: bool, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = value.py();
+        match (self.open.last(), step) {
+            (Some(Open::Dict(dict)), Step::Key(key)) => dict.bind(py).set_item(key, value),
+            (Some(Open::List(list)), Step::Index(index)) if again => list.bind(py).set_item(*index, value),
+            (Some(Open::List(list)), _) => list.bind(py).append(value),
             _ => {
                 self.root = Some(value.clone().unbind());
                 Ok(())
@@ -189,16 +200,19 @@ impl Tree {
         }
     }
 
+    /// Brings the open string up to date.
+    fn show_text(&mut self, py: Python<'_>) -> PyResult<()> {
+        let Some(mut text) = self.text.take_if(|text| text.made.is_none()) else { return Ok(()) };
+        let value = PyString::new(py, &text.text).into_any();
+        let put = self.put(&text.step, text.shown, &value);
+        (text.shown, text.made) = (true, Some(value.unbind()));
+        self.text = Some(text);
+        put
+    }
+
     /// The document as far as it is known.
     fn value<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if let Some(mut text) = self.text.take() {
-            if !(text.shown && text.current) {
-                let value = PyString::new(py, &text.text).into_any();
-                self.put(py, &text.path, text.shown, &value)?;
-                (text.shown, text.current) = (true, true);
-            }
-            self.text = Some(text);
-        }
+        self.show_text(py)?;
         Ok(self.root.as_ref().map(|root| root.bind(py).clone()))
     }
 }

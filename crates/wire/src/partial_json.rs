@@ -137,6 +137,7 @@ impl PartialJson {
     }
 
     /// The document as far as it is known; `None` before its value began.
+    #[inline]
     #[must_use]
     pub fn value(&self) -> Option<&Value> {
         self.holder.get(0)
@@ -152,6 +153,7 @@ impl PartialJson {
     }
 
     /// Is the document whole? A number on its own is only after [`finish`](Self::finish), or with white space behind.
+    #[inline]
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.failed.is_none() && self.machine.is_complete()

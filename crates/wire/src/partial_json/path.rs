@@ -34,6 +34,7 @@ impl Path {
     }
 
     /// The place one step below this one.
+    #[inline]
     #[must_use]
     pub fn child(&self, segment: Segment) -> Self {
         Self(Some(Arc::new(Node { parent: self.clone(), segment })))
@@ -46,6 +47,7 @@ impl Path {
     }
 
     /// The last step; `None` for the root.
+    #[inline]
     #[must_use]
     pub fn last(&self) -> Option<&Segment> {
         self.0.as_deref().map(|node| &node.segment)
