@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from . import agent as agent
+    from . import cache as cache
     from . import core as core
     from . import errors as errors
     from . import guest as guest
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from ._context import RunContext as RunContext
     from ._native import __version__ as __version__
     from ._native.agent import InferenceClient as InferenceClient
+    from ._native.cache import InMemoryLlmCache as InMemoryLlmCache
     from ._native.core import Event as Event
     from ._native.core import Message as Message
     from ._native.core import Usage as Usage
@@ -103,6 +105,7 @@ _HOMES: dict[str, str | None] = {
     "EventStream": "observability",
     "Grants": "tool",
     "Handoff": "_handoffs",
+    "InMemoryLlmCache": "cache",
     "InferenceClient": "agent",
     "Message": "core",
     "ModelRetry": "errors",
@@ -127,6 +130,7 @@ _HOMES: dict[str, str | None] = {
     "__version__": "_native",
     "agent": None,
     "branch": "callable_",
+    "cache": None,
     "callable_": None,
     "clear_factories": "guest",
     "core": None,
@@ -169,6 +173,7 @@ __all__ = [
     "EventStream",
     "Grants",
     "Handoff",
+    "InMemoryLlmCache",
     "InferenceClient",
     "Message",
     "ModelRetry",
@@ -193,6 +198,7 @@ __all__ = [
     "__version__",
     "agent",
     "branch",
+    "cache",
     "callable_",
     "clear_factories",
     "core",

@@ -32,6 +32,7 @@ def public(module: ModuleType) -> set[str]:
 def test_there_are_submodules():
     assert set(natives()) == {
         "agent",
+        "cache",
         "callable_",
         "core",
         "errors",

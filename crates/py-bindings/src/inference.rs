@@ -18,6 +18,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use serde::Deserialize;
 
+use crate::cache::{LlmCache, cached};
 use crate::context::run_context;
 use crate::errors::from_kinded;
 use crate::seconds;
@@ -116,6 +117,11 @@ impl InferenceClient {
         let guest = GuestInferenceClient::wrap(target.py(), key, target, GuestOptions::default())?;
         let takes_context = takes_context(guest.object(target.py()))?;
         Ok(Self(Arc::new(PythonClient { guest, takes_context })))
+    }
+
+    #[pyo3(signature = (cache, *, tenant = "", scope = "", replay_usage = true))]
+    fn cached(&self, cache: &LlmCache, tenant: &str, scope: &str, replay_usage: bool) -> Self {
+        Self(cached(Arc::clone(&self.0), cache, tenant, scope, replay_usage))
     }
 
     #[getter]

@@ -5,6 +5,7 @@
 mod agent;
 mod approval;
 mod budget;
+mod cache;
 mod callable;
 mod context;
 mod core;
@@ -52,6 +53,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     submodule(module, "observability", observability::fill)?;
     submodule(module, "parser", parser::fill)?;
     submodule(module, "callable_", callable::fill)?;
+    submodule(module, "cache", cache::fill)?;
     submodule(module, "agent", agent::fill)?;
     submodule(module, "testkit", testkit::fill)?;
     submodule(module, "_bridge_test", atomr_agents_py_bridge::selftest::register)

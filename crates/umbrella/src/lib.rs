@@ -21,6 +21,7 @@
 //! ```
 
 pub use atomr_agents_agent as agent;
+pub use atomr_agents_cache as cache;
 pub use atomr_agents_callable as callable;
 pub use atomr_agents_core as core;
 pub use atomr_agents_inference as inference;
@@ -33,6 +34,8 @@ pub use atomr_agents_tool as tool;
 pub use atomr_agents_provider_anthropic as provider_anthropic;
 #[cfg(feature = "provider-gemini")]
 pub use atomr_agents_provider_gemini as provider_gemini;
+#[cfg(feature = "provider-local")]
+pub use atomr_agents_provider_local as provider_local;
 #[cfg(feature = "provider-openai")]
 pub use atomr_agents_provider_openai as provider_openai;
 #[cfg(feature = "testkit")]

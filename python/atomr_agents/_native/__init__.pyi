@@ -3,6 +3,7 @@
 from types import ModuleType
 
 from . import agent as agent
+from . import cache as cache
 from . import callable_ as callable_
 from . import core as core
 from . import errors as errors
@@ -17,6 +18,7 @@ __all__ = [
     "__version__",
     "_bridge_test",
     "agent",
+    "cache",
     "callable_",
     "core",
     "errors",

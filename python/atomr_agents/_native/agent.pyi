@@ -5,6 +5,7 @@ from collections.abc import Coroutine, Sequence
 from os import PathLike
 from typing import Any, final
 
+from .cache import LlmCache
 from .callable_ import Callable
 from .core import Budget, Message, Usage
 from .observability import EventBus, Subscription
@@ -84,6 +85,14 @@ class InferenceClient:
     def with_fallbacks(self, others: Sequence[tuple[InferenceClient, str]]) -> InferenceClient:
         """A client that asks this one first, and then each of these with its model, when the one before failed before its
         first word."""
+    def cached(
+        self, cache: LlmCache, *, tenant: str = "", scope: str = "", replay_usage: bool = True
+    ) -> InferenceClient:
+        """The same client behind a cache: a request equal in every byte is answered from it, with the same stream.
+
+        `tenant` keeps the answers of one customer from all others; `scope` those of one server (say its address, where
+        clients of several servers share a cache). A hit tells the usage of the first call, so runs count it again; with
+        `replay_usage=False` it tells none, because it cost nothing."""
     @property
     def provider(self) -> str: ...
 

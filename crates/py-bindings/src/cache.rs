@@ -1,0 +1,87 @@
+//! `_native.cache`: answers kept in front of a model client.
+
+use std::sync::Arc;
+
+use atomr_agents_cache::{self as cache, CacheLimits, CachedClient};
+use atomr_agents_inference as inference;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::errors::config;
+use crate::seconds;
+
+pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<LlmCache>()?;
+    module.add_class::<InMemoryLlmCache>()
+}
+
+#[pyclass(frozen, subclass, module = "atomr_agents._native.cache")]
+pub(crate) struct LlmCache(Arc<dyn cache::LlmCache>);
+
+#[pymethods]
+impl LlmCache {
+    #[getter]
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+}
+
+/// `client` behind `cache`.
+pub(crate) fn cached(
+    client: Arc<dyn inference::InferenceClient>,
+    cache: &LlmCache,
+    tenant: &str,
+    scope: &str,
+    replay_usage: bool,
+) -> Arc<dyn inference::InferenceClient> {
+    let cached = CachedClient::new(client, Arc::clone(&cache.0)).for_tenant(tenant).in_scope(scope);
+    Arc::new(if replay_usage { cached } else { cached.without_usage() })
+}
+
+#[pyclass(frozen, extends = LlmCache, module = "atomr_agents._native.cache")]
+pub(crate) struct InMemoryLlmCache(cache::InMemoryLlmCache);
+
+#[pymethods]
+impl InMemoryLlmCache {
+    #[new]
+    #[pyo3(signature = (max_entries = 1_000, max_bytes = 67_108_864, ttl = 3600.0))]
+    fn new(max_entries: usize, max_bytes: usize, ttl: Option<f64>) -> PyResult<PyClassInitializer<Self>> {
+        for (setting, given) in [("max_entries", max_entries), ("max_bytes", max_bytes)] {
+            if given == 0 {
+                return Err(config(format!("{setting} must be at least 1")));
+            }
+        }
+        let ttl = seconds::optional("ttl", ttl)?;
+        let memory = cache::InMemoryLlmCache::new(CacheLimits { max_entries, max_bytes, ttl });
+        Ok(PyClassInitializer::from(LlmCache(Arc::new(memory.clone()))).add_subclass(Self(memory)))
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = self.0.stats();
+        let counts = PyDict::new(py);
+        counts.set_item("entries", stats.entries)?;
+        counts.set_item("bytes", stats.bytes)?;
+        counts.set_item("hits", stats.hits)?;
+        counts.set_item("misses", stats.misses)?;
+        counts.set_item("evictions", stats.evictions)?;
+        Ok(counts)
+    }
+
+    fn clear(&self) {
+        self.0.clear();
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.stats().entries
+    }
+
+    /// An empty cache is a cache.
+    fn __bool__(&self) -> bool {
+        true
+    }
+
+    fn __repr__(&self) -> String {
+        let stats = self.0.stats();
+        format!("<InMemoryLlmCache, {} answers, {} hits>", stats.entries, stats.hits)
+    }
+}
