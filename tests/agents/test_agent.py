@@ -141,7 +141,7 @@ async def test_a_schema_is_forced_only_where_providers_can():
 @pytest.mark.parametrize("text", ['{"city": "Oslo"}', "not JSON", '{"city": "Oslo", "degrees": "warm"}', ""])
 async def test_an_answer_of_another_type_is_an_error_with_the_transcript(text: str):
     with pytest.raises(InvalidOutputError) as caught:
-        await Agent(ScriptedModel().text(text), output_type=Weather).run("Oslo?")
+        await Agent(ScriptedModel().text(text), output_type=Weather, output_retries=0).run("Oslo?")
     assert caught.value.kind == "invalid_output"
     assert [message.text for message in caught.value.partial.messages] == ["Oslo?", text]
 

@@ -130,4 +130,4 @@ async def test_the_stream_of_a_resumed_run_tells_what_was_decided():
         assert (await stream.result()).output == "Done."
     resolved = next(event for event in events if event.kind == "approval_resolved")
     assert (resolved.name, resolved.call_index) == ("pay", 0)
-    assert events[-1].kind == "run_finished" and events[0].run == pending.run_id
+    assert events[-1].kind == "run_finished" and events[0].run_id == pending.run_id

@@ -66,7 +66,7 @@ async def test_a_run_that_is_started_in_a_tool_is_on_the_budget_and_in_the_strea
     async with outer.stream("go") as stream:
         events = [event async for event in stream]
     assert [event.path for event in events if event.kind == "run_finished"].count("inner") == 2
-    assert {event.run for event in events} == {stream.run_id}
+    assert {event.run_id for event in events} == {stream.run_id}
     poor = Agent(ScriptedModel().tool_calls(("delegate", {})).text("x"), tools=[delegate], budget=Budget(iterations=2))
     with pytest.raises(BudgetExceededError):
         await poor.run("go")

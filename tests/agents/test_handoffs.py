@@ -62,7 +62,7 @@ async def test_an_agent_is_a_tool_of_another_and_sees_its_deps():
 
 
 async def test_an_expert_that_fails_is_an_error_the_model_sees():
-    expert = Agent(ScriptedModel().error("server", "down"), name="expert", max_attempts=None)
+    expert = Agent(ScriptedModel().error("server_error", "down"), name="expert")
     model = ScriptedModel().tool_calls(("expert", {"task": "x"})).text("It is down.")
     result = await Agent(model, tools=[expert.as_tool()]).run("go")
     part = result.messages[2].parts[0]

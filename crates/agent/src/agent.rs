@@ -277,9 +277,9 @@ where
     /// [`AgentError::Config`] for a setting that makes no sense.
     pub fn build(self) -> Result<Agent<I, T, Ms, Sk>, AgentError> {
         let output = self.options.output.clone().map(|schema| {
-            let mode = self.options.output_mode;
-            let mode = mode.unwrap_or_else(|| self.client.0.capabilities(&self.model).output);
-            OutputCheck::new(schema, mode, self.options.output_validator.clone())
+            let capabilities = self.client.0.capabilities(&self.model);
+            let (mode, own) = (self.options.output_mode, self.options.output_validator.clone());
+            OutputCheck::new(schema, mode, capabilities, own)
         });
         let handoff_tools = self.options.handoffs.iter().map(|each| CheckedTool::new(each.tool()).map(Arc::new));
         let engine = Engine {

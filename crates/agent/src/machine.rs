@@ -252,15 +252,17 @@ impl Machine {
         self.messages.push(message);
         let answered_at = rule.tool.and_then(|tool| calls.iter().position(|call| call.name == tool));
         // A call asks to be run whatever the provider calls the finish: some say `stop`.
-        self.phase = if finish == FinishReason::ContentFilter {
+        self.phase = if let Some(text) = refusal {
+            Phase::Failed { failure: Failure::Refusal { text } }
+        } else if finish == FinishReason::ContentFilter {
             Phase::Failed { failure: Failure::ContentFilter }
         } else if let Some(cut) = cut_call(&calls).filter(|_| finish == FinishReason::Length) {
             let failure = Failure::IncompleteToolCall { name: cut.name.clone(), bytes: cut.raw.len() };
             Phase::Failed { failure }
-        } else if let Some(text) = refusal {
-            Phase::Failed { failure: Failure::Refusal { text } }
         } else if let Some(at) = answered_at {
             Phase::Answer { finish, finish_raw, text: calls[at].raw.clone(), calls, at: Some(at) }
+        } else if calls.is_empty() && finish == FinishReason::Paused && self.may_call_again() {
+            Phase::Model
         } else if calls.is_empty() && rule.checked {
             Phase::Answer { finish, finish_raw, text, calls, at: None }
         } else if calls.is_empty() {

@@ -190,6 +190,16 @@ fn a_tool_can_end_the_run_or_hand_it_over_and_only_one_of_them_does() {
 }
 
 #[test]
+fn a_provider_that_paused_is_asked_to_go_on() {
+    let mut machine = started(2);
+    let paused = || reply(FinishReason::Paused, vec![Part::text("searching")]);
+    machine.feed_reply(paused(), AnswerRule::default()).unwrap();
+    assert_eq!(machine.next(), Effect::CallModel { iteration: 2 });
+    machine.feed_reply(paused(), AnswerRule::default()).unwrap();
+    assert_eq!(finished(&machine).0, "searching", "after the last call it is what there is");
+}
+
+#[test]
 fn an_answer_is_checked_and_a_rejected_one_is_asked_for_again() {
     let rule = AnswerRule { tool: Some("tool_final"), checked: true };
     let mut machine = started(4);

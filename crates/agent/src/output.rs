@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use atomr_agents_core::{CallCtx, Message, ModelRequest, OutputSchema, ToolChoice, ToolSpec, Value};
-use atomr_agents_inference::OutputMode;
+use atomr_agents_inference::{Capabilities, OutputMode};
 use atomr_agents_tool::Toolbox;
 use futures_util::future::BoxFuture;
 
@@ -25,19 +25,32 @@ pub trait OutputValidator: fmt::Debug + Send + Sync + 'static {
 /// How answers of a certain shape are asked for and checked. The schema is compiled at the first answer.
 pub(crate) struct OutputCheck {
     schema: OutputSchema,
-    pub(crate) mode: OutputMode,
+    mode: OutputMode,
+    /// The same, beside tools.
+    mode_with_tools: OutputMode,
     own: Option<Arc<dyn OutputValidator>>,
     compiled: OnceLock<Result<jsonschema::Validator, String>>,
 }
 
 impl OutputCheck {
-    pub(crate) fn new(schema: OutputSchema, mode: OutputMode, own: Option<Arc<dyn OutputValidator>>) -> Self {
-        Self { schema, mode, own, compiled: OnceLock::new() }
+    pub(crate) fn new(
+        schema: OutputSchema,
+        mode: Option<OutputMode>,
+        capabilities: Capabilities,
+        own: Option<Arc<dyn OutputValidator>>,
+    ) -> Self {
+        let (alone, with_tools) = (capabilities.output, capabilities.output_with_tools);
+        let compiled = OnceLock::new();
+        Self { schema, mode: mode.unwrap_or(alone), mode_with_tools: mode.unwrap_or(with_tools), own, compiled }
+    }
+
+    fn mode(&self, has_tools: bool) -> OutputMode {
+        if has_tools { self.mode_with_tools } else { self.mode }
     }
 
     /// The tool whose call is the answer, where the model is asked that way.
     pub(crate) fn tool(&self, toolbox: &Toolbox) -> Option<Arc<ToolSpec>> {
-        if self.mode != OutputMode::Tool {
+        if self.mode(!toolbox.tools().is_empty()) != OutputMode::Tool {
             return None;
         }
         let mut name = ANSWER_TOOL.to_owned();
@@ -53,12 +66,13 @@ impl OutputCheck {
 
     /// Asks for the shape in this request.
     pub(crate) fn ask(&self, tool: Option<&Arc<ToolSpec>>, request: &mut ModelRequest) {
-        match (self.mode, tool) {
-            (OutputMode::Native, _) => request.output = Some(self.schema.clone()),
-            (OutputMode::Tool, Some(tool)) => {
+        match (self.mode(!request.tools.is_empty()), tool) {
+            (OutputMode::Native, None) => request.output = Some(self.schema.clone()),
+            (_, Some(tool)) => {
                 request.tools.push(Arc::clone(tool));
-                // Without it, many models write the answer as text in between.
-                if request.tool_choice == ToolChoice::Auto {
+                // Without it, many models write the answer as text in between. Those that think refuse to be forced.
+                let thinks = request.sampling.thinking_budget.is_some_and(|budget| budget > 0);
+                if request.tool_choice == ToolChoice::Auto && !thinks {
                     request.tool_choice = ToolChoice::Required;
                 }
             }
@@ -101,7 +115,7 @@ impl OutputCheck {
 
 impl fmt::Debug for OutputCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OutputCheck({}, {})", self.schema.name, self.mode.as_str())
+        write!(f, "OutputCheck({})", self.schema.name)
     }
 }
 

@@ -202,6 +202,8 @@ pub enum FinishReason {
     ToolCalls,
     /// The provider's safety system cut the answer.
     ContentFilter,
+    /// The provider paused in the middle of its own work: asked again with the transcript as it is, it goes on.
+    Paused,
     /// Anything else; see the provider's own word.
     Other,
 }

@@ -5,7 +5,7 @@
 //!
 //! Thoughts go back with their proofs, and so do the provider's own tools (`Part::ServerTool`), citations and other
 //! blocks of its own. What another provider has left in a transcript is left out, never shown as text. A stop reason of
-//! `pause_turn` is [`FinishReason::Other`](atomr_agents_core::FinishReason): the transcript with that message at its end,
+//! `pause_turn` is [`FinishReason::Paused`](atomr_agents_core::FinishReason): the transcript with that message at its end,
 //! sent again, goes on with the turn.
 //!
 //! ```

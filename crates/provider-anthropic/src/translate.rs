@@ -115,7 +115,8 @@ fn finish_reason(reason: &str) -> FinishReason {
         "tool_use" => FinishReason::ToolCalls,
         // The provider's classifiers stop the answer, be it in mid-sentence.
         "refusal" => FinishReason::ContentFilter,
-        _ => FinishReason::Other, // pause_turn, compaction
+        "pause_turn" => FinishReason::Paused,
+        _ => FinishReason::Other, // compaction
     }
 }
 

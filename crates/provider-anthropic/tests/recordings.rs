@@ -53,7 +53,7 @@ fn assert_reply(case: &str, expected: &Value, reply: &ModelReply) {
         "max_tokens" => FinishReason::Length,
         "tool_use" => FinishReason::ToolCalls,
         "refusal" => FinishReason::ContentFilter,
-        "pause_turn" => FinishReason::Other,
+        "pause_turn" => FinishReason::Paused,
         other => panic!("{case}: {other}"),
     };
     assert_eq!(reply.finish, normalised, "{case}");

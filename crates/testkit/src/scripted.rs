@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use atomr_agents_core::{CallCtx, ModelEvent, ModelRequest, Role, Usage, Value};
-use atomr_agents_inference::{InferenceClient, InferenceError, ModelStream, Phase};
+use atomr_agents_inference::{Capabilities, OutputMode, InferenceClient, InferenceError, ModelStream, Phase};
 
 use crate::Turn;
 
@@ -143,6 +143,11 @@ impl ScriptedModel {
 impl InferenceClient for ScriptedModel {
     fn provider(&self) -> &str {
         self.provider.as_deref().unwrap_or("scripted")
+    }
+
+    /// A script has whatever shape it has, so nothing need be asked for another way.
+    fn capabilities(&self, _model: &str) -> Capabilities {
+        Capabilities::with_output(OutputMode::Native)
     }
 
     fn stream(&self, request: Arc<ModelRequest>, ctx: CallCtx) -> ModelStream {
