@@ -140,7 +140,9 @@ impl Writer<'_> {
         for part in &self.messages[at].parts {
             match part {
                 Part::Text { text } => said.text(text),
-                Part::Refusal { text } => said.content.push(json!({"type": "refusal", "refusal": text})),
+                Part::Refusal { text } if !text.is_empty() => {
+                    said.content.push(json!({"type": "refusal", "refusal": text}))
+                }
                 Part::Citation(citation) if citation.provider == PROVIDER => said.annotation(&citation.data),
                 Part::Thinking { signature: Some(proof), provider: Some(provider), .. } if provider == PROVIDER => {
                     let item = serde_json::from_str(proof).ok().filter(|item| kind(item) == "reasoning");
@@ -345,3 +347,7 @@ fn lower_media(media: &Media) -> Result<Value, InferenceError> {
         (kind, _) => Err(unsupported(&format!("the Responses API takes no {kind:?}").to_lowercase())),
     }
 }
+
+#[cfg(test)]
+#[path = "items_tests.rs"]
+mod tests;
