@@ -28,15 +28,22 @@ if TYPE_CHECKING:
     from . import core as core
     from . import errors as errors
     from . import guest as guest
+    from . import middleware as middleware
     from . import observability as observability
     from . import parser as parser
     from . import testkit as testkit
     from ._builder import AgentBuilder as AgentBuilder
     from ._builder import AgentRef as AgentRef
     from ._context import RunContext as RunContext
+    from ._handoffs import Handoff as Handoff
     from ._native import __version__ as __version__
+    from ._native.agent import ApprovalLedger as ApprovalLedger
+    from ._native.agent import Decision as Decision
     from ._native.agent import InferenceClient as InferenceClient
+    from ._native.agent import PendingCall as PendingCall
+    from ._native.agent import PendingRun as PendingRun
     from ._native.cache import InMemoryLlmCache as InMemoryLlmCache
+    from ._native.core import Budget as Budget
     from ._native.core import Event as Event
     from ._native.core import Message as Message
     from ._native.core import Usage as Usage
@@ -45,7 +52,9 @@ if TYPE_CHECKING:
     from ._native.tool import PermissionSpec as PermissionSpec
     from ._native.tool import Provider as Provider
     from ._native.tool import ToolCallParser as ToolCallParser
+    from ._native.tool import ToolControl as ToolControl
     from ._native.tool import ToolDescriptor as ToolDescriptor
+    from ._native.tool import ToolReturn as ToolReturn
     from ._runs import RunResult as RunResult
     from ._runs import RunStream as RunStream
     from .agent import Agent as Agent
@@ -66,24 +75,15 @@ if TYPE_CHECKING:
     from .guest import inference_client as inference_client
     from .guest import list_factories as list_factories
     from .guest import tracer as tracer
-    from .observability import EventBus as EventBus
-    from .observability import EventStream as EventStream
-    from .parser import PartialJson as PartialJson
-    from . import middleware as middleware
-    from ._handoffs import Handoff as Handoff
-    from ._native.agent import ApprovalLedger as ApprovalLedger
-    from ._native.agent import Decision as Decision
-    from ._native.agent import PendingCall as PendingCall
-    from ._native.agent import PendingRun as PendingRun
-    from ._native.core import Budget as Budget
-    from ._native.tool import ToolControl as ToolControl
-    from ._native.tool import ToolReturn as ToolReturn
     from .middleware import AgentMiddleware as AgentMiddleware
     from .middleware import logging_middleware as logging_middleware
     from .middleware import rate_limit_middleware as rate_limit_middleware
     from .middleware import redaction_middleware as redaction_middleware
     from .middleware import retry_middleware as retry_middleware
     from .middleware import tool_error_recovery_middleware as tool_error_recovery_middleware
+    from .observability import EventBus as EventBus
+    from .observability import EventStream as EventStream
+    from .parser import PartialJson as PartialJson
     from .tool import Tool as Tool
     from .tool import ToolSet as ToolSet
     from .tool import ToolSetRegistry as ToolSetRegistry

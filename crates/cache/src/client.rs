@@ -186,6 +186,15 @@ enum Boarding {
     Call(Option<Leader>),
 }
 
+/// Why nobody waits for the answer any more, if nobody does.
+fn ended(ctx: &CallCtx) -> Option<InferenceError> {
+    if ctx.cancel.is_cancelled() {
+        return Some(InferenceError::Cancelled);
+    }
+    let late = ctx.remaining().is_some_and(|left| left.is_zero());
+    late.then_some(InferenceError::Timeout { phase: Phase::Deadline, after: Duration::ZERO })
+}
+
 async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(limit, work).await.ok()
 }
@@ -199,8 +208,8 @@ impl InferenceClient for CachedClient {
         let cached = self.clone();
         let Some(key) = self.key(&request, &ctx) else { return self.client.stream(request, ctx) };
         Box::pin(async_stream::stream! {
-            if ctx.cancel.is_cancelled() {
-                yield Err(InferenceError::Cancelled);
+            if let Some(error) = ended(&ctx) {
+                yield Err(error);
                 return;
             }
             let leader = match cached.board(key, &ctx).await {
@@ -211,8 +220,8 @@ impl InferenceClient for CachedClient {
                 Ok(Boarding::Answer(turn)) => {
                     ctx.emit(EventKind::CacheHit { cache: cached.cache.name().to_owned() });
                     for event in turn.events() {
-                        if ctx.cancel.is_cancelled() {
-                            yield Err(InferenceError::Cancelled);
+                        if let Some(error) = ended(&ctx) {
+                            yield Err(error);
                             return;
                         }
                         yield Ok(cached.retold(event));
@@ -243,9 +252,8 @@ impl InferenceClient for CachedClient {
                 }
             };
             // Its own caller's wish and clock say nothing to the others.
-            let own = ctx.cancel.is_cancelled() || ctx.remaining().is_some_and(|left| left.is_zero());
             if let Some(leader) = leader {
-                leader.land(if own { Landing::Abandoned } else { Landing::Failed });
+                leader.land(if ended(&ctx).is_some() { Landing::Abandoned } else { Landing::Failed });
             }
             yield Err(error);
         })

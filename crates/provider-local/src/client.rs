@@ -71,6 +71,9 @@ impl InferenceClient for LocalRunnerClient {
             if ctx.cancel.is_cancelled() {
                 Err(InferenceError::Cancelled)?;
             }
+            if ctx.remaining().is_some_and(|left| left.is_zero()) {
+                Err(InferenceError::Timeout { phase: Phase::Deadline, after: Duration::ZERO })?;
+            }
             let batch = lower(&client.name, ctx.run.to_string(), &request)?;
             // The lock is the runner's turn: its interface lets one caller in at a time.
             let begun = client.within(&ctx, async { client.runner.lock().await.execute(batch).await }).await?;
