@@ -17,8 +17,8 @@ const NAME: &str = "jsonl";
 ///
 /// The file is opened once, for appending; one that is new is made for its owner alone (mode 600). A thread of its own
 /// writes, so that a slow disk holds up neither the runtime nor a run. If a process was killed in the middle of a line,
-/// the next one begins a new line. What cannot be written is counted and told as the error of a later event or flush,
-/// and writing goes on.
+/// the next one begins a new line. What cannot be written is counted and told as the error of a later event, and of
+/// the next flush; writing goes on.
 ///
 /// ```
 /// use atomr_agents_observability::{EventBus, JsonlTracer};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -83,10 +83,17 @@ struct Shared {
     places: Semaphore,
     written: AtomicU64,
     lost: AtomicU64,
-    /// What went wrong and was not told yet.
-    trouble: Mutex<Option<io::Error>>,
+    trouble: Mutex<Trouble>,
     ended: Mutex<bool>,
     end: Condvar,
+}
+
+/// What went wrong first and was not told yet: to those who give events, so that it is known soon, and to those who
+/// flush, so that it is known for certain.
+#[derive(Default)]
+struct Trouble {
+    since_event: Option<Arc<io::Error>>,
+    since_flush: Option<Arc<io::Error>>,
 }
 
 impl Output {
@@ -122,6 +129,7 @@ impl Output {
 
     /// Queues an event; tells what went wrong with earlier ones.
     pub(crate) async fn put(&self, event: Arc<Event>) -> Result<(), TracerError> {
+        let earlier = self.trouble().since_event.take();
         let place = match self.shared.places.try_acquire() {
             Ok(place) => Ok(place),
             Err(_) => match tokio::time::timeout(self.deadline, self.shared.places.acquire()).await {
@@ -134,7 +142,7 @@ impl Output {
             Ok(_) => return Err(self.lose(self.closed())),
             Err(error) => return Err(self.lose(error)),
         }
-        self.tell()
+        self.told(earlier)
     }
 
     /// Waits until everything queued so far is written and synchronised.
@@ -167,11 +175,19 @@ impl Output {
 
     /// Events that could not be written.
     pub(crate) fn lost(&self) -> u64 {
-        self.shared.lost.load(Ordering::Relaxed)
+        self.shared.lost.load(Ordering::Acquire)
     }
 
+    fn trouble(&self) -> MutexGuard<'_, Trouble> {
+        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What went wrong since the last flush.
     fn tell(&self) -> Result<(), TracerError> {
-        let trouble = self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.told(std::mem::take(&mut *self.trouble()).since_flush)
+    }
+
+    fn told(&self, trouble: Option<Arc<io::Error>>) -> Result<(), TracerError> {
         trouble.map_or(Ok(()), |error| Err(TracerError::failed(self.name, Kind::Runtime, error)))
     }
 
@@ -294,8 +310,8 @@ impl<T: Target, R: Render> Writer<T, R> {
             self.buffer.clear();
             self.torn = written.is_err();
             if let Err(error) = written {
-                self.shared.lost.fetch_add(held, Ordering::Relaxed);
                 self.trouble(error);
+                self.shared.lost.fetch_add(held, Ordering::Release);
                 return;
             }
         }
@@ -303,7 +319,10 @@ impl<T: Target, R: Render> Writer<T, R> {
     }
 
     fn trouble(&self, error: io::Error) {
-        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        let error = Arc::new(error);
+        let mut trouble = self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.since_event.get_or_insert_with(|| Arc::clone(&error));
+        trouble.since_flush.get_or_insert(error);
     }
 }
 

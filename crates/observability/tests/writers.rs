@@ -151,6 +151,14 @@ async fn what_cannot_be_written_is_told_and_counted() {
     assert!(error.to_string().contains("space"), "{error}");
     assert_eq!((tracer.written(), tracer.lost(), handle.errors()), (0, 1, 1));
     assert!(handle.is_attached());
+    // Told while it goes on, too; that does not keep it from the next flush.
+    tracer.on_event(event(text("lost"))).await.unwrap();
+    while tracer.lost() < 2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(tracer.on_event(event(text("lost"))).await.is_err());
+    assert!(tracer.flush().await.is_err());
+    tracer.flush().await.unwrap();
 }
 
 /// Fails once, in the middle of a line.
