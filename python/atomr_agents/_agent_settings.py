@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ._native.agent import ApprovalLedger
+    from ._native.cache import InMemoryLlmCache
     from ._native.core import Budget
     from ._native.tool import Grants
     from .middleware import Middleware
@@ -28,6 +29,7 @@ class AgentSettings(TypedDict, total=False):
     grants: Grants | str | Sequence[str] | None
     approvals: ApprovalLedger | None
     fallbacks: Sequence[Any]
+    cache: InMemoryLlmCache | None
     base_url: str | None
     api_key: str | None
     model_name: str | None

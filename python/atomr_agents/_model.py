@@ -20,17 +20,24 @@ PROVIDERS = {
 
 
 def resolve(
-    model: Any, model_name: str | None, options: dict[str, Any], fallbacks: Any = ()
+    model: Any, model_name: str | None, options: dict[str, Any], fallbacks: Any = (), cache: Any = None
 ) -> tuple[InferenceClient, str]:
     """The client and the name it is asked for. `options` are those of a client that is yet to be made; the models of
-    `fallbacks` are asked when it fails."""
-    client, name = _resolved(model, model_name, options)
-    if isinstance(fallbacks, (list, tuple)):
-        chain = [_resolved(each, None, {}) for each in fallbacks]  # pyright: ignore[reportUnknownVariableType]
-        return (client.with_fallbacks(chain) if chain else client), name
+    `fallbacks` are asked when it fails; what `cache` holds is not asked for again."""
     from . import _checks
 
-    _checks.fail("fallbacks", "a list of models", fallbacks)
+    client, name = _resolved(model, model_name, options)
+    chain = [_resolved(each, None, {}) for each in _checks.items("fallbacks", "a list of models", fallbacks)]
+    if chain:
+        client = client.with_fallbacks(chain)
+    if cache is not None:
+        from ._native.cache import InMemoryLlmCache
+
+        if not isinstance(cache, InMemoryLlmCache):
+            _checks.fail("cache", "an InMemoryLlmCache", cache)
+        # What is served again costs nothing; two servers may call different models by one name.
+        client = client.cached(cache, scope=options.get("base_url") or "", replay_usage=False)
+    return client, name
 
 
 def _resolved(model: Any, model_name: str | None, options: dict[str, Any]) -> tuple[InferenceClient, str]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ._builder import AgentRef as AgentRef
     from ._handoffs import Handoff as Handoff
     from ._native.agent import RunHandle, RunOutcome
+    from ._native.cache import InMemoryLlmCache
     from ._native.core import Budget
     from .callable_ import Callable
     from .middleware import Middleware
@@ -83,7 +84,7 @@ class Agent(Generic[Deps, Out]):
         grants: What tools may do; without it, nothing that needs a permission.
         approvals: Where it is remembered which approvals were used: an `ApprovalLedger`. In memory where it is not said.
         fallbacks: Models that are asked in their order when the one before failed before its first word.
-        cache: Answers to be served again; see `atomr_agents.cache`.
+        cache: Answers kept for equal requests, which cost nothing the second time; see `atomr_agents.cache`.
         base_url: The address of a server that speaks the provider's protocol.
         api_key: The key; where it is not given, the environment's.
         model_name: The model to ask a given client for.
@@ -185,6 +186,7 @@ class Agent(Generic[Deps, Out]):
         grants: Grants | str | Sequence[str] | None = None,
         approvals: ApprovalLedger | None = None,
         fallbacks: Sequence[Any] = (),
+        cache: InMemoryLlmCache | None = None,
         base_url: str | None = None,
         api_key: str | None = None,
         model_name: str | None = None,
@@ -217,7 +219,8 @@ class Agent(Generic[Deps, Out]):
 
         given = locals()
         _settings.check(given)
-        client, asked_for = resolve(model, model_name, {key: given[key] for key in _settings.OF_THE_CLIENT}, fallbacks)
+        of_the_client = {key: given[key] for key in _settings.OF_THE_CLIENT}
+        client, asked_for = resolve(model, model_name, of_the_client, fallbacks, cache)
         self.deps_type = _settings.deps_type(deps_type)
         self.description = description
         self._output = None

@@ -13,7 +13,7 @@ from atomr_agents import _native, errors
 
 INTERNAL = {
     # The faces hold these, or decorators make them.
-    "agent": {"AgentCore", "RunHandle", "RunOutcome"},
+    "agent": {"AgentCore", "CallNext", "NativeMiddleware", "PartialOutput", "RunHandle", "RunOutcome"},
     "testkit": {"NativeScript", "NativeReplayServer", "NativeReplay", "conformance_of"},
     "tool": {"NativeTool", "NativeToolMeta", "NativeToolSet", "NativeToolSetRegistry"},
 }

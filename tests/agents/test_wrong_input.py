@@ -67,6 +67,7 @@ SETTINGS: dict[str, list[Any]] = {
     "grants": ["", 0, b"x", OBJECT, [3], [""]],
     "approvals": ["", *NO_LIST],
     "fallbacks": [None, "", {}, *NO_LIST],
+    "cache": ["", *NO_LIST],
     "thinking_budget": NO_COUNT,
     "metadata": NO_DICT,
     "prompt_cache": [None, "", {}, *NO_LIST, ["x"]],

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use atomr_agents_core::{CallCtx, ModelEvent, ModelRequest, Role, Usage, Value};
-use atomr_agents_inference::{Capabilities, OutputMode, InferenceClient, InferenceError, ModelStream, Phase};
+use atomr_agents_inference::{Capabilities, InferenceClient, InferenceError, ModelStream, OutputMode, Phase};
 
 use crate::Turn;
 
