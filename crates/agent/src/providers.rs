@@ -16,19 +16,18 @@ pub mod gemini {
 }
 
 /// OpenAI chat completions and the Responses API.
+///
+/// ```
+/// use atomr_agents_agent::providers::openai::{OpenAiConfig, OpenAiPricing, OpenAiRunner};
+///
+/// let config = OpenAiConfig::from_env(Some("http://localhost:8080/v1"), None)?;
+/// let client = OpenAiRunner::new(config)?;
+/// assert!(OpenAiPricing::published().get("gpt-4o-mini").is_some());
+/// # drop(client);
+/// # Ok::<(), atomr_agents_inference::InferenceError>(())
+/// ```
 #[cfg(feature = "provider-openai")]
 pub mod openai {
-    //!
-    //! ```
-    //! use atomr_agents_agent::providers::openai::{OpenAiConfig, OpenAiPricing, OpenAiRunner};
-    //!
-    //! let config = OpenAiConfig::from_env(Some("http://localhost:8080/v1"), None)?;
-    //! let client = OpenAiRunner::new(config)?;
-    //! assert!(OpenAiPricing::published().get("gpt-4o-mini").is_some());
-    //! # drop(client);
-    //! # Ok::<(), atomr_agents_inference::InferenceError>(())
-    //! ```
-
     pub use atomr_agents_provider_openai::{OpenAiConfig, OpenAiResponsesConfig, OpenAiResponsesRunner, OpenAiRunner};
     pub use atomr_agents_tokens::OpenAiPricing;
 }

@@ -41,6 +41,9 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     approval::fill(module)
 }
 
+/// USD per million input, cached input and output tokens, by model.
+type Prices = Vec<(String, (f64, f64, f64))>;
+
 /// The plain settings of an agent.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,8 +67,7 @@ struct Settings {
     output_retries: u32,
     extra_body: Option<Map<String, Value>>,
     metadata: Option<Map<String, Value>>,
-    /// USD per million input, cached input and output tokens, by model.
-    prices: Option<Vec<(String, (f64, f64, f64))>>,
+    prices: Option<Prices>,
     prompt_cache: Vec<CachePoint>,
     watch_prompt: bool,
 }
@@ -99,7 +101,7 @@ impl AgentCore {
         let mut options = settings.into_options()?;
         options.buses = buses.iter().map(|bus| bus.0.clone()).collect();
         options.budget = budget.map(|budget| budget.0).unwrap_or_default();
-        options.handoffs = handoffs.into_iter().map(|to| handoff(to)).collect();
+        options.handoffs = handoffs.into_iter().map(handoff).collect();
         options.middleware = middleware.iter().map(middleware::read).collect::<PyResult<_>>()?;
         if let Some(ledger) = ledger {
             options.ledger = Arc::clone(&ledger.0);
@@ -148,7 +150,7 @@ impl AgentCore {
         py: Python<'_>,
     ) -> RunHandle {
         let decisions = decisions.iter().map(|decision| decision.0.clone()).collect();
-        self.start(What::Resumed(pending.0.clone(), decisions), deps, py)
+        self.start(What::Resumed(Box::new(pending.0.clone()), decisions), deps, py)
     }
 
     fn as_callable(&self) -> Callable {
@@ -226,7 +228,7 @@ impl Settings {
     }
 }
 
-fn price_table(prices: Vec<(String, (f64, f64, f64))>) -> PyResult<Arc<PriceTable>> {
+fn price_table(prices: Prices) -> PyResult<Arc<PriceTable>> {
     let mut table = PriceTable::builtin();
     for (model, (input, cached, output)) in prices {
         let micro = |usd: f64| money(&format!("the price of {model} per million tokens"), usd);

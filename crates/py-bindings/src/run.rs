@@ -40,7 +40,7 @@ pub(crate) struct Start {
 /// A new run, or one that was put away.
 pub(crate) enum What {
     New(RunInput),
-    Resumed(agent::PendingRun, Vec<agent::Decision>),
+    Resumed(Box<agent::PendingRun>, Vec<agent::Decision>),
 }
 
 impl What {
@@ -136,7 +136,7 @@ impl Held {
         ctx.cancel = self.cancel.clone();
         let run = match what {
             What::New(input) => agent.begin(input, ctx),
-            What::Resumed(pending, decisions) => agent.resume(pending, &decisions, ctx),
+            What::Resumed(pending, decisions) => agent.resume(*pending, &decisions, ctx),
         };
         *self.transcript.lock().unwrap_or_else(PoisonError::into_inner) = Some(run.transcript());
         run

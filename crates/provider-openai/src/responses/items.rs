@@ -141,7 +141,7 @@ impl Writer<'_> {
             match part {
                 Part::Text { text } => said.text(text),
                 Part::Refusal { text } if !text.is_empty() => {
-                    said.content.push(json!({"type": "refusal", "refusal": text}))
+                    said.content.push(json!({"type": "refusal", "refusal": text}));
                 }
                 Part::Citation(citation) if citation.provider == PROVIDER => said.annotation(&citation.data),
                 Part::Thinking { signature: Some(proof), provider: Some(provider), .. } if provider == PROVIDER => {

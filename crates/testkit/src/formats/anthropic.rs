@@ -187,6 +187,7 @@ fn word(reason: FinishReason, raw: &str) -> String {
         FinishReason::Length => "max_tokens",
         FinishReason::ToolCalls => "tool_use",
         FinishReason::ContentFilter => "refusal",
+        FinishReason::Paused => "pause_turn",
         FinishReason::Other => raw,
     }
     .to_owned()

@@ -145,7 +145,7 @@ fn word(reason: FinishReason, raw: &str) -> String {
         FinishReason::Length => "length",
         FinishReason::ToolCalls => "tool_calls",
         FinishReason::ContentFilter => "content_filter",
-        FinishReason::Other => raw,
+        FinishReason::Paused | FinishReason::Other => raw,
     }
     .to_owned()
 }

@@ -111,7 +111,7 @@ fn finish(sketch: &Sketch) -> Option<String> {
         FinishReason::Stop | FinishReason::ToolCalls => "STOP".to_owned(),
         FinishReason::Length => "MAX_TOKENS".to_owned(),
         FinishReason::ContentFilter => "SAFETY".to_owned(),
-        FinishReason::Other => raw.clone(),
+        FinishReason::Paused | FinishReason::Other => raw.clone(),
     })
 }
 
