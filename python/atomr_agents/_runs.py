@@ -202,8 +202,8 @@ class RunStream(Generic[Out]):
     async def partials(self) -> AsyncGenerator[Any, None]:
         """The answer while it is being written, as plain JSON values: each time it has grown, the whole of it so far.
 
-        What is shown fits the output type's schema as far as an unfinished value can: types and known fields are checked,
-        what is missing may still come. `await stream.result()` gives the finished value, as the output type.
+        What is shown fits the output type's schema as far as an unfinished value can: types and known fields are
+        checked, what is missing may still come. `await stream.result()` gives the finished value, as the output type.
 
         Raises:
             ConfigError: the agent has no `output_type`.

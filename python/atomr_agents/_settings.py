@@ -170,7 +170,7 @@ def middleware(given: Any) -> list[object]:
     """What stands in between; the core looks at each."""
     several = checks.items("middleware", "a list of middleware", given)
     for each in several:
-        if each is None or isinstance(each, (str, bytes, bool, int, float, list, tuple, dict)):
+        if type(each).__module__ == "builtins" and not isinstance(each, type):
             checks.fail("each of middleware", "a middleware: an object with one of its methods", each)
     return list(several)
 

@@ -64,8 +64,8 @@ class Agent(Generic[Deps, Out]):
     """A model with instructions and tools. Make it once and run it often, also at once and in several loops.
 
     Args:
-        model: `"openai:NAME"`, `"openai-responses:NAME"`, `"anthropic:NAME"` or `"gemini:NAME"` (the key and the address
-            come from the environment where they are not given, e.g. OPENAI_API_KEY and OPENAI_BASE_URL), a
+        model: `"openai:NAME"`, `"openai-responses:NAME"`, `"anthropic:NAME"` or `"gemini:NAME"` (the key and the
+            address come from the environment where they are not given, e.g. OPENAI_API_KEY and OPENAI_BASE_URL), a
             `ScriptedModel`, an `InferenceClient`, or an object decorated with `@inference_client`.
         instructions: What the model is told to be.
         tools: What it may call: tools, or functions, classes and instances that become one.
@@ -82,8 +82,8 @@ class Agent(Generic[Deps, Out]):
             outermost.
         budget: What a run and everything below it may use.
         grants: What tools may do; without it, nothing that needs a permission.
-        approvals: Where it is remembered which approvals were used: an `ApprovalLedger`. In memory where it is not said.
-        fallbacks: Models that are asked in their order when the one before failed before its first word.
+        approvals: Where it is remembered which approvals were used: an `ApprovalLedger`. In memory where it is not
+        said. fallbacks: Models that are asked in their order when the one before failed before its first word.
         cache: Answers kept for equal requests, which cost nothing the second time; see `atomr_agents.cache`.
         base_url: The address of a server that speaks the provider's protocol.
         api_key: The key; where it is not given, the environment's.
@@ -355,9 +355,7 @@ class Agent(Generic[Deps, Out]):
         """As `resume`, where no event loop runs."""
         from ._sync import run
 
-        return run(
-            lambda: self.resume(pending, decisions, deps=deps), "resume_sync()", "`await agent.resume(...)`"
-        )
+        return run(lambda: self.resume(pending, decisions, deps=deps), "resume_sync()", "`await agent.resume(...)`")
 
     def resume_stream(
         self, pending: PendingRun, decisions: Decision | Sequence[Decision], *, deps: Deps = NO_DEPS

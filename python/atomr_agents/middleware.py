@@ -75,8 +75,8 @@ def retry_middleware(max_attempts: int = 4, *, wait: float = 0.5, max_wait: floa
 
     Args:
         max_attempts: How often the call is made, the first time included.
-        wait: The longest wait, in seconds, before the second attempt; it doubles with each further one. What the provider
-            asks for counts before it.
+        wait: The longest wait, in seconds, before the second attempt; it doubles with each further one. What the
+            provider asks for counts before it.
         max_wait: The longest wait of our own choice.
     """
     from . import _checks
@@ -88,8 +88,8 @@ def retry_middleware(max_attempts: int = 4, *, wait: float = 0.5, max_wait: floa
 
 
 def rate_limit_middleware(calls: int, *, per: float = 60.0, max_waiting: int = 10_000) -> Middleware:
-    """Lets so many model calls begin within any window of time; others wait their turn. Give one object to several agents,
-    and they share it.
+    """Lets so many model calls begin within any window of time; others wait their turn. Give one object to several
+    agents, and they share it.
 
     Args:
         calls: How many.
@@ -112,8 +112,8 @@ def redaction_middleware(
 
     Args:
         texts: Texts, as they are.
-        patterns: Regular expressions (syntax of the Rust crate `regex`). What matches may have up to 256 bytes; a stream is
-            held back by so much.
+        patterns: Regular expressions (syntax of the Rust crate `regex`). What matches may have up to 256 bytes; a
+            stream is held back by so much.
         replacement: What stands in their place.
 
     Example:
@@ -137,8 +137,8 @@ def tool_error_recovery_middleware(message: str | None = None) -> Middleware:
     """Lets the model go on from tool errors that would end the run.
 
     Args:
-        message: What the model is told of a failed call; `{tool}` and `{error}` in it are filled in. The error itself where
-            it is not said.
+        message: What the model is told of a failed call; `{tool}` and `{error}` in it are filled in. The error itself
+            where it is not said.
     """
     from . import _checks
 
@@ -178,8 +178,13 @@ class _Logging(AgentMiddleware):
             raise
         failed = answer.get("ok") is False
         log = self._log.warning if failed else self._log.info
-        log("run %s: %s %s in %.0f ms", ctx.run_id, what, "failed" if failed else "answered",
-            (perf_counter() - started) * 1e3)
+        log(
+            "run %s: %s %s in %.0f ms",
+            ctx.run_id,
+            what,
+            "failed" if failed else "answered",
+            (perf_counter() - started) * 1e3,
+        )
         return answer
 
 
@@ -188,7 +193,7 @@ def _at(ctx: RunContext[Any]) -> str:
 
 
 def logging_middleware(logger: Logger | None = None) -> AgentMiddleware:
-    """Logs runs, model calls and tool calls with their times. What was said and what tools were called with is not logged.
+    """Logs runs, model calls and tool calls with their times, and nothing that was said or that tools were called with.
 
     Args:
         logger: Where to; `logging.getLogger("atomr_agents")` where it is not said.

@@ -182,7 +182,11 @@ async def test_dependencies_reach_the_tools_of_their_run_only():
 @pytest.mark.parametrize(
     ("model", "wanted"),
     [
-        ("gpt-4o", r"'gpt-4o' does not say whose it is; write openai:gpt-4o \(known are: openai:, openai-responses:, anthropic:, gemini:\)"),
+        (
+            "gpt-4o",
+            r"'gpt-4o' does not say whose it is; write openai:gpt-4o "
+            r"\(known are: openai:, openai-responses:, anthropic:, gemini:\)",
+        ),
         ("mystery:x", r"unknown prefix 'mystery'; known are: openai:"),
         ("openai:", "has no name after the prefix"),
     ],

@@ -1,5 +1,6 @@
 """Tool calls that wait for somebody's word: the run is put away and taken up, also by another process."""
 
+import asyncio
 import pickle
 import subprocess
 import sys
@@ -87,7 +88,9 @@ decision = Decision.from_json(open("decision.json").read())
 agent = Agent(ScriptedModel().text("Done."), tools=[pay], approvals=ApprovalLedger({str(tmp_path / "used")!r}))
 print(agent.resume_sync(pending, decision).output)
 """
-    ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    ran = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
     assert (ran.stdout, ran.returncode) == ("paying 5\nDone.\n", 0), ran.stderr
     again = Agent(ScriptedModel().text("Done."), tools=[pay], approvals=ledger)
     with pytest.raises(ApprovalError, match="used before"):

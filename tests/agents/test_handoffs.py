@@ -71,7 +71,10 @@ async def test_an_expert_that_fails_is_an_error_the_model_sees():
 
 async def test_a_tool_leaves_values_ends_the_run_or_shows_more_than_text():
     image: dict[str, Any] = {
-        "type": "media", "kind": "image", "media_type": "image/png", "source": {"base64": "aGk="},
+        "type": "media",
+        "kind": "image",
+        "media_type": "image/png",
+        "source": {"base64": "aGk="},
     }
 
     @tool

@@ -83,8 +83,8 @@ class InferenceClient:
     def guest(target: object, key: str) -> InferenceClient:
         """A client written in Python: an async generator function, a class or an instance with `stream`."""
     def with_fallbacks(self, others: Sequence[tuple[InferenceClient, str]]) -> InferenceClient:
-        """A client that asks this one first, and then each of these with its model, when the one before failed before its
-        first word."""
+        """A client that asks this one first, and then each of these with its model, when the one before failed before
+        its first word."""
     def cached(
         self, cache: LlmCache, *, tenant: str = "", scope: str = "", replay_usage: bool = True
     ) -> InferenceClient:
@@ -115,8 +115,8 @@ class AgentCore:
         grants: Grants | None,
         validate: Function[[Any], Any] | None,
     ) -> AgentCore:
-        """`settings` are the plain ones; `handoffs` an agent or None, its name, what it is good for; `validate` raises for a
-        value that is not of the output type."""
+        """`settings` are the plain ones; `handoffs` an agent or None, its name, what it is good for; `validate` raises
+        for a value that is not of the output type."""
     @property
     def name(self) -> str: ...
     @property
@@ -159,7 +159,8 @@ class PartialOutput:
 
 @final
 class PendingRun:
-    """A run that waits for approvals. It holds the transcript, so keep it as confidential as that. It can be pickled."""
+    """A run that waits for approvals. It holds the transcript, so keep it as confidential as that. It can be
+    pickled."""
 
     @property
     def run_id(self) -> str: ...
@@ -219,8 +220,8 @@ class Decision:
 
 @final
 class ApprovalLedger:
-    """Remembers which approvals were used, so that none is used twice: in a folder, for all processes that use it, or in
-    memory, the latest 65,536."""
+    """Remembers which approvals were used, so that none is used twice: in a folder, for all processes that use it, or
+    in memory, the latest 65,536."""
 
     def __new__(cls, folder: str | PathLike[str] | None = None) -> ApprovalLedger: ...
     def claim(self, digest: str) -> bool:
