@@ -15,7 +15,7 @@ use crate::engine::{Engine, Prepared};
 use crate::handoff;
 use crate::machine::ToolTask;
 use crate::middleware::model_chain;
-use crate::model_call::call_model;
+use crate::model_call::{Number, call_model};
 use crate::run::{Answer, Ending};
 use crate::tool_calls::call_tools;
 use crate::{AgentError, ApprovalError, Effect, Failure, PendingRun, RunError, RunResult, Transcript};
@@ -204,14 +204,14 @@ impl Driver {
         for each in middleware {
             each.before_model(&mut request, &self.ctx).await?;
         }
-        prepared.watch(&request, &self.ctx)?;
+        let number = Number { iteration, prompt_hash: prepared.watch(&request, &self.ctx)? };
         let reply = if middleware.is_empty() {
-            self.charged(prepared, request, iteration, &self.ctx).await?
+            self.charged(prepared, request, number, &self.ctx).await?
         } else {
             let (this, own) = (Arc::clone(self), Arc::clone(prepared));
             let chain = model_chain(middleware, move |request, ctx| {
-                let (this, own) = (Arc::clone(&this), Arc::clone(&own));
-                Box::pin(async move { this.charged(&own, Arc::unwrap_or_clone(request), iteration, &ctx).await })
+                let (this, own, number) = (Arc::clone(&this), Arc::clone(&own), number.clone());
+                Box::pin(async move { this.charged(&own, Arc::unwrap_or_clone(request), number, &ctx).await })
             });
             let mut reply = chain.run(Arc::new(request), self.ctx.clone()).await?;
             for each in middleware.iter().rev() {
@@ -230,13 +230,13 @@ impl Driver {
         &self,
         prepared: &Prepared,
         mut request: atomr_agents_core::ModelRequest,
-        iteration: u32,
+        number: Number,
         ctx: &CallCtx,
     ) -> Result<ModelReply, AgentError> {
         let options = &prepared.engine.options;
         let charge = Charge::reserve(options, &mut request, ctx).await?;
         let asked = request.model.clone();
-        let outcome = call_model(self, prepared, Arc::new(request), iteration, ctx).await;
+        let outcome = call_model(self, prepared, Arc::new(request), number, ctx).await;
         let mut state = self.transcript.lock();
         match outcome {
             Ok(reply) => {

@@ -118,12 +118,13 @@ impl Prepared {
         request
     }
 
-    /// Tells when the beginning of this prompt is not that of the last one.
-    pub(crate) fn watch(&self, request: &ModelRequest, ctx: &CallCtx) -> Result<(), AgentError> {
+    /// Tells when the beginning of this prompt is not that of the last one, and gives its hash.
+    pub(crate) fn watch(&self, request: &ModelRequest, ctx: &CallCtx) -> Result<Option<String>, AgentError> {
         if !self.engine.options.watch_prompt {
-            return Ok(());
+            return Ok(None);
         }
         let prefix = self.engine.client.lower(request)?.prefix();
+        let hash = format!("{:016x}", prefix.hash());
         // Replacing a value cannot leave it half changed.
         let mut last = self.engine.last_prompt.lock().unwrap_or_else(PoisonError::into_inner);
         let (run, broken) = match &*last {
@@ -137,7 +138,7 @@ impl Prepared {
         if let Some(broken) = broken.filter(|broken| run == Some(ctx.run) || shared(&broken.owner)) {
             ctx.emit(EventKind::PromptPrefixChanged { byte: broken.byte, owner: broken.owner });
         }
-        Ok(())
+        Ok(Some(hash))
     }
 }
 

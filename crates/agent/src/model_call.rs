@@ -10,13 +10,22 @@ use futures_util::StreamExt;
 use crate::driver::{Driver, millis};
 use crate::engine::Prepared;
 
+/// Which call of its run it is.
+#[derive(Clone)]
+pub(crate) struct Number {
+    /// From 1.
+    pub(crate) iteration: u32,
+    /// A hash of the prompt, where prompts are watched.
+    pub(crate) prompt_hash: Option<String>,
+}
+
 /// Calls the model. While it streams, what has arrived is kept in the run's state, so that it is not lost when
 /// the run is dropped.
 pub(crate) async fn call_model(
     driver: &Driver,
     prepared: &Prepared,
     request: Arc<ModelRequest>,
-    iteration: u32,
+    Number { iteration, prompt_hash }: Number,
     ctx: &CallCtx,
 ) -> Result<ModelReply, InferenceError> {
     let started = Instant::now();
@@ -27,6 +36,7 @@ pub(crate) async fn call_model(
         iteration,
         messages: request.messages.len(),
         tools: request.tools.len(),
+        prompt_hash,
     });
     driver.transcript.lock().streaming = Some(ReplyBuilder::new(client.provider()));
     let mut announcer = Announcer::default();

@@ -117,6 +117,15 @@ async fn a_prompt_whose_beginning_changed_is_told() {
     steady.run("go", ctx.clone()).await.unwrap();
     steady.run("something else", CallCtx::new()).await.unwrap();
     assert!(kept.named("prompt_prefix_changed").is_empty());
+    let hashes: Vec<_> = kept
+        .named("model_requested")
+        .into_iter()
+        .map(|kind| match kind {
+            EventKind::ModelRequested { prompt_hash, .. } => prompt_hash.unwrap(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert!(hashes.len() == 2 && hashes[0] != hashes[1] && hashes[0].len() == 16, "{hashes:?}");
     let clock = std::sync::atomic::AtomicU32::new(0);
     let ticking = Ticking(clock);
     let options = AgentOptions { middleware: vec![Arc::new(ticking)], ..options };

@@ -69,6 +69,10 @@ pub enum EventKind {
         messages: usize,
         /// How many tools it is offered.
         tools: usize,
+        /// Where prompts are watched, a hash of this one as the provider will read it, in hex: equal prompts have equal
+        /// hashes, in every process.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prompt_hash: Option<String>,
     },
     /// The model is called again from the start: deltas since the last `model_requested` are void.
     ModelRetried {

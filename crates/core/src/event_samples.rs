@@ -30,7 +30,13 @@ fn of_runs() -> Vec<EventKind> {
 
 fn of_models() -> Vec<EventKind> {
     vec![
-        EventKind::ModelRequested { model: "gpt-4o-mini".into(), iteration: 1, messages: 2, tools: 3 },
+        EventKind::ModelRequested {
+            model: "gpt-4o-mini".into(),
+            iteration: 1,
+            messages: 2,
+            tools: 3,
+            prompt_hash: Some("cbf29ce484222325".into()),
+        },
         EventKind::ModelRetried { attempt: 2, wait_ms: 250, reason: "rate limited".into() },
         EventKind::ModelFallback { from: "gpt-4o".into(), to: "gpt-4o-mini".into(), reason: "overloaded".into() },
         EventKind::CacheHit { cache: "memory".into() },

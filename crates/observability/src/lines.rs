@@ -177,7 +177,7 @@ impl LineFormatter {
             EventKind::RunSuspended { pending, elapsed_ms } => {
                 format!("after {}, {} to be decided", duration(*elapsed_ms), count(*pending as u64, "call"))
             }
-            EventKind::ModelRequested { model, iteration, messages, tools } => {
+            EventKind::ModelRequested { model, iteration, messages, tools, .. } => {
                 let (messages, tools) = (count(*messages as u64, "message"), count(*tools as u64, "tool"));
                 format!("{}, call {iteration}, {messages}, {tools}", shown(model))
             }

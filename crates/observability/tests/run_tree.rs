@@ -20,7 +20,7 @@ fn finished(elapsed_ms: u64) -> EventKind {
 }
 
 fn requested() -> EventKind {
-    EventKind::ModelRequested { model: "m".into(), iteration: 1, messages: 1, tools: 1 }
+    EventKind::ModelRequested { model: "m".into(), iteration: 1, messages: 1, tools: 1, prompt_hash: None }
 }
 
 fn answered(elapsed_ms: u64) -> EventKind {

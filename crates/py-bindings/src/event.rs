@@ -131,6 +131,7 @@ event_class! {
     to: &str = E::ModelFallback { to, .. } | E::HandedOff { to, .. } => Some(to);
     tokens: u64 = E::BudgetReserved { tokens, .. } | E::BudgetSpent { tokens, .. } => Some(*tokens);
     tool_calls: usize = E::ModelFinished { tool_calls, .. } => Some(*tool_calls);
+    prompt_hash: &str = E::ModelRequested { prompt_hash, .. } => prompt_hash.as_deref();
     tools: usize = E::ModelRequested { tools, .. } => Some(*tools);
     usage: Usage = E::RunFinished { usage, .. } | E::ModelFinished { usage, .. } => Some(Usage((**usage).clone()));
     wait_ms: u64 = E::ModelRetried { wait_ms, .. } => Some(*wait_ms);

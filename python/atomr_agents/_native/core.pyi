@@ -153,6 +153,9 @@ class Event:
     def from_(self) -> str | None:
         """The model or the agent that had it before; `from` in `to_dict`."""
     @property
+    def prompt_hash(self) -> str | None:
+        """`model_requested`, with `watch_prompt`: a hash of the prompt as the provider reads it, in hex."""
+    @property
     def iteration(self) -> int | None:
         """Which model call of the run, from 1."""
     @property
