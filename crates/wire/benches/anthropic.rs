@@ -88,13 +88,13 @@ fn main() {
     let mut group = criterion.benchmark_group(format!("anthropic, {EVENTS} events"));
     group.throughput(Throughput::Elements(EVENTS as u64));
     let (tools, sorted, text) = (tool_events(), sorted_events(), text_events());
-    group.bench_function("tool calls only", |b| b.iter(|| calls_only(&tools)));
-    group.bench_function("tool calls only, keys sorted", |b| b.iter(|| calls_only(&sorted)));
-    group.bench_function("tool-call deltas", |b| b.iter(|| decode(&tools)));
-    group.bench_function("text deltas", |b| b.iter(|| decode(&text)));
+    group.bench_function("Anthropic tool calls only", |b| b.iter(|| calls_only(&tools)));
+    group.bench_function("Anthropic tool calls only, keys sorted", |b| b.iter(|| calls_only(&sorted)));
+    group.bench_function("Anthropic tool-call deltas", |b| b.iter(|| decode(&tools)));
+    group.bench_function("Anthropic text deltas", |b| b.iter(|| decode(&text)));
     let stream: String = tools.iter().map(|event| format!("event: content_block_delta\ndata: {event}\n\n")).collect();
     let reads: Vec<&[u8]> = stream.as_bytes().chunks(1400).collect();
-    group.bench_function("tool-call deltas from the event stream, reads of 1400 bytes", |b| {
+    group.bench_function("Anthropic tool-call deltas from the event stream, reads of 1400 bytes", |b| {
         b.iter(|| decode_bytes(&reads));
     });
     group.finish();
