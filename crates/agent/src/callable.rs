@@ -6,12 +6,13 @@ use atomr_agents_callable::{BoxFuture, Callable, CallableError, CallableHandle};
 use atomr_agents_core::{CallCtx, RunId, Value};
 use serde_json::json;
 
-use crate::BoxedAgent;
+use crate::{ApprovalError, BoxedAgent};
 
 impl BoxedAgent {
     /// The agent as a [`Callable`]: it takes a string or `{"user": string}` and gives
     /// `{"text", "input_tokens", "output_tokens"}`, and `"value"` when an output schema is set. Each call is a run of
-    /// its own with the context's run as its parent, or, inside another agent's run, a part of that.
+    /// its own with the context's run as its parent, or, inside another agent's run, a part of that. A run that would wait
+    /// for approvals fails: a step has nobody to ask.
     #[must_use]
     pub fn as_callable(&self) -> CallableHandle {
         Arc::new(self.clone())
@@ -38,6 +39,12 @@ impl Callable for BoxedAgent {
                 let kind = error.kind();
                 CallableError::failed(self.name(), kind, error)
             })?;
+            if let Some(pending) = &result.pending {
+                let error = ApprovalError::Undecided {
+                    waiting: pending.calls().iter().map(|call| call.name.clone()).collect(),
+                };
+                return Err(CallableError::failed(self.name(), error.kind(), error));
+            }
             let mut output = json!({
                 "text": result.output,
                 "input_tokens": result.usage.input_tokens,

@@ -162,6 +162,16 @@ async fn what_was_approved_once_is_not_run_twice_in_no_process() {
 }
 
 #[tokio::test]
+async fn a_step_that_would_wait_fails_and_says_for_what() {
+    let (offered, paid, _) = tools();
+    let (agent, _) = agent(model(), offered, AgentOptions::default());
+    let error = agent.as_callable().call(json!("go"), CallCtx::new()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Approval);
+    assert!(error.to_string().contains("2 calls wait: pay, pay"), "{error}");
+    assert!(paid.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn nobody_is_asked_about_a_call_that_cannot_be_run() {
     let (offered, paid, _) = tools();
     let model = ScriptedModel::new().tool_calls([("pay", json!({"usd": "much"}))]).text("sorry");
