@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ._builder import AgentRef as AgentRef
     from ._context import RunContext as RunContext
     from ._handoffs import Handoff as Handoff
+    from ._handoffs import handoff_tool as handoff_tool
     from ._native import __version__ as __version__
     from ._native.agent import ApprovalLedger as ApprovalLedger
     from ._native.agent import Decision as Decision
@@ -137,6 +138,7 @@ _HOMES: dict[str, str | None] = {
     "errors": None,
     "fan_out": "callable_",
     "guest": None,
+    "handoff_tool": "_handoffs",
     "inference_client": "guest",
     "lambda_": "callable_",
     "list_factories": "guest",
@@ -205,6 +207,7 @@ __all__ = [
     "errors",
     "fan_out",
     "guest",
+    "handoff_tool",
     "inference_client",
     "lambda_",
     "list_factories",

@@ -49,6 +49,27 @@ class Handoff:
         return f"<Handoff to {name}>"
 
 
+def handoff_tool(target: Agent[Any, Any] | str, description: str | None = None) -> Tool[..., Any]:
+    """A tool `transfer_to_<name>` that hands the conversation over, to be put among other tools, for instance into a
+    `ToolSet`. The agent must be reachable in the run: the one that began it, or one of somebody's `handoffs`.
+
+    Example:
+        >>> from atomr_agents import handoff_tool
+        >>> handoff_tool("billing", "Invoices.").name
+        'transfer_to_billing'
+    """
+    from ._native.tool import NativeTool
+    from .tool import Tool, ToolControl
+
+    _, name, told = of(Handoff(target, description))
+    native = NativeTool.handoff(name, told)
+
+    def call(note: str = "") -> ToolControl:
+        return ToolControl.handoff(name, note or None)
+
+    return Tool(call, call, native, native.parameters, None, call)
+
+
 def of(given: Any) -> tuple[AgentCore | None, str, str]:
     """What the core takes: the agent, its name, what it is good for."""
     from .agent import Agent

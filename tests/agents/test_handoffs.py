@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from atomr_agents import Agent, Handoff, RunContext, ToolControl, ToolReturn, tool
+from atomr_agents import Agent, Handoff, RunContext, ToolControl, ToolReturn, handoff_tool, tool
 from atomr_agents.errors import ConfigError
 from atomr_agents.testkit import ScriptedModel
 
@@ -96,6 +96,23 @@ async def test_a_tool_leaves_values_ends_the_run_or_shows_more_than_text():
     assert [part["type"] for part in shown["parts"]] == ["text", "media"] and shown["artifact"] == {"rows": 3}
     assert noted["parts"] == [{"type": "text", "text": "noted"}]
     assert ToolReturn.content({"a": 1}) == ToolReturn.content('{"a":1}')
+
+
+async def test_a_handoff_may_stand_among_other_tools():
+    poet = Agent(ScriptedModel().text("rain, rain"), name="poet", description="Rhymes.")
+    made = handoff_tool(poet)
+    assert (made.name, made.description) == ("transfer_to_poet", "Hands the conversation over to poet. Rhymes.")
+    clerk = Agent(ScriptedModel().tool_calls(("hand_on", {})), name="clerk", tools=[hand_on], handoffs=[poet])
+    assert (await clerk.run("go")).output == "rain, rain"
+    back = ScriptedModel().tool_calls(("transfer_to_clerk", {}))
+    other = Agent(back, name="other", tools=[handoff_tool("clerk")])
+    model = ScriptedModel().tool_calls(("transfer_to_other", {})).text("Here I am again.")
+    assert (await Agent(model, name="clerk", handoffs=[other]).run("go")).agent == "clerk"
+
+
+@tool
+def hand_on() -> ToolControl:
+    return ToolControl.handoff("poet")
 
 
 async def test_a_tool_that_hands_over_by_itself():

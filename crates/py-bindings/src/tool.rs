@@ -178,6 +178,13 @@ impl NativeTool {
         Ok(Self::of(Arc::new(checked)))
     }
 
+    /// A tool that hands the conversation to the agent of this name.
+    #[staticmethod]
+    fn handoff(target: &str, description: &str) -> PyResult<Self> {
+        let tool = Arc::new(tool::HandoffTool::new(target, description));
+        Ok(Self::of(Arc::new(CheckedTool::new(tool).map_err(from_kinded)?)))
+    }
+
     #[getter]
     fn name(&self) -> String {
         self.checked.tool().spec().name.clone()

@@ -191,6 +191,9 @@ class NativeTool:
     ) -> NativeTool:
         """`target` is a function, a class or an instance; `decode` turns the arguments dict into keyword
         arguments and may be `None`; with `raw`, the target gets the arguments as one dict."""
+    @staticmethod
+    def handoff(target: str, description: str) -> NativeTool:
+        """A tool that hands the conversation to the agent of this name."""
     @property
     def name(self) -> str: ...
     @property
