@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from ._light import Generic, TypeVar
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 Deps = TypeVar("Deps")
 
 
@@ -20,7 +24,7 @@ class RunContext(Generic[Deps]):
         ['account']
     """
 
-    __slots__ = ("deps", "path", "run_id", "tool_call_id", "tool_name")
+    __slots__ = ("deps", "metadata", "path", "run_id", "tags", "tool_call_id", "tool_name")
 
     deps: Deps
     """What the run was given as `deps=`."""
@@ -32,13 +36,26 @@ class RunContext(Generic[Deps]):
     """The provider's id for the call; empty outside tools."""
     path: str
     """Where in the tree of agents and steps this is; empty at the root."""
+    tags: tuple[str, ...]
+    """The tags of every `with_config` around this, the outer ones first."""
+    metadata: dict[str, Any]
+    """The data of every `with_config` around this; of one name, the inner one's."""
 
-    def __init__(self, deps: Deps, run_id: str, tool_name: str, tool_call_id: str, path: str) -> None:
+    def __init__(
+        self,
+        deps: Deps,
+        run_id: str,
+        tool_name: str,
+        tool_call_id: str,
+        path: str,
+        config: tuple[tuple[str, ...], dict[str, Any]] | None = None,
+    ) -> None:
         self.deps = deps
         self.run_id = run_id
         self.tool_name = tool_name
         self.tool_call_id = tool_call_id
         self.path = path
+        self.tags, self.metadata = ((), {}) if config is None else config
 
     def __repr__(self) -> str:
         return f"RunContext(run_id={self.run_id!r}, tool_name={self.tool_name!r}, path={self.path!r})"

@@ -196,7 +196,14 @@ def with_config(
     tags: Sequence[str] | None = None,
     metadata: dict[str, Any] | None = None,
 ) -> Callable:
-    """The same step under a name, with tags and data that go with its run."""
+    """The same step under a name, with tags and data that everything below it finds in its `RunContext`.
+
+    Example:
+        >>> def who(value, ctx):
+        ...     return [value, ctx.path, list(ctx.tags), ctx.metadata]
+        >>> with_config(who, "billing", ["nightly"], {"tenant": "acme"}).call_sync(1)
+        [1, 'billing', ['nightly'], {'tenant': 'acme'}]
+    """
     from . import _checks
 
     _checks.optional(_checks.filled)("run_name", run_name)
@@ -227,7 +234,22 @@ def with_retry(
     backoff_multiplier: float = 2.0,
     max_backoff_ms: int = 5000,
 ) -> Callable:
-    """The same step, called again after an error that may pass, with growing pauses."""
+    """The same step, called again after an error that may pass, with growing pauses.
+
+    An `AgentError` says itself whether it may pass (`retryable`). Of other exceptions, those that are mistakes in the
+    program (`TypeError`, `AttributeError`, `NameError`, `AssertionError`, `ImportError`, `NotImplementedError`,
+    `SyntaxError`) are not tried again, all others are.
+
+    Example:
+        >>> tries = []
+        >>> def flaky(value):
+        ...     tries.append(value)
+        ...     if len(tries) < 3:
+        ...         raise OSError("busy")
+        ...     return value
+        >>> with_retry(flaky, initial_backoff_ms=1).call_sync(7), len(tries)
+        (7, 3)
+    """
     from . import _checks
 
     _checks.whole(1)("max_attempts", max_attempts)

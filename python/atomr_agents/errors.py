@@ -54,9 +54,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
+    from ._error_kinds import BY_KIND as BY_KIND
+    from ._error_kinds import make as make
     from ._native.agent import Partial
     from ._native.errors import kinds as kinds
     from ._native.errors import retryable as retryable
@@ -363,62 +364,12 @@ class ModelRetry(Exception):
     """
 
 
-BY_KIND: dict[str, type[AgentError]] = {
-    error.kind: error
-    for error in (
-        ConfigError,
-        AuthenticationError,
-        PermissionDeniedError,
-        NotFoundError,
-        InvalidRequestError,
-        ContextTooLongError,
-        ContentFilterError,
-        RefusalError,
-        RateLimitedError,
-        QuotaExceededError,
-        ServerError,
-        ConnectError,
-        TlsError,
-        RunTimeoutError,
-        StreamInterruptedError,
-        ProtocolError,
-        TooLargeError,
-        IncompleteToolCallError,
-        IterationCapError,
-        BudgetExceededError,
-        OverloadedError,
-        DeniedError,
-        ApprovalError,
-        InvalidOutputError,
-        ToolDefinitionError,
-        ToolError,
-        UnknownToolError,
-        InvalidArgumentsError,
-        ContractError,
-        GuestError,
-        RunCancelledError,
-        RuntimeUnavailableError,
-        InternalError,
-    )
-}
-"""The class of each kind."""
-
-
-def make(kind: str, message: str, fields: Mapping[str, object]) -> AgentError:
-    """The error of a kind, with the fields that are known. The native side raises through this one table.
-
-    Example:
-        >>> error = make("rate_limited", "slow down", {"status": 429, "retry_after": 2.0, "code": None})
-        >>> error, error.status, error.retry_after, error.code
-        (RateLimitedError('slow down'), 429, 2.0, None)
-    """
-    error = BY_KIND.get(kind, InternalError)(message)
-    error.__dict__.update({name: value for name, value in fields.items() if value is not None})
-    return error
-
-
 def __getattr__(name: str) -> Any:
-    # Two functions of the native module, which is not loaded for the sake of the exceptions.
+    # The table, and two functions of the native module, which is not loaded for the sake of the exceptions.
+    if name in ("BY_KIND", "make"):
+        from . import _error_kinds
+
+        return getattr(_error_kinds, name)
     if name in ("kinds", "retryable"):
         from ._native import errors
 

@@ -140,3 +140,16 @@ def test_every_crate_has_its_invariant() -> None:
     invariants = set(re.findall(r"^\| `([\w-]+)` \|", text, re.M)) - {"xtask"}
     crates = {manifest.parent.name for manifest in (ROOT / "crates").glob("*/Cargo.toml")}
     assert invariants == crates
+
+
+def test_the_tests_that_the_lessons_name_exist() -> None:
+    text = (ROOT / "docs" / "lessons.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w/.-]+)::(\w+)`", text))
+    assert len(named) > 40
+    assert named == set(re.findall(r"`([^`\s]+?)::([^`]+)`", text)), "a name that is not written as path::test"
+    missing = [
+        f"{path}::{test}"
+        for path, test in sorted(named)
+        if not re.search(rf"^ *(?:async )?(?:def|fn) {test}\b", (ROOT / path).read_text(encoding="utf-8"), re.M)
+    ]
+    assert not missing

@@ -23,6 +23,7 @@ mod agent_tool;
 mod approval;
 mod budget;
 mod callable;
+pub mod conformance;
 mod driver;
 mod engine;
 mod error;

@@ -139,6 +139,13 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn waits_differ_so_that_callers_do_not_come_back_together() {
+        let policy = RetryPolicy::default();
+        let waits: std::collections::HashSet<_> = (0..100).map(|_| policy.wait(3)).collect();
+        assert!(waits.len() > 50 && waits.iter().all(|wait| *wait <= policy.ceiling(3)));
+    }
+
+    #[test]
     fn waits_double_up_to_the_cap_and_survive_absurd_policies() {
         let policy = RetryPolicy { max_backoff: Duration::from_millis(300), ..RetryPolicy::default() };
         let waits: Vec<_> = (1..=5).map(|attempt| policy.ceiling(attempt).as_millis()).collect();

@@ -8,7 +8,10 @@ use atomr_agents_callable::{
 };
 use atomr_agents_core::{CallCtx, Kind, Value};
 use atomr_agents_py_bridge::{
-    Args, GuestCallable, GuestError, GuestOptions, Json, Scope, arguments, awaitable, json, to_json,
+    Args, GuestCallable, GuestError, GuestOptions, Json, Scope, arguments, awaitable, json, original, to_json,
+};
+use pyo3::exceptions::{
+    PyAssertionError, PyAttributeError, PyImportError, PyNameError, PyNotImplementedError, PySyntaxError, PyTypeError,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -200,8 +203,27 @@ fn with_retry(
         max_backoff: Duration::from_millis(max_backoff_ms),
     };
     let retry = callable::Retry::new(inner.0, policy).map_err(from_kinded)?;
-    // What a guest raises says nothing of its kind; asking for retries of it is asking for it to be called again.
-    Ok(Callable(Arc::new(retry.also_when(|error| error.kind() == Kind::Guest))))
+    Ok(Callable(Arc::new(retry.also_when(may_pass))))
+}
+
+/// Whether what a guest raised is worth another call. An error of ours says so itself; a mistake in the program is the
+/// same the next time; of anything else nothing is known, and asking for retries is asking for it to be called again.
+fn may_pass(error: &CallableError) -> bool {
+    let Some(GuestError::Raised(raised)) = original(error) else { return false };
+    Python::attach(|py| {
+        let exception = raised.exception(py);
+        let ours = py.import("atomr_agents.errors").and_then(|errors| errors.getattr("AgentError"));
+        if ours.is_ok_and(|ours| exception.is_instance(&ours).unwrap_or(false)) {
+            return exception.getattr("retryable").is_ok_and(|said| said.is_truthy().unwrap_or(false));
+        }
+        !(exception.is_instance_of::<PyTypeError>()
+            || exception.is_instance_of::<PyAttributeError>()
+            || exception.is_instance_of::<PyNameError>()
+            || exception.is_instance_of::<PyAssertionError>()
+            || exception.is_instance_of::<PyImportError>()
+            || exception.is_instance_of::<PyNotImplementedError>()
+            || exception.is_instance_of::<PySyntaxError>())
+    })
 }
 
 #[pyfunction]

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use atomr_agents_callable::RunConfig;
 use atomr_agents_core::CallCtx;
-use atomr_agents_py_bridge::Scope;
+use atomr_agents_py_bridge::{Scope, json};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::{IntoPyDict, PyTuple};
 
 /// The dependencies that the user gave the run.
 #[derive(Clone)]
@@ -29,7 +31,14 @@ pub(crate) fn run_context<'py>(py: Python<'py>, ctx: &CallCtx, tool: &str, call:
         Some(deps) => deps.0.clone_ref(py),
         None => py.None(),
     };
-    class.bind(py).call1((deps, ctx.run.to_string(), tool, call, ctx.path()))
+    let config = match ctx.get::<RunConfig>() {
+        Some(config) => {
+            let metadata = config.metadata.iter().map(|(name, value)| Ok((name, json::to_py(py, value)?)));
+            Some((PyTuple::new(py, &config.tags)?, metadata.collect::<PyResult<Vec<_>>>()?.into_py_dict(py)?))
+        }
+        None => None,
+    };
+    class.bind(py).call1((deps, ctx.run.to_string(), tool, call, ctx.path(), config))
 }
 
 /// The call that a guest serves, for what it starts itself: a run that is begun in a tool belongs to the tool's run.
