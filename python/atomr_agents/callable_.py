@@ -68,11 +68,19 @@ class Callable:
         self.native = native
 
     @staticmethod
-    def from_callable(target: Function[..., Any] | HasInvoke, label: str | None = None) -> Callable:
-        """A step made of a function, a class or an instance with `invoke`; a second parameter gets the context."""
+    def from_callable(target: Callable | Function[..., Any] | HasInvoke, label: str | None = None) -> Callable:
+        """A step made of a function, a class or an instance with `invoke`; a second parameter gets the context.
+
+        What is a step already, or an agent, stays one.
+        """
         from . import _checks
 
         _checks.optional(_checks.filled)("label", label)
+        convert: Any = None if isinstance(target, type) else getattr(target, "as_callable", None)
+        if convert is not None:
+            target = convert()
+        if isinstance(target, Callable):
+            return target if label is None else with_config(target, label)
         instance = instance_of("callable_", target)
         call = getattr(instance, "invoke", instance)
         takes_context = takes_context_second(call)
@@ -270,11 +278,7 @@ def with_timeout(inner: Step, milliseconds: int) -> Callable:
 
 
 def _step(step: Any) -> NativeCallable:
-    if not isinstance(step, Callable):
-        convert = None if isinstance(step, type) else getattr(step, "as_callable", None)
-        made: Callable = Callable.from_callable(step) if convert is None else convert()
-        return made.native
-    return step.native
+    return Callable.from_callable(step).native
 
 
 def _steps(branches: Mapping[str, Step]) -> dict[str, NativeCallable]:
