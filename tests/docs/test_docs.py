@@ -119,7 +119,7 @@ def test_the_commands_of_the_pages_exist() -> None:
 
 def test_links_within_the_repository_lead_somewhere() -> None:
     broken = []
-    for page in [*PAGES, ROOT / "ARCHITECTURE.md"]:
+    for page in [*PAGES, ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md"]:
         text = FENCE.sub("", page.read_text(encoding="utf-8"))
         for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
             if "://" not in target and not (page.parent / target).exists():
@@ -127,9 +127,10 @@ def test_links_within_the_repository_lead_somewhere() -> None:
     assert not broken, broken
 
 
-def test_the_files_that_the_architecture_names_exist() -> None:
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`([\w-]+(?:/[\w-]+)+\.(?:rs|py|md))`", text))
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_the_files_that_a_page_for_contributors_names_exist(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w-]+(?:/[\w-]+)+\.(?:rs|py|pyi|md))`", text))
     assert len(named) > 15
     missing = [name for name in sorted(named) if not any((base / name).exists() for base in (ROOT, ROOT / "crates"))]
     assert not missing
