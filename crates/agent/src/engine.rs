@@ -123,7 +123,8 @@ impl Prepared {
         if !self.engine.options.watch_prompt {
             return Ok(None);
         }
-        let prefix = self.engine.client.lower(request)?.prefix();
+        let lowered = self.engine.client.lower(request)?;
+        let prefix = lowered.prefix();
         let hash = format!("{:016x}", prefix.hash());
         // Replacing a value cannot leave it half changed.
         let mut last = self.engine.last_prompt.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,8 +135,7 @@ impl Prepared {
         *last = Some((ctx.run, prefix));
         drop(last);
         // Two runs are about different things; what they should share are the tools and the system message.
-        let shared = |owner: &str| !owner.starts_with("messages[") || owner.ends_with(" system");
-        if let Some(broken) = broken.filter(|broken| run == Some(ctx.run) || shared(&broken.owner)) {
+        if let Some(broken) = broken.filter(|broken| run == Some(ctx.run) || !lowered.in_transcript(&broken.owner)) {
             ctx.emit(EventKind::PromptPrefixChanged { byte: broken.byte, owner: broken.owner });
         }
         Ok(Some(hash))

@@ -16,8 +16,12 @@ use crate::InferenceError;
 pub struct Lowered {
     /// The bytes of the body.
     pub body: Vec<u8>,
-    /// The fields of the body that make up the prompt, in the order in which the provider reads them.
+    /// The fields of the body that make up the prompt, in the order in which the provider reads them. The last one is the
+    /// transcript.
     pub prompt: &'static [&'static str],
+    /// Fields anywhere in the prompt that only mark what shall be kept: they move from call to call and change nothing of
+    /// what is read.
+    pub marks: &'static [&'static str],
 }
 
 impl Lowered {
@@ -30,7 +34,7 @@ impl Lowered {
             provider: provider.to_owned(),
             message: error.to_string(),
         })?;
-        Ok(Self { body, prompt: &["tools", "messages"] })
+        Ok(Self { body, prompt: &["tools", "messages"], marks: &[] })
     }
 
     /// The prompt of this request, part by part.
@@ -40,14 +44,45 @@ impl Lowered {
         let mut parts = Vec::new();
         for name in self.prompt {
             let Some(value) = fields.get(name) else { continue };
+            let text = |raw| self.unmarked(raw);
             match serde_json::from_str::<Vec<&RawValue>>(value) {
                 Ok(items) => {
-                    parts.extend(items.iter().enumerate().map(|(at, item)| Part::of(name, Some(at), item.get())));
+                    let all = items.iter().enumerate();
+                    parts.extend(all.map(|(at, item)| Part::of(name, Some(at), &text(item.get()))));
                 }
-                Err(_) => parts.push(Part::of(name, None, value)),
+                Err(_) => parts.push(Part::of(name, None, &text(value))),
             }
         }
         PromptPrefix { parts }
+    }
+
+    /// Whether a part of this name, as in [`PrefixBreak::owner`], is one of the transcript: not a tool, and not what the
+    /// model is told to be.
+    #[must_use]
+    pub fn in_transcript(&self, owner: &str) -> bool {
+        let place = self.prompt.last().and_then(|field| owner.strip_prefix(field));
+        place.is_some_and(|rest| rest.starts_with('[') && !rest.ends_with(" system"))
+    }
+
+    /// A part without the marks in it.
+    fn unmarked<'j>(&self, json: &'j str) -> Cow<'j, str> {
+        let marked = self.marks.iter().any(|mark| json.contains(mark));
+        let value = if marked { serde_json::from_str(json).ok() } else { None };
+        value.map_or(Cow::Borrowed(json), |mut value| {
+            unmark(&mut value, self.marks);
+            Cow::Owned(value.to_string())
+        })
+    }
+}
+
+fn unmark(value: &mut Value, marks: &[&str]) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| unmark(item, marks)),
+        Value::Object(fields) => {
+            fields.retain(|name, _| !marks.contains(&name.as_str()));
+            fields.values_mut().for_each(|value| unmark(value, marks));
+        }
+        _ => {}
     }
 }
 
@@ -195,7 +230,26 @@ mod tests {
     use super::*;
 
     fn prefix(body: &str) -> PromptPrefix {
-        Lowered { body: body.as_bytes().to_vec(), prompt: &["tools", "system", "messages"] }.prefix()
+        let prompt = &["tools", "system", "messages"];
+        Lowered { body: body.as_bytes().to_vec(), prompt, marks: &["cache_control"] }.prefix()
+    }
+
+    #[test]
+    fn a_mark_that_moves_breaks_nothing() {
+        let first = prefix(r#"{"messages":[{"role":"user","content":[{"text":"a","cache_control":{"ttl":"1h"}}]}]}"#);
+        let next = r#"{"messages":[{"role":"user","content":[{"text":"a"}]},{"text":"b","cache_control":{}}]}"#;
+        assert_eq!(first.broken_by(&prefix(next)), None);
+        let broken = first.broken_by(&prefix(&next.replace("\"a\"", "\"c\""))).unwrap();
+        assert_eq!(broken.owner, "messages[0] user");
+    }
+
+    #[test]
+    fn the_transcript_is_the_last_field() {
+        let lowered = Lowered { body: Vec::new(), prompt: &["tools", "input"], marks: &[] };
+        assert!(lowered.in_transcript("input[0] user") && lowered.in_transcript("input[3]"));
+        for owner in ["input[0] system", "tools[1] x", "inputs[0] user", "instructions"] {
+            assert!(!lowered.in_transcript(owner), "{owner}");
+        }
     }
 
     #[test]

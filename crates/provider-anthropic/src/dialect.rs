@@ -62,7 +62,8 @@ impl Dialect for AnthropicMessages {
     }
 
     fn lower(&self, request: &ModelRequest) -> Result<Lowered, InferenceError> {
-        Ok(Lowered { body: lower::body(request, self)?, prompt: &["tools", "system", "messages"] })
+        let body = lower::body(request, self)?;
+        Ok(Lowered { body, prompt: &["tools", "system", "messages"], marks: &["cache_control"] })
     }
 
     fn reader(&self) -> MessagesReader {

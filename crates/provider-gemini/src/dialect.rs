@@ -59,7 +59,7 @@ impl Dialect for GenerateContent {
 
     fn lower(&self, request: &ModelRequest) -> Result<Lowered, InferenceError> {
         let body = lower::body(request, self.include_thoughts)?;
-        Ok(Lowered { body, prompt: &["systemInstruction", "tools", "contents"] })
+        Ok(Lowered { body, prompt: &["systemInstruction", "tools", "contents"], marks: &[] })
     }
 
     fn reader(&self) -> GeminiReader {

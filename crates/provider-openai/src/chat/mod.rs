@@ -40,7 +40,7 @@ impl Dialect for ChatCompletions {
     }
 
     fn lower(&self, request: &ModelRequest) -> Result<Lowered, InferenceError> {
-        Ok(Lowered { body: lower::body(request, &self.quirks)?, prompt: &["tools", "messages"] })
+        Ok(Lowered { body: lower::body(request, &self.quirks)?, prompt: &["tools", "messages"], marks: &[] })
     }
 
     fn reader(&self) -> ChatReader {

@@ -332,11 +332,16 @@ fn output(parts: &[Part]) -> Result<Value, InferenceError> {
 fn lower_media(media: &Media) -> Result<Value, InferenceError> {
     let data_url = |data: &str| format!("data:{};base64,{data}", media.media_type);
     match (&media.kind, &media.source) {
-        (MediaKind::Image, MediaSource::Url(url)) => Ok(json!({"type": "input_image", "image_url": url})),
-        (MediaKind::Image, MediaSource::Base64(data)) => {
-            Ok(json!({"type": "input_image", "image_url": data_url(data)}))
+        // The detail is the API's default, which its own SDK always says.
+        (MediaKind::Image, MediaSource::Url(url)) => {
+            Ok(json!({"type": "input_image", "detail": "auto", "image_url": url}))
         }
-        (MediaKind::Image, MediaSource::FileId(id)) => Ok(json!({"type": "input_image", "file_id": id})),
+        (MediaKind::Image, MediaSource::Base64(data)) => {
+            Ok(json!({"type": "input_image", "detail": "auto", "image_url": data_url(data)}))
+        }
+        (MediaKind::Image, MediaSource::FileId(id)) => {
+            Ok(json!({"type": "input_image", "detail": "auto", "file_id": id}))
+        }
         (MediaKind::Document, MediaSource::Url(url)) => Ok(json!({"type": "input_file", "file_url": url})),
         (MediaKind::Document, MediaSource::FileId(id)) => Ok(json!({"type": "input_file", "file_id": id})),
         (MediaKind::Document, MediaSource::Base64(data)) => {

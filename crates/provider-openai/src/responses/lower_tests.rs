@@ -98,7 +98,7 @@ fn a_whole_tool_conversation() {
         prompt_cache_retention: Some("24h".into()),
         ..ResponsesOptions::default()
     };
-    let picture = json!({"type": "input_image", "image_url": "data:image/png;base64,AAAA"});
+    let picture = json!({"type": "input_image", "detail": "auto", "image_url": "data:image/png;base64,AAAA"});
     assert_eq!(
         written(&request, &options),
         json!({
@@ -301,8 +301,14 @@ fn media_of_every_source_that_it_knows_and_no_other() {
         parts: vec![Part::Media(Media { kind, source, media_type: media_type.into() })],
     };
     for (message, sent) in [
-        (media(MediaKind::Image, MediaSource::Url("u".into()), ""), json!({"type": "input_image", "image_url": "u"})),
-        (media(MediaKind::Image, MediaSource::FileId("f".into()), ""), json!({"type": "input_image", "file_id": "f"})),
+        (
+            media(MediaKind::Image, MediaSource::Url("u".into()), ""),
+            json!({"type": "input_image", "detail": "auto", "image_url": "u"}),
+        ),
+        (
+            media(MediaKind::Image, MediaSource::FileId("f".into()), ""),
+            json!({"type": "input_image", "detail": "auto", "file_id": "f"}),
+        ),
         (media(MediaKind::Document, MediaSource::Url("u".into()), ""), json!({"type": "input_file", "file_url": "u"})),
         (
             media(MediaKind::Document, MediaSource::FileId("f".into()), ""),

@@ -48,7 +48,11 @@ impl Dialect for Responses {
     }
 
     fn lower(&self, request: &ModelRequest) -> Result<Lowered, InferenceError> {
-        Ok(Lowered { body: lower::body(request, &self.options)?, prompt: &["tools", "instructions", "input"] })
+        Ok(Lowered {
+            body: lower::body(request, &self.options)?,
+            prompt: &["tools", "instructions", "input"],
+            marks: &[],
+        })
     }
 
     fn reader(&self) -> ResponsesReader {

@@ -133,7 +133,7 @@ fn plain(mut body: Value) -> Value {
             }
             for part in fields["content"].as_array_mut().unwrap() {
                 let part = part.as_object_mut().unwrap();
-                part.retain(|_, value| *value != json!([]));
+                part.retain(|_, value| *value != json!([]) && *value != "auto");
             }
         }
         items.push(item);
