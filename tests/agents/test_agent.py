@@ -14,6 +14,7 @@ import pytest
 
 import atomr_agents
 from atomr_agents import Agent, AgentBuilder, InferenceClient, Message, RunContext, tool
+from atomr_agents._model import PROVIDERS
 from atomr_agents.errors import ConfigError, ContractError, InvalidOutputError, RuntimeUnavailableError
 from atomr_agents.testkit import ReplayServer, ScriptedModel
 
@@ -185,7 +186,7 @@ async def test_dependencies_reach_the_tools_of_their_run_only():
         (
             "gpt-4o",
             r"'gpt-4o' does not say whose it is; write openai:gpt-4o "
-            r"\(known are: openai:, openai-responses:, anthropic:, gemini:\)",
+            rf"\(known are: {', '.join(f'{prefix}:' for prefix in PROVIDERS)}\)",
         ),
         ("mystery:x", r"unknown prefix 'mystery'; known are: openai:"),
         ("openai:", "has no name after the prefix"),

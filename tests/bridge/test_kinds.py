@@ -11,6 +11,8 @@ from atomr_agents._native import _bridge_test as bt
 TABLE = {kind: {m[0]: m for m in methods} for kind, _, methods in bt.kinds()}
 MAIN = {kind: next(name for name, m in methods.items() if m[2]) for kind, methods in TABLE.items()}
 VERB = {kind: TABLE[kind][MAIN[kind]][1] for kind in TABLE}
+# What else an object of the kind must have; a function can only stand for the one method.
+MORE = {kind: [name for name, m in methods.items() if m[2] and name != MAIN[kind]] for kind, methods in TABLE.items()}
 
 FORMS = ["function", "class", "instance"]
 SPEEDS = ["async", "sync"]
@@ -57,13 +59,15 @@ def make(kind, form, speed, heard):
 
     if form == "function":
         return body
-    cls = type("Guest", (), {name: staticmethod(body)})
+    more = {other: staticmethod(lambda *args: None) for other in MORE[kind]}
+    cls = type("Guest", (), {name: staticmethod(body), **more})
     return cls if form == "class" else cls()
 
 
 def cases():
     for kind in TABLE:
-        for form in FORMS:
+        alone = TABLE[kind][MAIN[kind]][3] and not MORE[kind]
+        for form in FORMS if alone else FORMS[1:]:
             for speed in SPEEDS if VERB[kind] != "stream" else ["async"]:
                 yield pytest.param(kind, form, speed, id=f"{kind}-{form}-{speed}")
 
