@@ -293,14 +293,14 @@ fn random_step(machine: &mut Machine, what: u8, which: u8, how: u8) -> Result<()
             let calls = (0..which % 4)
                 .map(|at| call(ids[(usize::from(at) + usize::from(how)) % 5], ["{}", "{", ""][usize::from(how % 3)]));
             let mut parts: Vec<Part> = calls.collect();
-            if how % 5 == 0 {
+            if how.is_multiple_of(5) {
                 parts.insert(0, Part::text("text"));
             }
-            if how % 31 == 0 {
+            if how.is_multiple_of(31) {
                 parts.push(Part::Refusal { text: "no".into() });
             }
             let finishes = [FinishReason::Stop, FinishReason::ToolCalls, FinishReason::Paused, FinishReason::Length];
-            let rule = AnswerRule { tool: (how % 2 == 0).then_some("tool_x"), checked: how % 3 == 0 };
+            let rule = AnswerRule { tool: (how.is_multiple_of(2)).then_some("tool_x"), checked: how.is_multiple_of(3) };
             machine.feed_reply(reply(finishes[usize::from(how % 4)], parts), rule)
         }
         2 | 3 => machine.feed_tool(
@@ -321,10 +321,11 @@ fn random_step(machine: &mut Machine, what: u8, which: u8, how: u8) -> Result<()
                 _ => Verdict::Deny { reason: String::new() },
             },
         ),
-        6 if how % 2 == 0 => machine.reject("again"),
+        6 if how.is_multiple_of(2) => machine.reject("again"),
         6 => machine.accept(Value::from(2)),
         _ if how > 240 => {
-            let partial = (how % 2 == 0).then(|| Message { role: Role::Assistant, parts: vec![Part::text("half")] });
+            let partial =
+                (how.is_multiple_of(2)).then(|| Message { role: Role::Assistant, parts: vec![Part::text("half")] });
             machine.fail(Failure::Effect { kind: Kind::Cancelled, message: "c".into() }, partial, &Usage::default());
             Ok(())
         }

@@ -49,7 +49,7 @@ pub struct RunResult {
 }
 
 /// What a failed run had produced.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Partial {
     /// The run.
     pub run: RunId,
