@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
-use atomr_agents_core::{CallCtx, EventKind, EventSink, Money, TurnInput};
+use atomr_agents_core::{CallCtx, EventKind, EventSink, Money, Role, RunId, TurnInput};
 use atomr_agents_inference::InferenceClient;
 use atomr_agents_observability::RunEvents;
 use atomr_agents_strategy::{
@@ -13,15 +13,13 @@ use atomr_agents_strategy::{
 };
 use atomr_agents_tool::CheckedTool;
 
-use crate::approval::PendingCall;
-use crate::driver::Driver;
+use crate::bill::Bill;
+use crate::driver::{Driver, Resumed};
 use crate::engine::Engine;
+use crate::handoff;
 use crate::output::OutputCheck;
 use crate::run::RunState;
-use crate::{
-    AgentError, AgentOptions, ApprovalError, Decision, Machine, PendingRun, Run, RunError, RunInput, RunResult,
-    Transcript,
-};
+use crate::{AgentError, AgentOptions, Decision, Machine, PendingRun, Run, RunError, RunInput, RunResult, Transcript};
 
 /// Remembers the types of the strategies without holding any.
 type Strategies<I, T, Ms, Sk> = PhantomData<fn() -> (I, T, Ms, Sk)>;
@@ -79,7 +77,9 @@ impl BoxedAgent {
         let input = input.into();
         let turn = input.turn();
         let machine = Machine::new(input.history, input.messages, self.engine.options.max_iterations);
-        self.start(RunState { machine, streaming: None, cost: Some(Money::default()) }, turn, None, ctx)
+        let state = RunState { machine, bill: Bill::new(Some(Money::default())) };
+        // Not the id of the run: runs inside another one share that.
+        self.start(state, turn, RunId::new(), None, ctx)
     }
 
     /// The same context, in which a run inside another one has events of its own as well: they can be subscribed to, and
@@ -120,23 +120,20 @@ impl BoxedAgent {
     /// ```
     pub fn resume(&self, pending: PendingRun, decisions: &[Decision], mut ctx: CallCtx) -> Run {
         ctx.run = pending.run();
-        let before = pending.machine().clone();
-        let (machine, cost, resumed) = match pending.decided(self.name(), decisions) {
-            Ok((machine, cost, used)) => (machine, cost, Ok(used)),
-            Err(error) => (before, None, Err(error)),
+        let (before, key, cost, spent) = (pending.machine().clone(), pending.key(), pending.cost(), pending.spent());
+        let holder = before.agent().map(str::to_owned);
+        let (machine, used) = match pending.decided(self.name(), decisions) {
+            Ok(decided) => (decided.machine, Ok(decided.used)),
+            Err(error) => (before, Err(error)),
         };
-        let (history, input) = machine.messages().split_at(machine.history_len());
-        let turn = TurnInput { input: input.to_vec(), history: history.to_vec() };
-        self.start(RunState { machine, streaming: None, cost }, turn, Some(resumed), ctx)
+        let (history, rest) = machine.messages().split_at(machine.history_len().min(machine.messages().len()));
+        let asked = rest.iter().take_while(|message| message.role != Role::Assistant);
+        let turn = TurnInput { input: asked.cloned().collect(), history: history.to_vec() };
+        let state = RunState { machine, bill: Bill::new(cost) };
+        self.start(state, turn, key, Some(Resumed { used, spent, holder }), ctx)
     }
 
-    fn start(
-        &self,
-        state: RunState,
-        turn: TurnInput,
-        resumed: Option<Result<Vec<PendingCall>, ApprovalError>>,
-        ctx: CallCtx,
-    ) -> Run {
+    fn start(&self, state: RunState, turn: TurnInput, key: RunId, resumed: Option<Resumed>, ctx: CallCtx) -> Run {
         let own = || Arc::new(RunEvents::new(self.engine.options.buses.iter().cloned()));
         let (ctx, events) = match ctx.sink().cloned() {
             None => {
@@ -157,6 +154,7 @@ impl BoxedAgent {
             turn,
             ctx,
             events: events.clone(),
+            key,
             resumed,
         };
         Run { transcript, events, future: Box::pin(driver.run()) }
@@ -295,6 +293,8 @@ where
             options: self.options,
         };
         engine.check()?;
-        Ok(Agent { inner: BoxedAgent { engine: Arc::new(engine) }, strategies: PhantomData })
+        let engine = Arc::new(engine);
+        handoff::check(&engine)?;
+        Ok(Agent { inner: BoxedAgent { engine }, strategies: PhantomData })
     }
 }

@@ -1,10 +1,11 @@
 //! Tool calls that wait for somebody's word, and a run that is put away until then.
 
-use atomr_agents_core::{CallCtx, Kind, Money, RunId, ToolCall};
+use atomr_agents_core::{Amount, Kind, Money, RunId, ToolCall};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Machine, Verdict};
+use crate::run::RunState;
+use crate::{Effect, Machine, Verdict};
 
 /// The form in which a suspended run is written down.
 const FORMAT: u32 = 1;
@@ -17,10 +18,22 @@ const FORMAT: u32 = 1;
 pub struct PendingRun {
     format: u32,
     run: RunId,
+    /// Names this conversation alone: runs inside another one share its id.
+    key: RunId,
     agent: String,
     machine: Machine,
     cost: Option<Money>,
+    /// What counted against the run's own budget.
+    #[serde(default)]
+    spent: Amount,
     calls: Vec<PendingCall>,
+}
+
+/// A suspended run with decisions made about its calls.
+pub(crate) struct Decided {
+    pub(crate) machine: Machine,
+    /// The calls that were decided about.
+    pub(crate) used: Vec<PendingCall>,
 }
 
 /// A tool call that waits for somebody's word.
@@ -79,6 +92,9 @@ pub enum ApprovalError {
         /// The tools of the calls that wait.
         waiting: Vec<String>,
     },
+    /// The run waits for something else than people.
+    #[error("the suspended run was changed since: it has calls that are to be run without anybody having been asked")]
+    Altered,
     /// The run belongs to another agent.
     #[error("the run was begun by the agent {expected:?}, it cannot be taken up by {found:?}")]
     OtherAgent {
@@ -110,10 +126,10 @@ impl ApprovalError {
 }
 
 impl PendingCall {
-    fn new(run: RunId, iteration: u32, index: usize, call: &ToolCall) -> Self {
+    fn new(key: RunId, iteration: u32, index: usize, call: &ToolCall) -> Self {
         let mut hasher = blake3::Hasher::new();
         let (iteration, index_text) = (iteration.to_string(), index.to_string());
-        for field in [&run.to_string(), &iteration, &index_text, &call.id, &call.name, &call.raw] {
+        for field in [&key.to_string(), &iteration, &index_text, &call.id, &call.name, &call.raw] {
             // The length in front of each keeps two different calls from having the same bytes.
             hasher.update(&(field.len() as u64).to_le_bytes());
             hasher.update(field.as_bytes());
@@ -148,10 +164,23 @@ impl PendingCall {
 
 impl PendingRun {
     /// The run as it is, when it waits for people and for nothing else.
-    pub(crate) fn of(ctx: &CallCtx, agent: &str, machine: &Machine, cost: Option<Money>) -> Option<Self> {
-        let calls = waiting(ctx.run, machine);
-        let (run, agent, machine) = (ctx.run, agent.to_owned(), machine.clone());
-        (!calls.is_empty()).then_some(Self { format: FORMAT, run, agent, machine, cost, calls })
+    pub(crate) fn of(run: RunId, key: RunId, agent: &str, state: &RunState, spent: Amount) -> Option<Self> {
+        let machine = state.machine.clone();
+        let (calls, cost) = (waiting(key, &machine), state.bill.cost());
+        let agent = agent.to_owned();
+        (!calls.is_empty()).then_some(Self { format: FORMAT, run, key, agent, machine, cost, spent, calls })
+    }
+
+    pub(crate) fn key(&self) -> RunId {
+        self.key
+    }
+
+    pub(crate) fn cost(&self) -> Option<Money> {
+        self.cost
+    }
+
+    pub(crate) fn spent(&self) -> Amount {
+        self.spent
     }
 
     /// The run.
@@ -180,11 +209,7 @@ impl PendingRun {
 
     /// The machine with these decisions made. The digests are computed anew from the calls that would be run: whatever
     /// was changed since somebody looked fits no decision.
-    pub(crate) fn decided(
-        self,
-        agent: &str,
-        decisions: &[Decision],
-    ) -> Result<(Machine, Option<Money>, Vec<PendingCall>), ApprovalError> {
+    pub(crate) fn decided(self, agent: &str, decisions: &[Decision]) -> Result<Decided, ApprovalError> {
         if self.format != FORMAT {
             return Err(ApprovalError::Format { found: self.format });
         }
@@ -192,7 +217,10 @@ impl PendingRun {
             return Err(ApprovalError::OtherAgent { expected: self.agent, found: agent.to_owned() });
         }
         let mut machine = self.machine;
-        let calls = waiting(self.run, &machine);
+        if !matches!(machine.next(), Effect::Suspend(_)) {
+            return Err(ApprovalError::Altered);
+        }
+        let calls = waiting(self.key, &machine);
         if decisions.is_empty() {
             return Err(ApprovalError::Undecided { waiting: calls.into_iter().map(|call| call.name).collect() });
         }
@@ -208,11 +236,11 @@ impl PendingRun {
             fits.map_err(|_| ApprovalError::NoSuchCall { digest: decision.digest.clone() })?;
             used.push(call.clone());
         }
-        Ok((machine, self.cost, used))
+        Ok(Decided { machine, used })
     }
 }
 
-fn waiting(run: RunId, machine: &Machine) -> Vec<PendingCall> {
+fn waiting(key: RunId, machine: &Machine) -> Vec<PendingCall> {
     let pending = machine.waiting();
-    pending.map(|(index, call)| PendingCall::new(run, machine.iteration(), index, call)).collect()
+    pending.map(|(index, call)| PendingCall::new(key, machine.iteration(), index, call)).collect()
 }

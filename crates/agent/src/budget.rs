@@ -1,9 +1,12 @@
 //! What a model call may use of the budget, set aside before it and counted after it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 use atomr_agents_core::{
-    Amount, BudgetExceeded, CallCtx, EventKind, Meter, ModelRequest, Money, Reservation, Resource, Usage,
+    Amount, BudgetExceeded, CallCtx, EventKind, Meter, ModelRequest, Money, Reservation, Resource,
 };
-use atomr_agents_inference::ReplyBuilder;
+use atomr_agents_inference::{ModelReply, ReplyBuilder};
 use atomr_agents_tokens::{ModelLimits, Price, TokenCounter, TokenCounts};
 
 use crate::{AgentError, AgentOptions};
@@ -13,6 +16,10 @@ const MIN_OUTPUT: u64 = 16;
 
 /// Fewer thoughts than this, no provider takes as a limit.
 const MIN_THINKING: u32 = 1024;
+
+/// The longest wait for what others have set aside. They are calls under way, which end; one that waits for this very
+/// caller, as a model that runs an agent may, does not.
+const MAX_WAIT: Duration = Duration::from_secs(600);
 
 /// A model call that the budget holds.
 pub(crate) struct Charge<'a> {
@@ -71,32 +78,67 @@ impl<'a> Charge<'a> {
         Ok(charge)
     }
 
-    /// Counts what the call used.
-    pub(crate) fn settle(self, usage: &Usage) {
-        self.count(&TokenCounts::of(usage));
+    /// Counts what the call used. Gives what it cost, if the price is known: that of the model that answered, as a
+    /// fallback may be another than the one that was asked, or else of that.
+    pub(crate) fn settle(self, reply: &ModelReply) -> Option<Money> {
+        self.count(&TokenCounts::of(&reply.usage), reply.model.as_deref())
     }
 
     /// Counts what a call used that broke off: what the provider told, or else what can be seen of it. A call that was
     /// never answered is not counted.
-    pub(crate) fn settle_broken(self, reply: Option<&ReplyBuilder>) {
-        let Some(reply) = reply.filter(|reply| reply.has_begun()) else { return };
+    pub(crate) fn settle_broken(self, reply: &ReplyBuilder) {
+        if !reply.has_begun() {
+            return;
+        }
         let told = TokenCounts::of(reply.usage());
         if told.total() > 0 {
-            return self.count(&told);
+            self.count(&told, reply.model());
+            return;
         }
         let text = reply.partial().map(|message| message.text()).unwrap_or_default();
         let output = if self.input.is_some() { self.options.counter.count_text(&self.model, &text) } else { 0 };
         let seen = TokenCounts { uncached_input: self.input.unwrap_or(0), output, ..TokenCounts::default() };
-        self.count(&seen);
+        self.count(&seen, reply.model());
     }
 
-    fn count(self, counts: &TokenCounts) {
-        let Some(reservation) = self.reservation else { return };
-        let cost = self.options.prices.price(&self.model).map(|price| price.cost_of(counts));
+    fn count(self, counts: &TokenCounts, answered: Option<&str>) -> Option<Money> {
+        let prices = &self.options.prices;
+        let price = answered.and_then(|model| prices.price(model)).or_else(|| prices.price(&self.model));
+        let cost = price.map(|price| price.cost_of(counts));
+        let Some(reservation) = self.reservation else { return cost };
         let tokens = counts.total();
         reservation.settle(Amount { tokens, cost: cost.unwrap_or_default(), iterations: 1, tool_calls: 0 });
         if self.input.is_some() {
             self.ctx.emit(EventKind::BudgetSpent { tokens, cost });
+        }
+        cost
+    }
+}
+
+/// The tool calls of one answer, on the budget: those that were begun by the time it is dropped are counted.
+pub(crate) struct ToolCharge {
+    reservation: Option<Reservation>,
+    begun: AtomicU64,
+}
+
+impl ToolCharge {
+    /// Sets so many calls aside, or none.
+    pub(crate) fn reserve(ctx: &CallCtx, calls: usize) -> Result<Self, BudgetExceeded> {
+        let amount = Amount { tool_calls: calls as u64, ..Amount::default() };
+        let reservation = ctx.meter().map(|meter| meter.reserve(amount)).transpose()?;
+        Ok(Self { reservation, begun: AtomicU64::new(0) })
+    }
+
+    /// One of them begins.
+    pub(crate) fn begin(&self) {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for ToolCharge {
+    fn drop(&mut self) {
+        if let Some(reservation) = self.reservation.take() {
+            reservation.settle(Amount { tool_calls: *self.begun.get_mut(), ..Amount::default() });
         }
     }
 }
@@ -115,9 +157,12 @@ async fn hold(
             Err(exceeded) => exceeded,
         };
         if meter.may_be_freed(&exceeded) {
+            // The caller's own deadline ends the run above; it counts here where a middleware gave the call a shorter one.
+            let patience = ctx.remaining().map_or(MAX_WAIT, |left| left.min(MAX_WAIT));
             tokio::select! {
                 () = freed.cancelled() => {}
                 () = ctx.cancel.cancelled() => return Err(AgentError::Cancelled),
+                () = tokio::time::sleep(patience) => return Err(exceeded.into()),
             }
         } else {
             amount = less(&exceeded).ok_or(exceeded)?;

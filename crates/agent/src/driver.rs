@@ -4,18 +4,18 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atomr_agents_core::{AgentContext, BudgetExceeded, CallCtx, EventKind, Kind, Meter, Money, Resource, TurnInput};
-use atomr_agents_inference::{InferenceError, ModelReply, Phase};
+use atomr_agents_core::{AgentContext, Amount, CallCtx, EventKind, Kind, Meter, RunId, TurnInput};
+use atomr_agents_inference::{InferenceError, Phase};
 use atomr_agents_observability::RunEvents;
 use atomr_agents_tool::{ToolError, Toolbox};
 
 use crate::approval::PendingCall;
-use crate::budget::Charge;
 use crate::engine::{Engine, Prepared};
 use crate::handoff;
-use crate::machine::ToolTask;
+use crate::ledger::claim_all;
+use crate::limit::{Limit, millis, too_late, wait};
 use crate::middleware::model_chain;
-use crate::model_call::{Number, call_model};
+use crate::model_call::Number;
 use crate::run::{Answer, Ending};
 use crate::tool_calls::call_tools;
 use crate::{AgentError, ApprovalError, Effect, Failure, PendingRun, RunError, RunResult, Transcript};
@@ -33,15 +33,19 @@ pub(crate) struct Driver {
     pub(crate) turn: TurnInput,
     pub(crate) ctx: CallCtx,
     pub(crate) events: Option<Arc<RunEvents>>,
-    /// What was decided about the calls that the run waited for; an error if that makes no sense. `None` for a new run.
-    pub(crate) resumed: Option<Result<Vec<PendingCall>, ApprovalError>>,
+    /// Names this conversation alone: runs inside another one share its id.
+    pub(crate) key: RunId,
+    pub(crate) resumed: Option<Resumed>,
 }
 
-/// How long a run may take, and whether that is its budget.
-#[derive(Clone, Copy)]
-struct Limit {
-    after: Duration,
-    budget: bool,
+/// What is known of a run that was put away.
+pub(crate) struct Resumed {
+    /// The calls that were decided about; an error if the decisions make no sense.
+    pub(crate) used: Result<Vec<PendingCall>, ApprovalError>,
+    /// What it had used by then.
+    pub(crate) spent: Amount,
+    /// Who had the conversation before the decisions; `None` for the agent that began it.
+    pub(crate) holder: Option<String>,
 }
 
 impl Driver {
@@ -49,14 +53,13 @@ impl Driver {
         let started = Instant::now();
         let options = &self.engine.options;
         let meter = match self.ctx.meter() {
-            Some(outer) if options.budget.is_unlimited() => outer.clone(),
             Some(outer) => outer.child(options.budget),
             None => Meter::new(options.budget),
         };
-        let limit = [(options.timeout, false), (options.budget.time, true), (self.ctx.remaining(), false)]
-            .into_iter()
-            .filter_map(|(after, budget)| after.map(|after| Limit { after, budget }))
-            .min_by_key(|limit| limit.after);
+        if let Some(resumed) = &self.resumed {
+            meter.carry_over(resumed.spent);
+        }
+        let limit = Limit::of(options, &self.ctx);
         self.ctx = self.ctx.clone().with_meter(meter);
         if let Some(limit) = limit {
             // Everything below sees how much time is left, so that nobody begins a wait that cannot end in time.
@@ -106,65 +109,57 @@ impl Driver {
     }
 
     async fn turns(self: &Arc<Self>) -> Result<RunResult, AgentError> {
-        self.begin().await?;
-        let mut active: Option<Arc<Prepared>> = None;
+        let (turn, mut active) = self.begin().await?;
+        let mut holder = self.resumed.as_ref().and_then(|resumed| resumed.holder.clone());
         loop {
             let (effect, name) = {
                 let state = self.transcript.lock();
                 (state.machine.next(), state.machine.agent().map(str::to_owned))
             };
-            let engine = self.engine_of(name.as_deref())?;
+            if name != holder
+                && let Some(to) = &name
+            {
+                let from = holder.unwrap_or_else(|| self.engine.options.name.clone());
+                self.ctx.emit(EventKind::HandedOff { from, to: to.clone() });
+            }
+            let engine = self.engine_of(active.as_deref(), name.as_deref())?;
+            holder = name;
             let prepared = match active.take().filter(|active| Arc::ptr_eq(&active.engine, &engine)) {
                 Some(active) => active,
-                None => Arc::new(self.prepare(&engine).await?),
+                None => Arc::new(self.prepare(&engine, &turn).await?),
             };
             match effect {
                 Effect::CallModel { iteration } => self.model(&prepared, iteration).await?,
-                Effect::CallTools(tasks) => self.tools(&prepared, tasks).await?,
+                Effect::CallTools(tasks) => call_tools(self, &prepared, tasks).await?,
                 Effect::CheckAnswer { text, .. } => self.check(&prepared, text).await?,
                 Effect::Fail(failure) => return Err(AgentError::Failure(failure)),
-                Effect::Suspend(_) => return self.suspended(&prepared).await,
+                Effect::Suspend(_) => return self.suspended(&prepared),
                 Effect::Finish { finish, text, value, .. } => {
-                    let result = self.result(&prepared, Answer { text, value, ending: Ending::Done(finish) }).await?;
-                    let added = &result.messages[result.history..];
-                    prepared.engine.memory.store(&prepared.context, added, &self.ctx).await?;
-                    return Ok(result);
+                    let answer = Answer { text, value, ending: Ending::Done(finish) };
+                    return self.finished(&prepared, answer).await;
                 }
             }
             active = Some(prepared);
         }
     }
 
-    /// The first thing of a run: hooks of a new one, the decisions of one that was put away.
-    async fn begin(&self) -> Result<(), AgentError> {
+    /// The first thing of a run: hooks of a new one, the decisions of one that was put away. Gives what was asked.
+    async fn begin(&self) -> Result<(TurnInput, Option<Arc<Prepared>>), AgentError> {
+        let mut turn = self.turn.clone();
         let Some(resumed) = &self.resumed else {
-            let middleware = &self.engine.options.middleware;
-            if middleware.is_empty() {
-                return Ok(());
-            }
-            let mut turn = self.turn.clone();
-            for each in middleware {
+            for each in &self.engine.options.middleware {
                 each.before_agent(&mut turn, &self.ctx).await?;
             }
             if turn != self.turn {
-                self.transcript.lock().machine.set_input(turn.history, turn.input)?;
+                self.transcript.lock().machine.set_input(turn.history.clone(), turn.input.clone())?;
             }
-            return Ok(());
+            return Ok((turn, None));
         };
-        let used = resumed.as_ref().map_err(Clone::clone)?;
-        let ledger = Arc::clone(&self.engine.options.ledger);
-        let claimed = used.clone();
-        // Writing it down may have to wait for a disk.
-        let claim = move || {
-            for call in &claimed {
-                let fresh = ledger.claim(&call.digest);
-                if !fresh.map_err(|error| ApprovalError::Ledger { message: error.to_string() })? {
-                    return Err(ApprovalError::Replayed { name: call.name.clone() });
-                }
-            }
-            Ok(())
-        };
-        tokio::task::spawn_blocking(claim).await.map_err(|_| AgentError::Cancelled)??;
+        let used = resumed.used.as_ref().map_err(Clone::clone)?;
+        // Whatever can fail before a call is run shall fail before the decisions count as used.
+        let engine = self.engine_of(None, resumed.holder.as_deref())?;
+        let prepared = Arc::new(self.prepare(&engine, &turn).await?);
+        claim_all(&self.engine.options.ledger, used).await?;
         let machine = self.transcript.machine();
         for call in used {
             self.ctx.emit(EventKind::ApprovalResolved {
@@ -174,25 +169,22 @@ impl Driver {
                 approved: machine.is_approved(call.call_index),
             });
         }
-        Ok(())
+        Ok((turn, Some(prepared)))
     }
 
-    /// The agent that has the conversation.
-    fn engine_of(&self, name: Option<&str>) -> Result<Arc<Engine>, AgentError> {
+    /// The agent that has the conversation, seen from the one that had it before.
+    fn engine_of(&self, before: Option<&Prepared>, name: Option<&str>) -> Result<Arc<Engine>, AgentError> {
         let Some(name) = name else { return Ok(Arc::clone(&self.engine)) };
-        self.find(&self.engine, name).ok_or_else(|| {
+        let here = before.map_or(&self.engine, |before| &before.engine);
+        handoff::find(&self.engine, here, name).ok_or_else(|| {
             let message = format!("the run was handed to {name:?}, and no such agent can be reached from this one");
             AgentError::Config { setting: "handoffs", message }
         })
     }
 
-    pub(crate) fn find(&self, here: &Arc<Engine>, name: &str) -> Option<Arc<Engine>> {
-        handoff::find(&self.engine, here, name)
-    }
-
-    async fn prepare(&self, engine: &Arc<Engine>) -> Result<Prepared, AgentError> {
+    async fn prepare(&self, engine: &Arc<Engine>, turn: &TurnInput) -> Result<Prepared, AgentError> {
         let (agent, run) = (engine.options.name.clone(), self.ctx.run);
-        engine.prepare(AgentContext { agent, run, turn: self.turn.clone() }, &self.ctx).await
+        engine.prepare(AgentContext { agent, run, turn: turn.clone() }, &self.ctx).await
     }
 
     async fn model(self: &Arc<Self>, prepared: &Arc<Prepared>, iteration: u32) -> Result<(), AgentError> {
@@ -205,13 +197,13 @@ impl Driver {
             each.before_model(&mut request, &self.ctx).await?;
         }
         let number = Number { iteration, prompt_hash: prepared.watch(&request, &self.ctx)? };
-        let reply = if middleware.is_empty() {
-            self.charged(prepared, request, number, &self.ctx).await?
+        let mut reply = if middleware.is_empty() {
+            self.call_model(prepared, request, number, &self.ctx).await?
         } else {
             let (this, own) = (Arc::clone(self), Arc::clone(prepared));
             let chain = model_chain(middleware, move |request, ctx| {
                 let (this, own, number) = (Arc::clone(&this), Arc::clone(&own), number.clone());
-                Box::pin(async move { this.charged(&own, Arc::unwrap_or_clone(request), number, &ctx).await })
+                Box::pin(async move { this.call_model(&own, Arc::unwrap_or_clone(request), number, &ctx).await })
             });
             let mut reply = chain.run(Arc::new(request), self.ctx.clone()).await?;
             for each in middleware.iter().rev() {
@@ -220,51 +212,9 @@ impl Driver {
             reply
         };
         let mut state = self.transcript.lock();
-        state.streaming = None;
+        // Not what the middleware says was used: it may have made the call several times, or not at all.
+        reply.usage = state.bill.take();
         state.machine.feed_reply(reply, prepared.rule())?;
-        Ok(())
-    }
-
-    /// One model call, on the budget and on the bill.
-    async fn charged(
-        &self,
-        prepared: &Prepared,
-        mut request: atomr_agents_core::ModelRequest,
-        number: Number,
-        ctx: &CallCtx,
-    ) -> Result<ModelReply, AgentError> {
-        let options = &prepared.engine.options;
-        let charge = Charge::reserve(options, &mut request, ctx).await?;
-        let asked = request.model.clone();
-        let outcome = call_model(self, prepared, Arc::new(request), number, ctx).await;
-        let mut state = self.transcript.lock();
-        match outcome {
-            Ok(reply) => {
-                charge.settle(&reply.usage);
-                let prices = &options.prices;
-                let answered = reply.model.as_deref().and_then(|model| prices.cost(model, &reply.usage));
-                let cost = answered.or_else(|| prices.cost(&asked, &reply.usage));
-                // One call of unknown price makes the whole unknown.
-                state.cost = state.cost.zip(cost).map(|(mut sum, cost): (Money, Money)| {
-                    sum += cost;
-                    sum
-                });
-                Ok(reply)
-            }
-            Err(error) => {
-                charge.settle_broken(state.streaming.as_ref());
-                Err(error.into())
-            }
-        }
-    }
-
-    async fn tools(self: &Arc<Self>, prepared: &Arc<Prepared>, tasks: Vec<ToolTask>) -> Result<(), AgentError> {
-        let before = self.transcript.machine().agent().map(str::to_owned);
-        call_tools(self, prepared, tasks).await?;
-        let after = self.transcript.machine().agent().map(str::to_owned);
-        if let Some(to) = after.filter(|after| before.as_ref() != Some(after)) {
-            self.ctx.emit(EventKind::HandedOff { from: prepared.engine.options.name.clone(), to });
-        }
         Ok(())
     }
 
@@ -289,24 +239,23 @@ impl Driver {
     }
 
     /// The run ends until somebody has said what is to be done with the calls that wait.
-    async fn suspended(&self, prepared: &Prepared) -> Result<RunResult, AgentError> {
-        let pending = {
-            let state = self.transcript.lock();
-            PendingRun::of(&self.ctx, &self.engine.options.name, &state.machine, state.cost)
-        };
-        let Some(pending) = pending else { return Err(crate::MachineError("to be suspended").into()) };
-        let ending = Ending::Suspended(Box::new(pending));
-        self.result(prepared, Answer { text: String::new(), value: None, ending }).await
+    fn suspended(&self, prepared: &Prepared) -> Result<RunResult, AgentError> {
+        let spent = self.ctx.meter().map(Meter::spent).unwrap_or_default();
+        let state = self.transcript.lock();
+        let pending = PendingRun::of(self.ctx.run, self.key, &self.engine.options.name, &state, spent)
+            .ok_or(crate::MachineError("to be suspended"))?;
+        let answer = Answer { text: String::new(), value: None, ending: Ending::Suspended(Box::new(pending)) };
+        Ok(state.result(self.ctx.run, &prepared.engine.options.name, answer))
     }
 
-    async fn result(&self, prepared: &Prepared, answer: Answer) -> Result<RunResult, AgentError> {
-        let mut result = {
-            let state = self.transcript.lock();
-            state.result(self.ctx.run, &prepared.engine.options.name, answer)
-        };
+    async fn finished(&self, prepared: &Prepared, answer: Answer) -> Result<RunResult, AgentError> {
+        let mut result = self.transcript.lock().result(self.ctx.run, &prepared.engine.options.name, answer);
         for each in self.engine.options.middleware.iter().rev() {
             each.after_agent(&mut result, &self.ctx).await?;
         }
+        // A hook may have left fewer messages than there were before the run.
+        let added = result.messages.get(result.history..).unwrap_or_default();
+        prepared.engine.memory.store(&prepared.context, added, &self.ctx).await?;
         Ok(result)
     }
 
@@ -338,23 +287,14 @@ impl Driver {
             return; // the machine knows, or its state is complete as it is
         }
         let mut state = self.transcript.lock();
-        let (partial, usage) = match state.streaming.take() {
-            Some(builder) => {
-                if builder.has_begun() {
-                    // What the provider charges for an answer that broke off, nobody knows.
-                    state.cost = None;
-                }
-                (builder.partial(), builder.usage().clone())
-            }
-            None => Default::default(),
-        };
+        let (partial, usage) = state.bill.close();
         let failure = Failure::Effect { kind: error.kind(), message: error.to_string() };
         state.machine.fail(failure, partial, &usage);
     }
 
     /// Whether a handoff to that agent can be done, as what the model is told if not.
     pub(crate) fn may_hand_to(&self, prepared: &Prepared, target: &str) -> Result<(), ToolError> {
-        match self.find(&prepared.engine, target) {
+        match handoff::find(&self.engine, &prepared.engine, target) {
             Some(_) => Ok(()),
             None => Err(ToolError::failed(format!("there is no agent named {target:?} to hand over to"))),
         }
@@ -384,24 +324,4 @@ impl Drop for Untold<'_> {
         self.driver.ctx.emit(EventKind::RunFailed { error, message: message.into(), elapsed_ms });
         self.driver.close();
     }
-}
-
-fn too_late(limit: Option<Limit>) -> AgentError {
-    let after = limit.map(|limit| limit.after).unwrap_or_default();
-    if !limit.is_some_and(|limit| limit.budget) {
-        return AgentError::Timeout { after };
-    }
-    let limit = millis(after);
-    AgentError::Budget(BudgetExceeded { resource: Resource::Time, limit, spent: limit, reserved: 0, asked: 0 })
-}
-
-async fn wait(limit: Option<Limit>) {
-    match limit {
-        Some(limit) => tokio::time::sleep(limit.after).await,
-        None => std::future::pending().await,
-    }
-}
-
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -8,9 +8,8 @@ use atomr_agents_inference::{InferenceClient, PromptPrefix};
 use atomr_agents_strategy::{InstructionStrategy, MemoryStrategy, SkillStrategy, ToolStrategy};
 use atomr_agents_tool::{CheckedTool, Toolbox};
 
-use crate::machine::AnswerRule;
 use crate::output::OutputCheck;
-use crate::{AgentError, AgentOptions};
+use crate::{AgentError, AgentOptions, AnswerRule};
 
 /// The parts of an agent, erased.
 pub(crate) struct Engine {

@@ -1,13 +1,13 @@
 //! Who may take a conversation over.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
 use atomr_agents_tool::{HandoffTool, Tool};
 
-use crate::BoxedAgent;
 use crate::engine::Engine;
+use crate::{AgentError, BoxedAgent};
 
 /// Somebody who may take a conversation over: an agent, or the name of one that the run knows already, so that two
 /// agents can hand to each other.
@@ -71,20 +71,37 @@ pub(crate) fn find(start: &Arc<Engine>, here: &Arc<Engine>, name: &str) -> Optio
     reached(here, name).or_else(|| reached(start, name))
 }
 
+/// Whether every agent that can be reached has a name of its own: a handoff goes by name.
+pub(crate) fn check(start: &Arc<Engine>) -> Result<(), AgentError> {
+    let mut names: HashMap<String, Arc<Engine>> = HashMap::new();
+    for engine in reachable(start) {
+        let name = engine.options.name.clone();
+        if names.insert(name.clone(), engine).is_some() {
+            let message =
+                format!("two of the agents that a run can be handed to are named {name:?}; give one another name");
+            return Err(AgentError::Config { setting: "handoffs", message });
+        }
+    }
+    Ok(())
+}
+
 fn reached(from: &Arc<Engine>, name: &str) -> Option<Arc<Engine>> {
-    let mut seen: Vec<*const Engine> = Vec::new();
+    reachable(from).find(|engine| engine.options.name == name)
+}
+
+/// This agent and all that it can hand to, directly or not, the nearest first, each once.
+fn reachable(from: &Arc<Engine>) -> impl Iterator<Item = Arc<Engine>> {
+    let mut seen: HashSet<*const Engine> = HashSet::new();
     let mut open = VecDeque::from([Arc::clone(from)]);
-    while let Some(engine) = open.pop_front() {
-        if engine.options.name == name {
+    std::iter::from_fn(move || {
+        loop {
+            let engine = open.pop_front()?;
+            if !seen.insert(Arc::as_ptr(&engine)) {
+                continue;
+            }
+            let agents = engine.options.handoffs.iter().filter_map(|each| each.agent.as_ref());
+            open.extend(agents.map(|agent| Arc::clone(&agent.engine)));
             return Some(engine);
         }
-        if seen.contains(&Arc::as_ptr(&engine)) {
-            continue;
-        }
-        seen.push(Arc::as_ptr(&engine));
-        open.extend(
-            engine.options.handoffs.iter().filter_map(|each| each.agent.as_ref()).map(|a| Arc::clone(&a.engine)),
-        );
-    }
-    None
+    })
 }

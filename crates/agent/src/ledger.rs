@@ -5,7 +5,10 @@ use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::approval::PendingCall;
+use crate::{AgentError, ApprovalError};
 
 /// Remembers which decisions were used.
 ///
@@ -17,12 +20,43 @@ pub trait ApprovalLedger: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// When it cannot be recorded; then the decision does not count as used.
     fn claim(&self, digest: &str) -> io::Result<bool>;
+
+    /// Gives a claim back that was not acted on. By default it stays used.
+    ///
+    /// # Errors
+    /// When it cannot be recorded; then the decision stays used.
+    fn give_back(&self, digest: &str) -> io::Result<()> {
+        let _ = digest;
+        Ok(())
+    }
+}
+
+/// Uses the decisions about all of these calls, or about none.
+pub(crate) async fn claim_all(ledger: &Arc<dyn ApprovalLedger>, calls: &[PendingCall]) -> Result<(), AgentError> {
+    let (ledger, calls) = (Arc::clone(ledger), calls.to_vec());
+    // Writing it down may have to wait for a disk.
+    let claim = move || {
+        for (at, call) in calls.iter().enumerate() {
+            let refused = match ledger.claim(&call.digest) {
+                Ok(true) => continue,
+                Ok(false) => ApprovalError::Replayed { name: call.name.clone() },
+                Err(error) => ApprovalError::Ledger { message: error.to_string() },
+            };
+            for claimed in &calls[..at] {
+                // What cannot be given back stays used: that is the safe side.
+                let _ = ledger.give_back(&claimed.digest);
+            }
+            return Err(refused);
+        }
+        Ok(())
+    };
+    Ok(tokio::task::spawn_blocking(claim).await.map_err(|_| AgentError::Cancelled)??)
 }
 
 /// Remembers while the process lives: the latest 65,536 decisions. One older than that could be used again, so use
 /// another ledger where suspended runs are kept for long.
 #[derive(Debug, Default)]
-pub struct MemoryLedger(Mutex<Used>);
+pub struct MemoryLedger(Mutex<Option<Box<Used>>>); // most agents never suspend a run and hold none
 
 const MEMORY_LIMIT: usize = 65_536;
 
@@ -36,6 +70,7 @@ impl ApprovalLedger for MemoryLedger {
     fn claim(&self, digest: &str) -> io::Result<bool> {
         // No code that holds this lock can leave the two out of step.
         let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = used.get_or_insert_default();
         if !used.all.insert(digest.into()) {
             return Ok(false);
         }
@@ -46,6 +81,15 @@ impl ApprovalLedger for MemoryLedger {
             used.all.remove(&oldest);
         }
         Ok(true)
+    }
+
+    fn give_back(&self, digest: &str) -> io::Result<()> {
+        let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = used.get_or_insert_default();
+        if used.all.remove(digest) {
+            used.in_order.retain(|each| &**each != digest);
+        }
+        Ok(())
     }
 }
 
@@ -63,23 +107,35 @@ impl DirLedger {
         // A later change of the working directory must not move it.
         fs::canonicalize(folder).map(Self)
     }
+
+    fn place(&self, digest: &str) -> io::Result<PathBuf> {
+        if digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{digest:?} is no digest")));
+        }
+        Ok(self.0.join(digest))
+    }
 }
 
 impl ApprovalLedger for DirLedger {
     fn claim(&self, digest: &str) -> io::Result<bool> {
-        if digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{digest:?} is no digest")));
-        }
-        match OpenOptions::new().write(true).create_new(true).open(self.0.join(digest)) {
+        let path = self.place(digest)?;
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
             Ok(file) => {
                 // Forgetting it in a power failure would let it be used again.
-                file.sync_all()?;
-                fs::File::open(&self.0)?.sync_all()?;
+                let kept = file.sync_all().and_then(|()| fs::File::open(&self.0)?.sync_all());
+                kept.inspect_err(|_| {
+                    // What is not recorded for certain does not count; if it cannot be removed, it does.
+                    let _ = fs::remove_file(&path);
+                })?;
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    fn give_back(&self, digest: &str) -> io::Result<()> {
+        fs::remove_file(self.place(digest)?)
     }
 }
 

@@ -1,13 +1,13 @@
 //! The run as a state machine without I/O.
 
-use std::collections::HashSet;
-
-use atomr_agents_core::{FinishReason, Kind, Message, Part, Role, ToolCall, Usage, Value};
+use atomr_agents_core::{FinishReason, Message, Part, Role, ToolCall, Usage, Value};
 use atomr_agents_inference::ModelReply;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use crate::turn::{CallResult, Slot, SlotState, Then, settle, tool_message};
+use crate::turn::{
+    CallResult, Slot, SlotState, Then, cut_call, give_every_call_an_id, results_of, settle, tool_message,
+};
+use crate::{AnswerRule, Effect, Failure, MachineError, ToolTask, Verdict};
 
 const ENDED: &str = "the run ended before this call did";
 
@@ -50,125 +50,6 @@ enum Phase {
     Done { finish: FinishReason, finish_raw: String, text: String, value: Option<Value> },
     Failed { failure: Failure },
 }
-
-/// What is to be done next.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Call the model with [`Machine::messages`].
-    CallModel {
-        /// The number of this call in the run, from 1.
-        iteration: u32,
-    },
-    /// Run these calls, at once if possible. The number is the call's position in its answer. A call that somebody
-    /// must be asked about first is given to [`Machine::wait`] instead.
-    CallTools(Vec<ToolTask>),
-    /// Check whether this answer has the shape that was asked for; [`Machine::accept`] or [`Machine::reject`] it.
-    CheckAnswer {
-        /// The answer.
-        text: String,
-        /// Whether it came as the arguments of the answer tool.
-        by_tool: bool,
-    },
-    /// Ask somebody about these calls, and [`Machine::decide`]. The run may be put away until then.
-    Suspend(Vec<(usize, ToolCall)>),
-    /// Nothing: the run is done.
-    Finish {
-        /// Why the model stopped, normalised.
-        finish: FinishReason,
-        /// Why the model stopped, in the provider's own word.
-        finish_raw: String,
-        /// The answer.
-        text: String,
-        /// The answer as a value, where it was checked or a tool gave it.
-        value: Option<Value>,
-    },
-    /// Nothing: the run failed.
-    Fail(Failure),
-}
-
-/// A call to be run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ToolTask {
-    /// Its position in the answer.
-    pub index: usize,
-    /// The call.
-    pub call: ToolCall,
-    /// Whether somebody said that just this may be run.
-    pub approved: bool,
-}
-
-/// What somebody said about a call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verdict", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Verdict {
-    /// It may be run as it is.
-    Approve,
-    /// It may be run with these arguments instead.
-    Edit {
-        /// A JSON object.
-        arguments: serde_json::Map<String, Value>,
-    },
-    /// It may not be run.
-    Deny {
-        /// What the model is told; empty for no reason.
-        #[serde(default)]
-        reason: String,
-    },
-}
-
-/// Which answers end a run.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AnswerRule<'a> {
-    /// A call of this tool is the answer.
-    pub tool: Option<&'a str>,
-    /// An answer must be checked before the run ends.
-    pub checked: bool,
-}
-
-/// Why a run failed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Error)]
-#[serde(tag = "failure", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Failure {
-    /// The model still wanted tools when its calls were used up.
-    #[error("the model was called {limit} times, which is the limit, and still asks for {}", pending.join(", "))]
-    IterationCap {
-        /// The limit.
-        limit: u32,
-        /// The tools it asked for; they were not run.
-        pending: Vec<String>,
-    },
-    /// The output limit cut the arguments of a tool call.
-    #[error("the output limit cut the arguments for {name} after {bytes} bytes; raise max_tokens")]
-    IncompleteToolCall {
-        /// The tool.
-        name: String,
-        /// How much had arrived.
-        bytes: usize,
-    },
-    /// The provider's safety system cut the answer.
-    #[error("the provider's content filter stopped the answer")]
-    ContentFilter,
-    /// The model refused.
-    #[error("the model refused: {text}")]
-    Refusal {
-        /// In its words.
-        text: String,
-    },
-    /// An effect failed.
-    #[error("{message}")]
-    Effect {
-        /// What it amounts to.
-        kind: Kind,
-        /// In words.
-        message: String,
-    },
-}
-
-/// The machine was fed something it did not ask for.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the run machine did not ask for this: {0}")]
-pub struct MachineError(pub &'static str);
 
 impl Machine {
     /// A run that begins with `input`, after what was said in `history`.
@@ -245,7 +126,7 @@ impl Machine {
         self.iteration += 1;
         self.usage += &reply.usage;
         let ModelReply { mut message, finish, finish_raw, .. } = reply;
-        self.give_every_call_an_id(&mut message);
+        give_every_call_an_id(&mut message, &self.messages, self.iteration);
         let calls: Vec<ToolCall> = message.tool_calls().cloned().collect();
         let refusal = message.refusal().map(str::to_owned);
         let text = message.text();
@@ -422,9 +303,11 @@ impl Machine {
     /// The run cannot go on. What the model had said before it broke off joins the transcript.
     pub fn fail(&mut self, failure: Failure, partial: Option<Message>, usage: &Usage) {
         self.usage += usage;
-        self.messages.extend(partial);
-        if let Phase::Tools { slots } = &self.phase {
-            self.messages.push(results_of(slots, ENDED));
+        match &self.phase {
+            Phase::Model => self.messages.extend(partial),
+            Phase::Tools { slots } => self.messages.push(results_of(slots, ENDED)),
+            // An answer that nobody waits for is no part of the conversation.
+            _ => {}
         }
         self.phase = Phase::Failed { failure };
     }
@@ -498,32 +381,6 @@ impl Machine {
     pub fn values(&self) -> &serde_json::Map<String, Value> {
         &self.values
     }
-
-    /// Providers repeat or omit ids; results must find their calls all the same.
-    fn give_every_call_an_id(&self, message: &mut Message) {
-        let mut seen = HashSet::new();
-        let mut position = 0;
-        for part in &mut message.parts {
-            if let Part::ToolCall(call) = part {
-                if call.id.is_empty() || !seen.insert(call.id.clone()) {
-                    call.id = format!("call_{}_{position}", self.iteration);
-                    seen.insert(call.id.clone());
-                }
-                position += 1;
-            }
-        }
-    }
-}
-
-fn results_of(slots: &[Slot], missing: &str) -> Message {
-    tool_message(slots.iter().map(|slot| (&slot.call, slot.result())), missing)
-}
-
-/// The call whose arguments the output limit cut, if the answer ended at it. That the last call has no arguments at
-/// all says nothing about whether it was meant to have some, so it counts as cut.
-fn cut_call(calls: &[ToolCall]) -> Option<&ToolCall> {
-    let last_is_bare = calls.last().filter(|call| call.raw.trim().is_empty());
-    calls.iter().find(|call| call.arguments().is_err()).or(last_is_bare)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Tests of the run machine.
 
+use atomr_agents_core::Kind;
 use proptest::prelude::*;
 
 use super::*;
@@ -248,5 +249,101 @@ proptest! {
         prop_assert_eq!(machine.next(), done);
         prop_assert_eq!(machine.usage().input_tokens, 2);
         prop_assert_eq!(machine.messages()[0].text(), "before");
+    }
+
+    /// Whatever the machine is fed, in whatever order, its transcript only grows and is one that a provider takes.
+    #[test]
+    fn every_transcript_can_be_sent_again(steps in proptest::collection::vec(any::<(u8, u8, u8)>(), 0..60)) {
+        let before = vec![
+            Message::user("before"),
+            Message { role: Role::Assistant, parts: vec![call("0", "{}")] },
+            tool_message([(&ToolCall::new("0", "tool_0", "{}"), Some(&ok("answered")))], ""),
+        ];
+        let mut machine = Machine::new(before, vec![Message::user("now")], 6);
+        for (what, which, how) in steps {
+            let earlier = machine.messages().to_vec();
+            // What was not asked for is refused, and changes nothing.
+            let copy = machine.clone();
+            if let Err(MachineError(_)) = random_step(&mut machine, what, which, how) {
+                prop_assert_eq!(&machine, &copy);
+            }
+            prop_assert!(machine.messages().starts_with(&earlier));
+            assert_can_be_sent(&machine.closed_messages());
+            let text = serde_json::to_string(&machine).unwrap();
+            let again: Machine = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(&again, &machine);
+            prop_assert_eq!(again.next(), machine.next());
+            match machine.next() {
+                Effect::CallTools(tasks) => prop_assert!(!tasks.is_empty()),
+                Effect::Suspend(calls) => prop_assert!(!calls.is_empty()),
+                Effect::CallModel { iteration } => prop_assert!(iteration <= 6),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// One of all the things that can be done to a machine.
+fn random_step(machine: &mut Machine, what: u8, which: u8, how: u8) -> Result<(), MachineError> {
+    let index = usize::from(which % 4);
+    let then = |then: Then| CallResult { then: Some(then), ..ok("") };
+    match what % 8 {
+        0 | 1 => {
+            let ids = ["", "0", "call_1_0", "call_2_1", "x"];
+            let calls = (0..which % 4)
+                .map(|at| call(ids[(usize::from(at) + usize::from(how)) % 5], ["{}", "{", ""][usize::from(how % 3)]));
+            let mut parts: Vec<Part> = calls.collect();
+            if how.is_multiple_of(5) {
+                parts.insert(0, Part::text("text"));
+            }
+            if how.is_multiple_of(31) {
+                parts.push(Part::Refusal { text: "no".into() });
+            }
+            let finishes = [FinishReason::Stop, FinishReason::ToolCalls, FinishReason::Paused, FinishReason::Length];
+            let rule = AnswerRule { tool: (how.is_multiple_of(2)).then_some("tool_x"), checked: how.is_multiple_of(3) };
+            machine.feed_reply(reply(finishes[usize::from(how % 4)], parts), rule)
+        }
+        2 | 3 => machine.feed_tool(
+            index,
+            match how % 6 {
+                0 => then(Then::Handoff { target: "other".into() }),
+                1 if how > 200 => then(Then::Done { value: Value::from(1) }),
+                2 => CallResult::error("failed"),
+                _ => ok("done"),
+            },
+        ),
+        4 => machine.wait(index, ToolCall::new("w", "tool_w", "{}")),
+        5 => machine.decide(
+            index,
+            match how % 3 {
+                0 => Verdict::Approve,
+                1 => Verdict::Edit { arguments: serde_json::Map::new() },
+                _ => Verdict::Deny { reason: String::new() },
+            },
+        ),
+        6 if how.is_multiple_of(2) => machine.reject("again"),
+        6 => machine.accept(Value::from(2)),
+        _ if how > 240 => {
+            let partial =
+                (how.is_multiple_of(2)).then(|| Message { role: Role::Assistant, parts: vec![Part::text("half")] });
+            machine.fail(Failure::Effect { kind: Kind::Cancelled, message: "c".into() }, partial, &Usage::default());
+            Ok(())
+        }
+        _ if machine.iteration() > 0 => machine.set_input(vec![], vec![Message::user("late")]),
+        _ => Ok(()),
+    }
+}
+
+/// Each call is answered once, right behind its message and in order, no answer stands anywhere else, and no two calls
+/// have one id.
+fn assert_can_be_sent(messages: &[Message]) {
+    let mut ids = std::collections::HashSet::new();
+    assert_answered(messages);
+    for (at, message) in messages.iter().enumerate() {
+        assert!(message.tool_calls().all(|call| !call.id.is_empty() && ids.insert(call.id.clone())), "{messages:?}");
+        let before = at.checked_sub(1).map(|before| &messages[before]);
+        if message.role == Role::Tool {
+            assert!(before.is_some_and(|before| before.tool_calls().count() == message.parts.len()), "{messages:?}");
+        }
     }
 }

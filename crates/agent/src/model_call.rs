@@ -4,11 +4,33 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use atomr_agents_core::{CallCtx, EventKind, ModelEvent, ModelRequest};
-use atomr_agents_inference::{InferenceError, ModelReply, ReplyBuilder};
+use atomr_agents_inference::{InferenceError, ModelReply};
 use futures_util::StreamExt;
 
-use crate::driver::{Driver, millis};
-use crate::engine::Prepared;
+use crate::AgentError;
+use crate::bill::Call;
+use crate::budget::Charge;
+use crate::driver::Driver;
+use crate::engine::{Engine, Prepared};
+use crate::limit::millis;
+
+impl Driver {
+    /// One model call, on the budget and on the bill.
+    pub(crate) async fn call_model(
+        &self,
+        prepared: &Prepared,
+        mut request: ModelRequest,
+        number: Number,
+        ctx: &CallCtx,
+    ) -> Result<ModelReply, AgentError> {
+        let engine = &prepared.engine;
+        let charge = Charge::reserve(&engine.options, &mut request, ctx).await?;
+        let call = Call::begin(&self.transcript, engine.client.provider(), charge);
+        let reply = stream(&call, engine, Arc::new(request), number, ctx).await?;
+        call.answered(&reply);
+        Ok(reply)
+    }
+}
 
 /// Which call of its run it is.
 #[derive(Clone)]
@@ -21,16 +43,14 @@ pub(crate) struct Number {
 
 /// Calls the model. While it streams, what has arrived is kept in the run's state, so that it is not lost when
 /// the run is dropped.
-pub(crate) async fn call_model(
-    driver: &Driver,
-    prepared: &Prepared,
+async fn stream(
+    call: &Call<'_>,
+    engine: &Engine,
     request: Arc<ModelRequest>,
     Number { iteration, prompt_hash }: Number,
     ctx: &CallCtx,
 ) -> Result<ModelReply, InferenceError> {
     let started = Instant::now();
-    let engine = &prepared.engine;
-    let client = &engine.client;
     ctx.emit(EventKind::ModelRequested {
         model: request.model.clone(),
         iteration,
@@ -38,9 +58,8 @@ pub(crate) async fn call_model(
         tools: request.tools.len(),
         prompt_hash,
     });
-    driver.transcript.lock().streaming = Some(ReplyBuilder::new(client.provider()));
     let mut announcer = Announcer::default();
-    let mut stream = client.stream(request, ctx.clone());
+    let mut stream = engine.client.stream(request, ctx.clone());
     for middleware in engine.options.middleware.iter().rev() {
         stream = middleware.stream(stream, ctx);
     }
@@ -56,21 +75,16 @@ pub(crate) async fn call_model(
         if let Some(kind) = announcer.announce(&event) {
             ctx.emit(kind);
         }
-        if let Some(builder) = &mut driver.transcript.lock().streaming {
-            builder.push(event);
-        }
+        call.streamed().push(event);
     }
     let builder = {
-        let mut state = driver.transcript.lock();
-        match state.streaming.take() {
-            Some(builder) if builder.is_finished() => builder,
+        let mut streamed = call.streamed();
+        if !streamed.is_finished() {
             // What it said stays in the state, what it called is not run.
-            unfinished => {
-                state.streaming = unfinished;
-                let message = "no finish reason arrived".to_owned();
-                return Err(InferenceError::Interrupted { message, source: None });
-            }
+            let message = "no finish reason arrived".to_owned();
+            return Err(InferenceError::Interrupted { message, source: None });
         }
+        std::mem::take(&mut *streamed)
     };
     let reply = builder.finish()?;
     ctx.emit(EventKind::ModelFinished {

@@ -91,8 +91,8 @@ impl OutputCheck {
 
     /// Reads an answer as JSON and checks it. The inner error is what the model is told.
     pub(crate) async fn read(&self, text: &str, ctx: &CallCtx) -> Result<Result<Value, String>, AgentError> {
-        let value = match json_in(text) {
-            Ok(value) => value,
+        let values = match json_in(text) {
+            Ok(values) => values,
             Err(message) => return Ok(Err(message)),
         };
         let compiled = self
@@ -102,6 +102,10 @@ impl OutputCheck {
             setting: "output schema",
             message: format!("it is no usable JSON Schema: {message}"),
         })?;
+        // Of several values in a text, e.g. `[1]` in front of an object, the answer is the first one that fits.
+        let Some(value) = values.iter().find(|value| validator.is_valid(value)).or(values.first()).cloned() else {
+            return Ok(Err("not JSON: it is empty".into()));
+        };
         let fault = validator.iter_errors(&value).next().map(|fault| format!("{}: {fault}", fault.instance_path()));
         if let Some(fault) = fault {
             return Ok(Err(fault));
@@ -119,20 +123,26 @@ impl fmt::Debug for OutputCheck {
     }
 }
 
-/// The JSON value of an answer: the whole text, or, as models like to add words, the first object or array in it that
-/// can be read.
-fn json_in(text: &str) -> Result<Value, String> {
+/// The JSON values an answer may be: the whole text, or, as models like to add words, the objects and arrays in it that
+/// can be read. At least one.
+fn json_in(text: &str) -> Result<Vec<Value>, String> {
     let whole = match serde_json::from_str(text) {
-        Ok(value) => return Ok(value),
+        Ok(value) => return Ok(vec![value]),
         Err(error) => error,
     };
     let openings = text.char_indices().filter(|(_, letter)| matches!(letter, '{' | '[')).take(MAX_OPENINGS);
+    let (mut found, mut end) = (Vec::new(), 0);
     for (at, _) in openings {
-        if let Some(Ok(value)) = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>().next() {
-            return Ok(value);
+        if at < end {
+            continue; // a part of one that was found
+        }
+        let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>();
+        if let Some(Ok(value)) = values.next() {
+            end = at + values.byte_offset();
+            found.push(value);
         }
     }
-    Err(format!("not JSON: {whole}"))
+    if found.is_empty() { Err(format!("not JSON: {whole}")) } else { Ok(found) }
 }
 
 #[cfg(test)]
@@ -143,9 +153,10 @@ mod tests {
     #[test]
     fn a_value_is_found_in_prose_and_fences_and_prose_alone_is_none() {
         for text in [r#"{"n":1}"#, "Sure:\n```json\n{\"n\": 1}\n```\nBye {", "a {b} {\"n\":1} {\"n\":2}"] {
-            assert_eq!(json_in(text).unwrap(), json!({"n": 1}), "{text}");
+            assert_eq!(json_in(text).unwrap()[0], json!({"n": 1}), "{text}");
         }
-        assert_eq!(json_in("\"just text\"").unwrap(), json!("just text"));
+        assert_eq!(json_in("\"just text\"").unwrap(), [json!("just text")]);
+        assert_eq!(json_in("See [1]: {\"n\": [2]} [3").unwrap(), [json!([1]), json!({"n": [2]})]);
         for text in ["", "no", "{\"n\":", &"{".repeat(100_000)] {
             assert!(json_in(text).unwrap_err().starts_with("not JSON"), "{}", text.len());
         }

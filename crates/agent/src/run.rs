@@ -7,14 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use atomr_agents_core::{FinishReason, Message, Money, RunId, Usage, Value};
-use atomr_agents_inference::ReplyBuilder;
 use atomr_agents_observability::{RunEvents, Subscription};
 use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 
+use crate::bill::Bill;
 use crate::{Machine, PendingRun, RunError};
 
 /// What a run produced.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunResult {
     /// The run.
     pub run: RunId,
@@ -33,9 +34,10 @@ pub struct RunResult {
     pub messages: Vec<Message>,
     /// How many of the messages are history.
     pub history: usize,
-    /// Tokens of all model calls.
+    /// Tokens of all model calls of this run, those included that a middleware made again. Runs inside of it have their
+    /// own.
     pub usage: Usage,
-    /// What they cost; `None` when the price of a model is not known.
+    /// What they cost; `None` when the price of a model is not known, or an answer broke off and was asked for again.
     pub cost: Option<Money>,
     /// Why the model stopped, normalised. [`FinishReason::Length`] means that the text is cut. A run that waits for
     /// people has [`FinishReason::ToolCalls`].
@@ -63,9 +65,7 @@ pub struct Partial {
 /// What changes while a run goes on.
 pub(crate) struct RunState {
     pub(crate) machine: Machine,
-    /// The answer that is being streamed.
-    pub(crate) streaming: Option<ReplyBuilder>,
-    pub(crate) cost: Option<Money>,
+    pub(crate) bill: Bill,
 }
 
 /// How a run ended well.
@@ -97,7 +97,7 @@ impl RunState {
             messages: if pending.is_some() { self.machine.closed_messages() } else { self.machine.messages().to_vec() },
             pending,
             usage: self.machine.usage().clone(),
-            cost: self.cost,
+            cost: self.bill.cost(),
             finish,
             iterations: self.machine.iteration(),
             events: 0,
@@ -118,13 +118,10 @@ impl Transcript {
     pub fn partial(&self) -> Partial {
         let state = self.lock();
         let mut messages = state.machine.closed_messages();
+        let (said, unfed, cost) = state.bill.seen();
+        messages.extend(said);
         let mut usage = state.machine.usage().clone();
-        let mut cost = state.cost;
-        if let Some(builder) = &state.streaming {
-            messages.extend(builder.partial());
-            usage += builder.usage();
-            cost = cost.filter(|_| !builder.has_begun());
-        }
+        usage += &unfed;
         Partial { run: self.run, messages, usage, cost }
     }
 

@@ -3,16 +3,17 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use atomr_agents_core::{Amount, CallCtx, EventKind, Part, ToolCall, ToolControl, ToolReturn, Value};
-use atomr_agents_tool::{Execution, Grants, ToolError, execute, parse_arguments};
+use atomr_agents_core::{CallCtx, EventKind, Part, ToolCall, ToolControl, ToolReturn, Value};
+use atomr_agents_tool::{Execution, Grants, ToolError, Toolbox, execute, parse_arguments};
 use tokio::task::JoinSet;
 
-use crate::AgentError;
-use crate::driver::{Driver, millis};
+use crate::budget::ToolCharge;
+use crate::driver::Driver;
 use crate::engine::Prepared;
-use crate::machine::ToolTask;
+use crate::limit::millis;
 use crate::middleware::{ToolOutcome, tool_chain};
 use crate::turn::{CallResult, Then};
+use crate::{AgentError, ToolTask};
 
 /// The most bytes of an error's text that the model is shown.
 const MAX_ERROR_TEXT: usize = 16 << 10;
@@ -24,8 +25,7 @@ pub(crate) async fn call_tools(
     prepared: &Arc<Prepared>,
     tasks: Vec<ToolTask>,
 ) -> Result<(), AgentError> {
-    let calls = Amount { tool_calls: tasks.len() as u64, ..Amount::default() };
-    let reserved = driver.ctx.meter().map(|meter| meter.reserve(calls)).transpose()?;
+    let charge = Arc::new(ToolCharge::reserve(&driver.ctx, tasks.len())?);
     let mut siblings = driver.ctx.scoped();
     if let Some(grants) = &prepared.engine.options.grants {
         siblings = grants.enter(&siblings);
@@ -36,20 +36,27 @@ pub(crate) async fn call_tools(
         while running.len() < prepared.engine.options.max_parallel_tools
             && let Some(task) = waiting.pop_front()
         {
-            let one = One { driver: Arc::clone(driver), prepared: Arc::clone(prepared), ctx: siblings.clone() };
-            running.spawn(one.run(task));
+            let (driver, prepared) = (Arc::clone(driver), Arc::clone(prepared));
+            running.spawn(One { driver, prepared, ctx: siblings.clone(), charge: Arc::clone(&charge) }.run(task));
         }
         let Some(joined) = running.join_next().await else { break Ok(()) };
-        // The body catches panics of tools itself; what is left is a task that was aborted with the runtime.
-        if let Err(error) = joined.unwrap_or(Err(AgentError::Cancelled)) {
+        // The body catches panics of tools itself; what is left are those of middleware, and a task that was aborted
+        // with the runtime.
+        let ended = joined.unwrap_or_else(|error| {
+            Err(if error.is_panic() {
+                let (hook, message) = ("a hook around a tool call".to_owned(), "it panicked".to_owned());
+                AgentError::Middleware { hook, message, source: None }
+            } else {
+                AgentError::Cancelled
+            })
+        });
+        if let Err(error) = ended {
             siblings.cancel.cancel();
             running.shutdown().await;
             break Err(error);
         }
     };
-    if let Some(reserved) = reserved {
-        reserved.settle(calls);
-    }
+    drop(charge);
     outcome
 }
 
@@ -58,6 +65,7 @@ struct One {
     driver: Arc<Driver>,
     prepared: Arc<Prepared>,
     ctx: CallCtx,
+    charge: Arc<ToolCharge>,
 }
 
 impl One {
@@ -69,22 +77,12 @@ impl One {
             for each in middleware {
                 each.before_tool(&mut call, &self.ctx).await?;
             }
-            if self.must_be_approved(&call) {
+            if must_be_approved(self.prepared.tools(), &call, &self.ctx) {
                 return self.wait(index, call);
             }
         }
-        self.execute(index, call).await
-    }
-
-    /// Only a call that could be run is worth somebody's time.
-    fn must_be_approved(&self, call: &ToolCall) -> bool {
-        self.prepared.tools().find(&call.name).is_ok_and(|tool| {
-            let permissions = &tool.tool().meta().permissions;
-            let could_run = |arguments: Value| {
-                tool.check(&arguments).is_ok() && Grants::of(&self.ctx).missing(permissions, &arguments).is_empty()
-            };
-            tool.tool().options().requires_approval && parse_arguments(call).is_ok_and(could_run)
-        })
+        self.charge.begin();
+        self.execute(index, call, approved).await
     }
 
     fn wait(&self, index: usize, call: ToolCall) -> Result<(), AgentError> {
@@ -97,13 +95,13 @@ impl One {
 
     /// Runs one call and puts its result into the transcript before anybody is told, so that what was done is not lost
     /// when the run ends while the others still run.
-    async fn execute(&self, index: usize, call: ToolCall) -> Result<(), AgentError> {
+    async fn execute(&self, index: usize, call: ToolCall, approved: bool) -> Result<(), AgentError> {
         let (call_id, name): (Arc<str>, Arc<str>) = (call.id.as_str().into(), call.name.as_str().into());
         let (id, called) = (Arc::clone(&call_id), Arc::clone(&name));
         let call_index = position(index);
         self.ctx.emit(EventKind::ToolStarted { call_index, call_id: id, name: called, arguments: call.raw.clone() });
         let started = std::time::Instant::now();
-        let mut outcome = self.through(call.clone()).await?;
+        let mut outcome = self.through(call.clone(), approved).await?;
         if let Ok(ToolReturn::Command(ToolControl::Handoff { target, .. })) = &outcome
             && let Err(error) = self.driver.may_hand_to(&self.prepared, target)
         {
@@ -130,16 +128,20 @@ impl One {
         fed
     }
 
-    /// The call, through the middleware.
-    async fn through(&self, call: ToolCall) -> Result<ToolOutcome, AgentError> {
+    /// The call, through the middleware. What it makes of the call is run only if nobody must be asked about it.
+    async fn through(&self, call: ToolCall, approved: bool) -> Result<ToolOutcome, AgentError> {
         let middleware = &self.prepared.engine.options.middleware;
         if middleware.is_empty() {
             return Ok(execute(self.prepared.tools(), &call, &self.ctx).await.result);
         }
-        let toolbox = Arc::clone(self.prepared.tools());
+        let (toolbox, asked) = (Arc::clone(self.prepared.tools()), approved.then(|| call.clone()));
         let chain = tool_chain(middleware, move |call, ctx| {
             let toolbox = Arc::clone(&toolbox);
+            let said_yes = asked.as_ref().is_some_and(|asked| asked.name == call.name && asked.raw == call.raw);
             Box::pin(async move {
+                if !said_yes && must_be_approved(&toolbox, &call, &ctx) {
+                    return Ok(Err(changed_since(&call)));
+                }
                 let Execution { result, .. } = execute(&toolbox, &call, &ctx).await;
                 Ok(result)
             })
@@ -150,6 +152,26 @@ impl One {
         }
         Ok(outcome)
     }
+}
+
+/// Whether somebody must be asked. Only a call that could be run is worth somebody's time.
+fn must_be_approved(toolbox: &Toolbox, call: &ToolCall, ctx: &CallCtx) -> bool {
+    toolbox.find(&call.name).is_ok_and(|tool| {
+        let permissions = &tool.tool().meta().permissions;
+        let could_run = |arguments: Value| {
+            tool.check(&arguments).is_ok() && Grants::of(ctx).missing(permissions, &arguments).is_empty()
+        };
+        tool.tool().options().requires_approval && parse_arguments(call).is_ok_and(could_run)
+    })
+}
+
+fn changed_since(call: &ToolCall) -> ToolError {
+    let message = format!(
+        "not run: this call of {} needs approval, and a middleware around it made it another one than anybody was \
+         asked about; such changes belong before the call",
+        call.name
+    );
+    ToolError::Rejected { message, source: None }
 }
 
 fn position(index: usize) -> u32 {

@@ -1,5 +1,7 @@
 //! The tool calls of one answer, as the run machine keeps them.
 
+use std::collections::HashSet;
+
 use atomr_agents_core::{Message, Part, Role, ToolCall, Value};
 use serde::{Deserialize, Serialize};
 
@@ -135,4 +137,35 @@ pub(crate) fn settle(slots: &mut [Slot]) -> (Option<Then>, serde_json::Map<Strin
         }
     }
     (chosen, values)
+}
+
+pub(crate) fn results_of(slots: &[Slot], missing: &str) -> Message {
+    tool_message(slots.iter().map(|slot| (&slot.call, slot.result())), missing)
+}
+
+/// The call whose arguments the output limit cut, if the answer ended at it. That the last call has no arguments at
+/// all says nothing about whether it was meant to have some, so it counts as cut.
+pub(crate) fn cut_call(calls: &[ToolCall]) -> Option<&ToolCall> {
+    let last_is_bare = calls.last().filter(|call| call.raw.trim().is_empty());
+    calls.iter().find(|call| call.arguments().is_err()).or(last_is_bare)
+}
+
+/// Providers repeat or omit ids, and some refuse a transcript in which two calls have the same: every call of `message`
+/// gets one that no other call has, here and before.
+pub(crate) fn give_every_call_an_id(message: &mut Message, before: &[Message], iteration: u32) {
+    if message.tool_calls().next().is_none() {
+        return;
+    }
+    let mut seen: HashSet<String> = before.iter().flat_map(Message::tool_calls).map(|call| call.id.clone()).collect();
+    let mut position = 0;
+    for part in &mut message.parts {
+        let Part::ToolCall(call) = part else { continue };
+        if call.id.is_empty() || seen.contains(&call.id) {
+            let own = format!("call_{iteration}_{position}");
+            let mut ids = (1_u64..).map(|number| if number == 1 { own.clone() } else { format!("{own}_{number}") });
+            call.id = ids.find(|id| !seen.contains(id)).unwrap_or(own);
+        }
+        seen.insert(call.id.clone());
+        position += 1;
+    }
 }

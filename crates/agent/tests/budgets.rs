@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atomr_agents_agent::{AgentBuilder, AgentError, AgentOptions};
-use atomr_agents_core::{Budget, BudgetExceeded, CallCtx, EventKind, Kind, Meter, Money, Resource, Sampling, Usage};
+use atomr_agents_core::{
+    Budget, BudgetExceeded, CallCtx, EventKind, Kind, Meter, ModelEvent, Money, Resource, Sampling, Usage,
+};
 use atomr_agents_testkit::{ScriptedModel, Turn};
 use atomr_agents_tokens::{Price, PriceTable};
 use atomr_agents_tool::ToolOptions;
-use common::{Kept, agent, noting};
+use common::{Kept, agent, named, noting};
 use serde_json::json;
 
 fn used(input: u64, output: u64) -> Usage {
@@ -163,4 +165,83 @@ async fn a_call_that_never_was_answered_costs_nothing_and_one_that_broke_off_is_
     assert_eq!(spent(ScriptedModel::new().error(refused.clone())).await.tokens, 0);
     let broken = ScriptedModel::new().turn(Turn::text("half of an answer").then_error(refused));
     assert!(spent(broken).await.tokens > 4);
+}
+
+#[tokio::test]
+async fn a_run_that_is_taken_up_again_has_used_what_it_used() {
+    let asks = ToolOptions { requires_approval: true, ..ToolOptions::default() };
+    let (pay, paid) = noting("pay", asks);
+    let budget = Budget { tokens: Some(1_200), tool_calls: Some(1), iterations: Some(2), ..Budget::default() };
+    let script = ScriptedModel::new()
+        .turn(Turn::tool_calls([("pay", json!({}))]).with_usage(used(300, 500)))
+        .turn(Turn::tool_calls([("pay", json!({}))]).with_usage(used(100, 50)));
+    let options = AgentOptions { budget, sampling: at_most(600), ..AgentOptions::default() };
+    let (agent, model) = agent(script, vec![pay], options);
+    let pending = agent.run("go", CallCtx::new()).await.unwrap().pending.unwrap();
+    let decisions = [pending.calls()[0].approve()];
+    let error = agent.resume(*pending, &decisions, CallCtx::new()).await.unwrap_err();
+    // The one call that was allowed ran when it was approved; it was not counted when it was put away.
+    assert_eq!((paid.lock().unwrap().len(), exceeded(error.error).resource), (1, Resource::ToolCalls));
+    let limit = model.requests()[1].sampling.max_tokens.unwrap();
+    assert!(limit < 400, "800 of 1200 tokens are gone, {limit}");
+}
+
+#[tokio::test]
+async fn what_is_dropped_in_mid_answer_is_counted_and_nothing_stays_set_aside() {
+    // A tool that gives up on an agent, again and again, must not be a way around the budget.
+    let script = ScriptedModel::new().text("words and words and words").repeat().delay(Duration::from_millis(20));
+    let options = AgentOptions { sampling: at_most(100), ..named("child") };
+    let (child, _) = agent(script, vec![], options);
+    let meter = Meter::new(Budget { tokens: Some(10_000), ..Budget::default() });
+    let mut spent = 0;
+    for _ in 0..2 {
+        let (ctx, kept) = Kept::ctx();
+        let mut run = Box::pin(child.run("go", ctx.with_meter(meter.clone())));
+        while kept.named("text_delta").is_empty() {
+            tokio::select! {
+                _ = &mut run => panic!("it ended"),
+                () = tokio::time::sleep(Duration::from_millis(1)) => {}
+            }
+        }
+        drop(run);
+        assert_eq!(meter.reserved(), Default::default());
+        assert!(meter.spent().tokens > spent, "{:?}", meter.spent());
+        spent = meter.spent().tokens;
+        assert_eq!(kept.all().last().unwrap().1.name(), "run_failed");
+    }
+    assert_eq!(meter.spent().iterations, 2);
+}
+
+#[tokio::test]
+async fn an_answer_costs_what_the_model_costs_that_gave_it() {
+    let price = |usd| Price::new(usd, usd, usd);
+    let prices = PriceTable::empty().with_price("m", price(1_000_000)).with_price("dear", price(9_000_000));
+    let answered = ModelEvent::Started { id: None, model: Some("dear".into()) };
+    let finish = ModelEvent::Finish { reason: atomr_agents_core::FinishReason::Stop, raw: "stop".into() };
+    let script = ScriptedModel::new().events([
+        answered,
+        ModelEvent::Text("done".into()),
+        ModelEvent::Usage(used(50, 50)),
+        finish,
+    ]);
+    let budget = Budget { cost: Some(Money::from_micro_usd(1_000_000)), ..Budget::default() };
+    let options = AgentOptions { budget, prices: Arc::new(prices), sampling: at_most(100), ..AgentOptions::default() };
+    let (agent, _) = agent(script, vec![], options);
+    let meter = Meter::new(Budget::default());
+    let result = agent.run("go", CallCtx::new().with_meter(meter.clone())).await.unwrap();
+    assert_eq!(result.cost, Some(Money::from_micro_usd(900)));
+    assert_eq!(meter.spent().cost, Money::from_micro_usd(900), "on the budget as on the bill");
+}
+
+#[tokio::test]
+async fn waiting_for_others_ends_at_the_deadline() {
+    let meter = Meter::new(Budget { tokens: Some(500), ..Budget::default() });
+    let all = atomr_agents_core::Amount { tokens: 400, ..Default::default() };
+    let held = meter.reserve(all).unwrap();
+    let options = AgentOptions { sampling: at_most(300), ..AgentOptions::default() };
+    let (agent, model) = agent(ScriptedModel::new().text("x"), vec![], options);
+    let ctx = CallCtx::new().with_meter(meter).with_timeout(Duration::from_millis(50));
+    agent.run("go", ctx).await.unwrap_err();
+    assert!(model.requests().is_empty());
+    drop(held);
 }

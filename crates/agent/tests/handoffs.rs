@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::Arc;
 
-use atomr_agents_agent::{AgentOptions, Handoff};
+use atomr_agents_agent::{AgentBuilder, AgentOptions, Handoff};
 use atomr_agents_core::{CallCtx, EventKind, Kind, Part, ToolControl, ToolReturn, ToolSpec};
 use atomr_agents_testkit::ScriptedModel;
 use atomr_agents_tool::{Invocation, Tool, ToolFuture, ToolOptions};
@@ -126,4 +126,50 @@ async fn an_agent_that_is_a_tool_is_cancelled_with_the_outer_run_and_cannot_ask_
     let script = ScriptedModel::new().tool_calls([("expert", json!({"task": "Pay."}))]);
     let (outer, _) = agent(script, vec![Arc::new(expert.as_tool(""))], named("outer"));
     assert_eq!(outer.run("Pay.", ctx).await.unwrap_err().kind(), Kind::Cancelled);
+}
+
+#[tokio::test]
+async fn two_agents_of_one_name_cannot_be_handed_to() {
+    let model = || Arc::new(ScriptedModel::new());
+    let build = |options| AgentBuilder::new(model(), "m").with_options(options).build();
+    let other = build(named("agent")).unwrap();
+    // Both have the name that agents have by default: the handoff would find the first one itself.
+    let error = build(AgentOptions { handoffs: vec![Handoff::to(other, "")], ..AgentOptions::default() }).unwrap_err();
+    assert!(error.kind() == Kind::Config && error.to_string().contains("two of the agents"), "{error}");
+    let deep = AgentOptions { handoffs: vec![Handoff::to(build(named("x")).unwrap(), "")], ..named("b") };
+    let shared = build(named("shared")).unwrap();
+    let to_both = |x: Handoff| AgentOptions {
+        handoffs: vec![Handoff::to(build(deep.clone()).unwrap(), ""), x, Handoff::to(shared.clone(), "")],
+        ..named("a")
+    };
+    assert_eq!(build(to_both(Handoff::to(build(named("x")).unwrap(), ""))).unwrap_err().kind(), Kind::Config);
+    build(to_both(Handoff::to_name("x", ""))).unwrap();
+}
+
+#[tokio::test]
+async fn a_handoff_beside_a_denied_call_is_told() {
+    let asks = ToolOptions { requires_approval: true, ..ToolOptions::default() };
+    let (pay, _) = noting("pay", asks);
+    let (billing, _) = agent(ScriptedModel::new().text("I see."), vec![], named("billing"));
+    let script = ScriptedModel::new().tool_calls([("pay", json!({})), ("transfer_to_billing", json!({}))]);
+    let options = AgentOptions { handoffs: vec![Handoff::to(billing, "")], ..named("triage") };
+    let (triage, _) = agent(script, vec![pay], options);
+    let pending = triage.run("go", CallCtx::new()).await.unwrap().pending.unwrap();
+    let (ctx, kept) = Kept::ctx();
+    let decisions = [pending.calls()[0].deny("no")];
+    let result = triage.resume(*pending, &decisions, ctx).await.unwrap();
+    assert_eq!((result.output.as_str(), result.agent.as_str()), ("I see.", "billing"));
+    let handed = kept.named("handed_off");
+    assert_eq!(handed, [EventKind::HandedOff { from: "triage".into(), to: "billing".into() }]);
+}
+
+#[tokio::test]
+async fn agents_that_hand_to_each_other_for_ever_meet_the_cap() {
+    let hand = |to: &str| ScriptedModel::new().tool_calls([(format!("transfer_to_{to}"), json!({}))]).repeat();
+    let (b, _) = agent(hand("a"), vec![], AgentOptions { handoffs: vec![Handoff::to_name("a", "")], ..named("b") });
+    let options = AgentOptions { handoffs: vec![Handoff::to(b, "")], max_iterations: 5, ..named("a") };
+    let (a, _) = agent(hand("b"), vec![], options);
+    let error = a.run("go", CallCtx::new()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::IterationCap);
+    assert_eq!(error.partial.messages.iter().filter(|message| message.tool_calls().next().is_some()).count(), 5);
 }

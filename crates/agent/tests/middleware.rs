@@ -9,10 +9,14 @@ use std::time::Duration;
 use atomr_agents_agent::middleware::{
     Logging, NextModel, NextTool, RateLimit, RateLimiter, Redaction, Retry, ToolErrorRecovery, ToolOutcome,
 };
-use atomr_agents_agent::{AgentError, AgentMiddleware, AgentOptions, HookFuture, RunResult};
-use atomr_agents_core::{CallCtx, Kind, Message, ModelRequest, Part, ToolCall, ToolReturn, TurnInput};
+use atomr_agents_agent::{AgentBuilder, AgentError, AgentMiddleware, AgentOptions, HookFuture, RunResult};
+use atomr_agents_core::{
+    AgentContext, CallCtx, Kind, Message, ModelEvent, ModelRequest, Money, Part, ToolCall, ToolReturn, TurnInput, Usage,
+};
 use atomr_agents_inference::{InferenceError, ModelReply, ModelStream};
+use atomr_agents_strategy::{InstructionStrategy, StrategyFuture};
 use atomr_agents_testkit::{ScriptedModel, Turn};
+use atomr_agents_tokens::{Price, PriceTable};
 use atomr_agents_tool::{FnTool, Tool, ToolError, ToolOptions};
 use common::{Kept, agent, noting};
 use serde_json::json;
@@ -279,4 +283,131 @@ async fn a_wrap_makes_the_call_never_or_twice() {
     let (agent, _) = agent(script, vec![look], with(vec![Arc::new(Shortcut)]));
     agent.run("go", CallCtx::new()).await.unwrap();
     assert_eq!(*looked.lock().unwrap(), [json!({"usd": 2}), json!({"usd": 2})]);
+}
+
+/// Asks twice at once and takes the second answer.
+#[derive(Debug)]
+struct Hedges;
+
+impl AgentMiddleware for Hedges {
+    fn wrap_model<'a>(
+        &'a self,
+        request: Arc<ModelRequest>,
+        ctx: CallCtx,
+        next: NextModel,
+    ) -> HookFuture<'a, ModelReply> {
+        Box::pin(async move {
+            let calls = [next.run(Arc::clone(&request), ctx.clone()), next.run(request, ctx)];
+            let [first, second] = futures_util::future::join_all(calls).await.try_into().unwrap();
+            first?;
+            second
+        })
+    }
+}
+
+fn tokens(input: u64) -> Usage {
+    Usage { input_tokens: input, ..Usage::default() }
+}
+
+#[tokio::test]
+async fn two_calls_at_once_are_two_answers_and_both_are_on_the_bill() {
+    let script = ScriptedModel::new()
+        .turn(Turn::text("one two three").with_usage(tokens(1)))
+        .turn(Turn::text("four five six").with_usage(tokens(10)))
+        .delay(Duration::from_millis(1));
+    let prices = PriceTable::empty().with_price("m", Price::new(1_000_000, 0, 0));
+    let options = AgentOptions { prices: Arc::new(prices), ..with(vec![Arc::new(Hedges)]) };
+    let (agent, _) = agent(script, vec![], options);
+    let result = agent.run("go", CallCtx::new()).await.unwrap();
+    assert!(["one two three", "four five six"].contains(&result.output.as_str()), "{}", result.output);
+    assert_eq!((result.usage.input_tokens, result.cost), (11, Some(Money::from_micro_usd(11))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_made_again_is_on_the_bill_as_far_as_it_was_told() {
+    let half = Turn::events([ModelEvent::Text("half".into()), ModelEvent::Usage(tokens(100))]).then_error(broken());
+    let script = ScriptedModel::new().turn(half).turn(Turn::text("whole").with_usage(tokens(10)));
+    let prices = PriceTable::empty().with_price("m", Price::new(1_000_000, 0, 0));
+    let options = AgentOptions { prices: Arc::new(prices), ..with(vec![Arc::new(Retry::default())]) };
+    let (agent, _) = agent(script, vec![], options);
+    let result = agent.run("go", CallCtx::new()).await.unwrap();
+    assert_eq!((result.output.as_str(), result.usage.input_tokens), ("whole", 110));
+    assert_eq!(result.cost, None, "what the provider charges for the half, nobody knows");
+}
+
+/// Counts how often a run ends, and leaves nothing of its messages.
+#[derive(Debug, Default)]
+struct Ends(Mutex<u32>);
+
+impl AgentMiddleware for Ends {
+    fn after_agent<'a>(&'a self, result: &'a mut RunResult, _: &'a CallCtx) -> HookFuture<'a, ()> {
+        *self.0.lock().unwrap() += 1;
+        result.messages.clear();
+        result.history = 7;
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_run_comes_once_and_its_result_may_be_emptied() {
+    let (pay, _) = noting("pay", ToolOptions { requires_approval: true, ..ToolOptions::default() });
+    let ends = Arc::new(Ends::default());
+    let script = ScriptedModel::new().tool_calls([("pay", json!({}))]).text("done");
+    let (agent, _) = agent(script, vec![pay], with(vec![ends.clone()]));
+    let pending = agent.run("go", CallCtx::new()).await.unwrap().pending.unwrap();
+    assert_eq!(*ends.0.lock().unwrap(), 0, "it has not ended");
+    let decisions = [pending.calls()[0].approve()];
+    let result = agent.resume(*pending, &decisions, CallCtx::new()).await.unwrap();
+    assert_eq!((*ends.0.lock().unwrap(), result.messages.len()), (1, 0));
+}
+
+#[derive(Debug)]
+struct Panics;
+
+impl AgentMiddleware for Panics {
+    fn before_tool<'a>(&'a self, _: &'a mut ToolCall, _: &'a CallCtx) -> HookFuture<'a, ()> {
+        panic!("ouch")
+    }
+}
+
+#[tokio::test]
+async fn a_hook_that_panics_is_not_a_cancelled_run() {
+    let (look, looked) = noting("look", ToolOptions::default());
+    let script = ScriptedModel::new().tool_calls([("look", json!({}))]);
+    let (agent, _) = agent(script, vec![look], with(vec![Arc::new(Panics)]));
+    let error = agent.run("go", CallCtx::new()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Guest, "{error}");
+    assert!(looked.lock().unwrap().is_empty());
+}
+
+/// What the run is asked, as an instruction.
+struct Echo;
+
+impl InstructionStrategy for Echo {
+    fn render<'a>(&'a self, context: &'a AgentContext, _: &'a CallCtx) -> StrategyFuture<'a, String> {
+        Box::pin(async { Ok(context.turn.input[0].text()) })
+    }
+}
+
+#[derive(Debug)]
+struct AsksSomethingElse;
+
+impl AgentMiddleware for AsksSomethingElse {
+    fn before_agent<'a>(&'a self, turn: &'a mut TurnInput, _: &'a CallCtx) -> HookFuture<'a, ()> {
+        turn.input = vec![Message::user("something else")];
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[tokio::test]
+async fn strategies_see_what_the_hooks_made_of_the_input() {
+    let model = Arc::new(ScriptedModel::new().text("done"));
+    let agent = AgentBuilder::new(model.clone(), "m")
+        .with_instructions(Echo)
+        .with_options(with(vec![Arc::new(AsksSomethingElse)]))
+        .build()
+        .unwrap();
+    agent.run("go", CallCtx::new()).await.unwrap();
+    let said: Vec<String> = model.requests()[0].messages.iter().map(Message::text).collect();
+    assert_eq!(said, ["something else", "something else"]);
 }

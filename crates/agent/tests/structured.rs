@@ -152,3 +152,11 @@ impl atomr_agents_agent::AgentMiddleware for Ticking {
         Box::pin(async { Ok(()) })
     }
 }
+
+#[tokio::test]
+async fn the_answer_is_the_value_that_fits() {
+    let script = ScriptedModel::new().text("As [1] says:\n{\"n\": 3} and [2]");
+    let (agent, model) = agent(script, vec![], shaped(OutputMode::Prompted));
+    assert_eq!(agent.run("go", CallCtx::new()).await.unwrap().value, Some(json!({"n": 3})));
+    assert_eq!(model.requests().len(), 1);
+}

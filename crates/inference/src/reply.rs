@@ -128,6 +128,12 @@ impl ReplyBuilder {
         &self.usage
     }
 
+    /// The model that answers, if it was told.
+    #[must_use]
+    pub fn model(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+
     /// Whether anything has arrived: from then on the call may cost something.
     #[must_use]
     pub fn has_begun(&self) -> bool {

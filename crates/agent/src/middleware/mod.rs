@@ -34,8 +34,8 @@ pub type ToolOutcome = Result<ToolReturn, ToolError>;
 /// Something between the loop and what it does. Every hook has a default that changes nothing.
 ///
 /// Of several, the first is the outermost: its `before` hooks and wraps come first, its `after` hooks last. Hooks around
-/// the agent run once a run (not again when a suspended run is resumed); those around the model and the tools once a
-/// call, also for agents that took the conversation over, which have middleware of their own.
+/// the agent run once a run, however often it is suspended; those around the model and the tools once a call, also for
+/// agents that took the conversation over, which have middleware of their own.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -68,7 +68,7 @@ pub trait AgentMiddleware: fmt::Debug + Send + Sync + 'static {
         Box::pin(async { Ok(()) })
     }
 
-    /// After a run that ended well or was suspended: its result may be changed.
+    /// After a run that ended well: its result may be changed. A suspended run has not ended.
     fn after_agent<'a>(&'a self, result: &'a mut RunResult, ctx: &'a CallCtx) -> HookFuture<'a, ()> {
         let _ = (result, ctx);
         Box::pin(async { Ok(()) })
@@ -113,7 +113,8 @@ pub trait AgentMiddleware: fmt::Debug + Send + Sync + 'static {
         next.run(request, ctx)
     }
 
-    /// Around a tool call: makes it with `next`, once, several times or not at all.
+    /// Around a tool call: makes it with `next`, once, several times or not at all. A call that it makes another one is
+    /// not run where that would need an approval.
     fn wrap_tool<'a>(&'a self, call: ToolCall, ctx: CallCtx, next: NextTool) -> HookFuture<'a, ToolOutcome> {
         next.run(call, ctx)
     }

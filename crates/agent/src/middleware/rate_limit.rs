@@ -37,6 +37,8 @@ struct State {
     /// Tenants with somebody waiting, the next one first.
     turns: VecDeque<Tenant>,
     waiting: usize,
+    /// How many places in the queues are of somebody who left.
+    left: usize,
     /// Whether somebody who waits minds the clock for all.
     minded: bool,
 }
@@ -105,7 +107,13 @@ impl RateLimiter {
         {
             let Some(queue) = state.queues.get_mut(&tenant) else { continue };
             // Those that left have closed their end.
-            let let_in = std::iter::from_fn(|| queue.pop_front()).any(|tell| tell.send(()).is_ok());
+            let mut left = 0;
+            let let_in = std::iter::from_fn(|| queue.pop_front()).any(|tell| {
+                let told = tell.send(()).is_ok();
+                left += usize::from(!told);
+                told
+            });
+            state.left = state.left.saturating_sub(left);
             if queue.is_empty() {
                 state.queues.remove(&tenant);
             } else {
@@ -120,6 +128,22 @@ impl RateLimiter {
     /// No code that holds this lock can leave the state half changed.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Keeps the queues no longer than twice what waits in them.
+    fn forget_those_that_left(&mut self) {
+        if self.left <= self.waiting + 64 {
+            return;
+        }
+        self.queues.retain(|_, queue| {
+            queue.retain(|tell| !tell.is_closed());
+            !queue.is_empty()
+        });
+        let queues = &self.queues;
+        self.turns.retain(|tenant| queues.contains_key(tenant));
+        self.left = 0;
     }
 }
 
@@ -157,10 +181,15 @@ impl Drop for Wait<'_> {
         let mut state = self.limiter.lock();
         state.waiting -= 1;
         self.told.close();
-        if !self.over && self.told.try_recv().is_ok() {
-            // It was let in just as it left.
-            state.begun.pop_back();
-            self.limiter.let_in(&mut state);
+        if !self.over {
+            if self.told.try_recv().is_ok() {
+                // It was let in just as it left.
+                state.begun.pop_back();
+                self.limiter.let_in(&mut state);
+            } else {
+                state.left += 1;
+                state.forget_those_that_left();
+            }
         }
         if self.minds {
             state.minded = false;
@@ -260,5 +289,23 @@ mod tests {
         assert_eq!(started.elapsed().as_secs(), 2);
         let state = limiter.lock();
         assert!(state.queues.is_empty() && state.waiting == 0 && !state.minded);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_that_left_are_not_kept() {
+        let limiter = RateLimiter::new(1, Duration::from_secs(3_600));
+        limiter.acquire(tenant(0)).await.unwrap();
+        let mut stays = Box::pin(limiter.acquire(tenant(0)));
+        assert!(futures_util::poll!(&mut stays).is_pending());
+        for at in 0..10_000 {
+            let mut leaves = Box::pin(limiter.acquire(tenant(at % 7)));
+            assert!(futures_util::poll!(&mut leaves).is_pending());
+        }
+        {
+            let state = limiter.lock();
+            let kept: usize = state.queues.values().map(VecDeque::len).sum();
+            assert!(kept < 100 && state.waiting == 1 && state.turns.len() == state.queues.len(), "{kept}");
+        }
+        stays.await.unwrap();
     }
 }

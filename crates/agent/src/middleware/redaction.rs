@@ -2,8 +2,11 @@
 
 use std::mem::discriminant;
 
-use atomr_agents_core::{CallCtx, ModelEvent, ModelRequest, Part, ToolCall, ToolReturn};
+use std::sync::Arc;
+
+use atomr_agents_core::{CallCtx, ModelEvent, ModelRequest, Part, ToolCall, ToolControl, ToolReturn, Value};
 use atomr_agents_inference::ModelStream;
+use atomr_agents_tool::ToolError;
 use futures_util::StreamExt;
 use regex::Regex;
 use thiserror::Error;
@@ -14,8 +17,9 @@ use super::{AgentMiddleware, HookFuture, ToolOutcome};
 const PATTERN_WINDOW: usize = 256;
 
 /// Replaces what nobody shall read: in what is sent to a model, in what it says, piece by piece, and in what tools give
-/// back. The arguments of tool calls stay as they are once the model has written them; what it was sent has no secret in
-/// it that it could repeat.
+/// back, errors too. The arguments of tool calls stay as they are once the model has written them, also those of the
+/// answer tool; what it was sent has no secret in it that it could repeat. What a tool leaves for the caller alone
+/// (artifacts, values) stays as it is too.
 ///
 /// Of a stream, as much is held back as the longest text to be replaced is long, or 256 bytes with a pattern, so that
 /// no cut between two pieces lets a half of it through. A match of a pattern that is longer than that may be told apart.
@@ -97,6 +101,40 @@ impl Redaction {
         }
     }
 
+    fn clean_value(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => self.clean(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.clean_value(item)),
+            Value::Object(fields) => fields.values_mut().for_each(|field| self.clean_value(field)),
+            _ => {}
+        }
+    }
+
+    /// The error with other words, if its own say too much. One that ends the run still does.
+    fn clean_error(&self, error: &ToolError) -> Option<ToolError> {
+        let mut message = error.to_string();
+        if matches!(error, ToolError::Cancelled) || !self.found.is_match(&message) {
+            return None;
+        }
+        self.clean(&mut message);
+        // The original goes no further, not even as the source: it would be shown.
+        Some(match error {
+            ToolError::Fatal { name, message, .. } => {
+                let mut message = message.clone();
+                self.clean(&mut message);
+                let source = Arc::new(ToolError::failed(message.clone()));
+                ToolError::Fatal { name: name.clone(), message, source }
+            }
+            ToolError::InvalidArguments { name, message } => {
+                let mut message = message.clone();
+                self.clean(&mut message);
+                ToolError::InvalidArguments { name: name.clone(), message }
+            }
+            ToolError::Failed { .. } => ToolError::failed(message),
+            _ => ToolError::Rejected { message, source: None },
+        })
+    }
+
     /// The beginning of `held` that can be told, clean; the rest stays until more has come.
     fn tell(&self, held: &mut String, all: bool) -> String {
         let mut cut = if all { held.len() } else { held.len().saturating_sub(self.window) };
@@ -130,8 +168,18 @@ impl AgentMiddleware for Redaction {
     }
 
     fn after_tool<'a>(&'a self, _: &'a ToolCall, outcome: &'a mut ToolOutcome, _: &'a CallCtx) -> HookFuture<'a, ()> {
-        if let Ok(ToolReturn::Content { parts } | ToolReturn::ContentAndArtifact { parts, .. }) = outcome {
-            self.clean_parts(parts);
+        match outcome {
+            Ok(ToolReturn::Content { parts } | ToolReturn::ContentAndArtifact { parts, .. }) => self.clean_parts(parts),
+            Ok(ToolReturn::Command(ToolControl::Update { parts, .. })) => self.clean_parts(parts),
+            Ok(ToolReturn::Command(ToolControl::Handoff { payload: value, .. } | ToolControl::Done { value })) => {
+                self.clean_value(value);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                if let Some(clean) = self.clean_error(error) {
+                    *error = clean;
+                }
+            }
         }
         Box::pin(async { Ok(()) })
     }
@@ -141,6 +189,11 @@ impl AgentMiddleware for Redaction {
         Box::pin(async_stream::stream! {
             let mut held: Option<(Word, String)> = None;
             while let Some(event) = events.next().await {
+                // Some providers tell the usage with every piece of text: it has no place among the words.
+                if matches!(event, Ok(ModelEvent::Usage(_) | ModelEvent::Started { .. })) {
+                    yield event;
+                    continue;
+                }
                 let same = match (&event, &mut held) {
                     // What was held of a call that is made again is void.
                     (Ok(ModelEvent::Retrying { .. }), Some((_, text))) => {
@@ -236,6 +289,49 @@ mod tests {
             ModelEvent::Text("ond secret".into()),
         ];
         assert_eq!(streamed(&redaction, pieces).await.replace("><", ""), "<the *>second *");
+    }
+
+    #[tokio::test]
+    async fn what_comes_between_two_halves_lets_neither_through() {
+        let redaction = Redaction::new(["secret"], []).unwrap();
+        let pieces = [
+            ModelEvent::Text("the sec".into()),
+            ModelEvent::Usage(atomr_agents_core::Usage::default()),
+            ModelEvent::Started { id: None, model: Some("m".into()) },
+            ModelEvent::Text("ret".into()),
+        ];
+        let events: ModelStream = Box::pin(futures_util::stream::iter(pieces.map(Ok)));
+        let told: Vec<_> = redaction.stream(events, &CallCtx::new()).collect().await;
+        let words: Vec<_> = told.iter().filter_map(|event| word(event.as_ref().ok()?)).collect();
+        let text: String = words.iter().map(|(_, text)| *text).collect();
+        assert_eq!((text.as_str(), told.len()), ("the [redacted]", words.len() + 2));
+    }
+
+    #[test]
+    fn what_a_tool_says_is_clean_whatever_it_says() {
+        let redaction = Redaction::new(["secret"], []).unwrap();
+        let call = ToolCall::new("c", "t", "{}");
+        let source: Arc<dyn std::error::Error + Send + Sync> = Arc::new(ToolError::failed("secret"));
+        let outcomes: Vec<ToolOutcome> = vec![
+            Err(ToolError::Failed { message: "my secret".into(), source: Some(Arc::clone(&source)) }),
+            Err(ToolError::Fatal { name: "t".into(), message: "my secret".into(), source }),
+            Err(ToolError::Panicked { name: "t".into(), message: "my secret".into() }),
+            Err(ToolError::InvalidArguments { name: "t".into(), message: "my secret".into() }),
+            Ok(ToolReturn::Command(ToolControl::Done { value: serde_json::json!({"a": ["my secret"]}) })),
+            Ok(ToolReturn::Command(ToolControl::Handoff { target: "b".into(), payload: Value::from("my secret") })),
+            Ok(ToolReturn::Command(ToolControl::Update {
+                parts: vec![Part::text("my secret")],
+                values: Default::default(),
+            })),
+        ];
+        for mut outcome in outcomes {
+            let (before, ctx) =
+                (outcome.as_ref().err().map(|error| (error.kind(), error.ends_the_run())), CallCtx::new());
+            futures_util::FutureExt::now_or_never(redaction.after_tool(&call, &mut outcome, &ctx)).unwrap().unwrap();
+            let said = format!("{outcome:?}");
+            assert!(!said.contains("secret") && said.contains("my [redacted]"), "{said}");
+            assert_eq!(outcome.err().map(|error| (error.kind(), error.ends_the_run())), before);
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use atomr_agents_inference::ModelReply;
 
 use super::{AgentMiddleware, HookFuture, NextModel};
 use crate::AgentError;
-use crate::driver::millis;
+use crate::limit::millis;
 
 /// Makes a model call again when it failed in a way that may pass, also in mid-answer: what was streamed of it is void
 /// then, as a `model_retried` event tells. Providers' clients retry on their own before the first word; this is for what
