@@ -20,7 +20,7 @@ pub trait ApprovalLedger: fmt::Debug + Send + Sync + 'static {
 /// Remembers while the process lives: the latest 65,536 decisions. One older than that could be used again, so use
 /// another ledger where suspended runs are kept for long.
 #[derive(Debug, Default)]
-pub struct MemoryLedger(Mutex<Used>);
+pub struct MemoryLedger(Mutex<Option<Box<Used>>>); // most agents never suspend a run and hold none
 
 const MEMORY_LIMIT: usize = 65_536;
 
@@ -34,6 +34,7 @@ impl ApprovalLedger for MemoryLedger {
     fn claim(&self, digest: &str) -> io::Result<bool> {
         // No code that holds this lock can leave the two out of step.
         let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = used.get_or_insert_default();
         if !used.all.insert(digest.into()) {
             return Ok(false);
         }
