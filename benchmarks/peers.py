@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 Turn = Callable[[], Awaitable[str]]
+Functions = Sequence[Callable[..., Any]]
 
 MODEL = "gpt-4o-mini"
 PATIENCE = 600.0
@@ -22,6 +24,8 @@ SYSTEM = "Answer in one line."
 QUESTION = "What is the weather in Oslo, and what time is it there?"
 # How often a tool ran: a turn that skipped its tools would be fast and worth nothing.
 ran = {"get_weather": 0, "get_time": 0}
+# A list, because many threads count at once.
+slow_ran: list[int] = []
 
 
 async def get_weather(city: str, unit: str) -> str:
@@ -44,6 +48,17 @@ async def get_time(city: str, clock: int) -> str:
     """
     ran["get_time"] += 1
     return f"16:30 in {city} ({clock} hours)"
+
+
+def slow(number: int) -> str:
+    """Takes its time, and blocks its thread.
+
+    Args:
+        number: Any.
+    """
+    time.sleep(0.010)
+    slow_ran.append(number)
+    return str(number)
 
 
 FUNCTIONS = {"get_weather": get_weather, "get_time": get_time}
@@ -122,7 +137,10 @@ def transcript(calls: list[dict[str, str]], results: list[str]) -> list[dict]:
     return [{"role": "assistant", "content": None, "tool_calls": asked}, *answers]
 
 
-async def openai_agents(base_url: str) -> Turn:
+BOTH = (get_weather, get_time)
+
+
+async def openai_agents(base_url: str, functions: Functions = BOTH) -> Turn:
     """openai-agents with the chat completions model."""
     from openai import AsyncOpenAI
 
@@ -131,7 +149,7 @@ async def openai_agents(base_url: str) -> Turn:
     set_tracing_disabled(True)
     client = AsyncOpenAI(api_key="x", base_url=base_url, timeout=PATIENCE)
     model = OpenAIChatCompletionsModel(MODEL, openai_client=client)
-    tools = [function_tool(get_weather), function_tool(get_time)]
+    tools = [function_tool(each) for each in functions]
     agent = Agent(name="bench", instructions=SYSTEM, model=model, tools=tools)
 
     async def turn() -> str:
@@ -143,7 +161,7 @@ async def openai_agents(base_url: str) -> Turn:
     return turn
 
 
-async def langgraph(base_url: str) -> Turn:
+async def langgraph(base_url: str, functions: Functions = BOTH) -> Turn:
     """langgraph's prebuilt ReAct agent over langchain-openai."""
     import warnings
 
@@ -156,7 +174,7 @@ async def langgraph(base_url: str) -> Turn:
         from langgraph.prebuilt import create_react_agent
 
         model = ChatOpenAI(model=MODEL, api_key="x", base_url=base_url, timeout=PATIENCE, stream_usage=True)
-        agent = create_react_agent(model, [tool(get_weather), tool(get_time)], prompt=SYSTEM)
+        agent = create_react_agent(model, [tool(each) for each in functions], prompt=SYSTEM)
 
     async def turn() -> str:
         text: list[str] = []
@@ -169,7 +187,7 @@ async def langgraph(base_url: str) -> Turn:
     return turn
 
 
-async def pydantic_ai(base_url: str) -> Turn:
+async def pydantic_ai(base_url: str, functions: Functions = BOTH) -> Turn:
     """pydantic-ai with its chat completions model."""
     from openai import AsyncOpenAI
     from pydantic_ai import Agent
@@ -178,7 +196,7 @@ async def pydantic_ai(base_url: str) -> Turn:
 
     client = AsyncOpenAI(api_key="x", base_url=base_url, timeout=PATIENCE)
     model = OpenAIChatModel(MODEL, provider=OpenAIProvider(openai_client=client))
-    agent = Agent(model, instructions=SYSTEM, tools=[get_weather, get_time])
+    agent = Agent(model, instructions=SYSTEM, tools=list(functions))
 
     async def turn() -> str:
         async with agent.run_stream_events(QUESTION) as events:
@@ -236,11 +254,11 @@ async def bare(base_url: str) -> Turn:
     return turn
 
 
-async def ours(base_url: str) -> Turn:
+async def ours(base_url: str, functions: Functions = BOTH) -> Turn:
     """atomr-agents."""
     from atomr_agents import Agent, tool
 
-    tools = [tool(get_weather), tool(get_time)]
+    tools = [tool(each) for each in functions]
     agent = Agent(f"openai:{MODEL}", instructions=SYSTEM, base_url=base_url, api_key="x", tools=tools)
 
     async def turn() -> str:

@@ -1,8 +1,9 @@
 """A provider that costs no time: chat completions on loopback, every byte rendered beforehand.
 
-The first request of a conversation is answered with two parallel tool calls, streamed in small deltas; a
-request that carries tool results is answered with twenty tokens of text. It runs as a process of its own, so its
-work is in nobody else's CPU time: `python provider.py` prints the port and serves until its standard input closes.
+The first request of a conversation is answered with two parallel tool calls, streamed in small deltas, or with a
+hundred where the tool `slow` is offered; a request that carries tool results is answered with twenty tokens of text. It
+runs as a process of its own, so its work is in nobody else's CPU time: `python provider.py` prints the port and serves
+until its standard input closes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ TOOL_CALLS = (
     ("call_time", "get_time", '{"city": "Oslo, Norway, where the fjord begins", "clock": 24}'),
 )
 DELTAS_PER_CALL = 14
+MANY = 100
 ANSWER = "In Oslo it is ten degrees , cloudy , and the clock shows half past four in the afternoon ."
 
 
@@ -62,6 +64,16 @@ def tool_call_chunks() -> list[dict]:
     return [*chunks, chunk({}, "tool_calls"), usage(120, 60)]
 
 
+def many_calls_chunks() -> list[dict]:
+    """A hundred calls of one tool, a delta each."""
+    chunks = [chunk({"role": "assistant", "content": None, "refusal": None})]
+    for index in range(MANY):
+        function = {"name": "slow", "arguments": f'{{"number": {index}}}'}
+        call = {"index": index, "id": f"call_{index}", "type": "function", "function": function}
+        chunks.append(chunk({"tool_calls": [call]}))
+    return [*chunks, chunk({}, "tool_calls"), usage(120, 60)]
+
+
 def answer_chunks() -> list[dict]:
     chunks = [chunk({"role": "assistant", "content": "", "refusal": None})]
     for index, word in enumerate(words := ANSWER.split(" ")):
@@ -81,6 +93,7 @@ def render(chunks: list[dict]) -> bytes:
 
 
 CALLS = render(tool_call_chunks())
+MANY_CALLS = render(many_calls_chunks())
 TEXT = render(answer_chunks())
 REFUSED = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"
 
@@ -112,8 +125,10 @@ class Connection(asyncio.Protocol):
             body, self.buffer = self.buffer[end + 4 : stop], self.buffer[stop:]
             if b'"stream"' not in body:
                 self.transport.write(REFUSED)
+            elif b'"tool_call_id"' in body:
+                self.transport.write(TEXT)
             else:
-                self.transport.write(TEXT if b'"tool_call_id"' in body else CALLS)
+                self.transport.write(MANY_CALLS if b'"slow"' in body else CALLS)
 
 
 async def serve() -> None:

@@ -1,4 +1,4 @@
-"""Every benchmark, or those named: `python run.py [turn] [concurrent] [guest] [events] [decoders] [import]`.
+"""Every benchmark, or those named: `python run.py [NAME…]`.
 
 The figures also go to results/, as JSON.
 """
@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import sys
 
+import agent_memory
 import concurrent_turns
 import decoders
 import import_time
+import tools_at_once
 import turn
 from common import child, failures, save, table, target
 from peers import PEERS
@@ -60,6 +62,8 @@ BENCHMARKS = {
     "events": events,
     "decoders": decoders.main,
     "import": lambda: import_time.main(list(import_time.IMPORTS)),
+    "tools": lambda: tools_at_once.main(tools_at_once.DEFAULT),
+    "memory": lambda: agent_memory.main(list(agent_memory.MAKERS)),
 }
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ._builder import AgentBuilder as AgentBuilder
     from ._builder import AgentRef as AgentRef
     from ._context import RunContext as RunContext
+    from ._context import StrategyContext as StrategyContext
     from ._handoffs import Handoff as Handoff
     from ._handoffs import handoff_tool as handoff_tool
     from ._native import __version__ as __version__
@@ -85,6 +86,10 @@ if TYPE_CHECKING:
     from .observability import EventBus as EventBus
     from .observability import EventStream as EventStream
     from .parser import PartialJson as PartialJson
+    from .strategy import Skill as Skill
+    from .strategy import keyword_tool_strategy as keyword_tool_strategy
+    from .strategy import static_tool_strategy as static_tool_strategy
+    from .strategy import strategy as strategy
     from .tool import Tool as Tool
     from .tool import ToolSet as ToolSet
     from .tool import ToolSetRegistry as ToolSetRegistry
@@ -120,6 +125,8 @@ _HOMES: dict[str, str | None] = {
     "RunContext": "_context",
     "RunResult": "_runs",
     "RunStream": "_runs",
+    "Skill": "strategy",
+    "StrategyContext": "_context",
     "Tool": "tool",
     "ToolCallParser": "tool",
     "ToolControl": "tool",
@@ -140,6 +147,7 @@ _HOMES: dict[str, str | None] = {
     "guest": None,
     "handoff_tool": "_handoffs",
     "inference_client": "guest",
+    "keyword_tool_strategy": "strategy",
     "lambda_": "callable_",
     "list_factories": "guest",
     "logging_middleware": "middleware",
@@ -150,6 +158,8 @@ _HOMES: dict[str, str | None] = {
     "rate_limit_middleware": "middleware",
     "redaction_middleware": "middleware",
     "retry_middleware": "middleware",
+    "static_tool_strategy": "strategy",
+    "strategy": None,
     "testkit": None,
     "tool": None,
     "tool_error_recovery_middleware": "middleware",
@@ -189,6 +199,8 @@ __all__ = [
     "RunContext",
     "RunResult",
     "RunStream",
+    "Skill",
+    "StrategyContext",
     "Tool",
     "ToolCallParser",
     "ToolControl",
@@ -209,6 +221,7 @@ __all__ = [
     "guest",
     "handoff_tool",
     "inference_client",
+    "keyword_tool_strategy",
     "lambda_",
     "list_factories",
     "logging_middleware",
@@ -219,6 +232,8 @@ __all__ = [
     "rate_limit_middleware",
     "redaction_middleware",
     "retry_middleware",
+    "static_tool_strategy",
+    "strategy",
     "testkit",
     "tool",
     "tool_error_recovery_middleware",

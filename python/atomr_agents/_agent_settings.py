@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from ._native.tool import Grants
     from .middleware import Middleware
     from .observability import EventBus
+    from .strategy import Instructions, Memory, Skill, Skills, Tools
 
 
 class AgentSettings(TypedDict, total=False):
     """The settings of an agent; `Agent` says what each of them is."""
 
-    instructions: str
-    tools: Sequence[Any]
+    instructions: Instructions
+    tools: Sequence[Any] | Tools
+    memory: Memory | None
+    skills: Sequence[Skill] | Skills
     output_mode: str | None
     output_retries: int
     description: str

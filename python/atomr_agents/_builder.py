@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .callable_ import Callable
     from .core import Message
     from .observability import EventBus
+    from .strategy import Instructions, Memory, Skill, Skills, Tools
 
 
 class AgentBuilder:
@@ -50,15 +51,32 @@ class AgentBuilder:
         builder._model = model
         return builder
 
-    def with_instructions(self, instructions: str) -> AgentBuilder:
-        """Tells the model what to be."""
+    def with_instructions(self, instructions: Instructions) -> AgentBuilder:
+        """Tells the model what to be: a text, or what writes one for each run."""
         return self._with(instructions=instructions)
 
     def with_tools(self, *tools: Any) -> AgentBuilder:
         """Adds tools: each is a tool, something that becomes one, or a list of these."""
         lists: list[Sequence[Any]] = [tool if isinstance(tool, (list, tuple)) else (tool,) for tool in tools]
         added = [each for several in lists for each in several]
-        return self._with(tools=[*self._settings.get("tools", ()), *added])
+        before = self._settings.get("tools", ())
+        if not isinstance(before, (list, tuple)):
+            from .errors import ConfigError
+
+            raise ConfigError("a tool strategy selects the tools already; let it offer these as well")
+        return self._with(tools=[*before, *added])  # pyright: ignore[reportUnknownArgumentType]
+
+    def with_tool_strategy(self, tools: Tools) -> AgentBuilder:
+        """Lets a strategy select the tools of each run, in place of those that were added."""
+        return self._with(tools=tools)
+
+    def with_memory(self, memory: Memory) -> AgentBuilder:
+        """Gives it a memory."""
+        return self._with(memory=memory)
+
+    def with_skills(self, skills: Sequence[Skill] | Skills) -> AgentBuilder:
+        """Gives it skills, or what chooses some for each run."""
+        return self._with(skills=skills)
 
     def with_output_type(self, output_type: Any) -> AgentBuilder:
         """Asks for an answer of this type."""

@@ -8,6 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._native.core import Message
+
 Deps = TypeVar("Deps")
 
 
@@ -59,3 +61,44 @@ class RunContext(Generic[Deps]):
 
     def __repr__(self) -> str:
         return f"RunContext(run_id={self.run_id!r}, tool_name={self.tool_name!r}, path={self.path!r})"
+
+
+class StrategyContext(RunContext[Deps]):
+    """The run that a strategy serves, and what is asked in it.
+
+    Example:
+        >>> from atomr_agents import Agent, StrategyContext
+        >>> from atomr_agents.testkit import ScriptedModel
+        >>> def briefing(ctx: StrategyContext[str]) -> str:
+        ...     return f"You talk to {ctx.deps}, who wrote {len(ctx.prompt)} letters."
+        >>> model = ScriptedModel().text("Hello.")
+        >>> agent = Agent(model, instructions=briefing, deps_type=str)
+        >>> _ = agent.run_sync("Hi", deps="Ada")
+        >>> model.requests[0]["messages"][0]["parts"][0]["text"]
+        'You talk to Ada, who wrote 2 letters.'
+    """
+
+    __slots__ = ("agent", "history", "input")
+
+    agent: str
+    """The agent's name; empty where a strategy is asked outside of a run."""
+    input: list[Message]
+    """What is asked: the new messages of this turn, usually one of the user."""
+    history: list[Message]
+    """What was said before, oldest first, without the system message."""
+
+    def __init__(
+        self, deps: Deps, run_id: str, path: str, agent: str, input: list[Message], history: list[Message]
+    ) -> None:
+        super().__init__(deps, run_id, "", "", path)
+        self.agent = agent
+        self.input = input
+        self.history = history
+
+    @property
+    def prompt(self) -> str:
+        """The text of the new messages, joined by line breaks."""
+        return "\n".join(message.text for message in self.input)
+
+    def __repr__(self) -> str:
+        return f"StrategyContext(run_id={self.run_id!r}, agent={self.agent!r}, path={self.path!r})"

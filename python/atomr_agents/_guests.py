@@ -25,6 +25,17 @@ def takes_context_second(call: Any) -> bool:
     return len(_required(call)) >= 2
 
 
+def registered(kind: str, target: Any) -> tuple[str, Any] | None:
+    """The key under which an object, or its class, was registered, and what runs: of a class, its instance."""
+    from ._native import guest
+
+    for key in guest.list_factories(kind):
+        known = guest.target(kind, key)
+        if known is target or type(known) is target:
+            return key, known
+    return None
+
+
 def name_of(target: Any) -> str:
     """The key of an object without a name of its own: that of its function or class."""
     name = getattr(target, "__name__", None) or type(target).__name__

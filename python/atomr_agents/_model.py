@@ -81,14 +81,11 @@ def _name_at(client: InferenceClient) -> str:
 
 def _registered(model: Any) -> tuple[str, Any]:
     """The key under which the object, or its class, was registered with `@inference_client`, and what runs."""
-    from ._guests import name_of
-    from ._native import guest
+    from ._guests import name_of, registered
     from .errors import ContractError
 
-    for key in guest.list_factories("inference_client"):
-        known = guest.target("inference_client", key)
-        if known is model or type(known) is model:
-            return key, known
+    if found := registered("inference_client", model):
+        return found
     if not callable(model) and not hasattr(model, "stream"):
         raise ContractError(
             f"a model is a name such as 'openai:gpt-4o-mini', a client, or an object with `stream`; "

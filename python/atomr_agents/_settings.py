@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ._native.core import Budget
     from ._native.observability import EventBus
     from ._native.tool import Grants
-    from .tool import Tool
 
 OF_THE_CLIENT = (
     "base_url",
@@ -29,7 +28,6 @@ OF_THE_CLIENT = (
 
 PLAIN = (
     "name",
-    "instructions",
     "max_iterations",
     "max_parallel_tools",
     "timeout",
@@ -54,7 +52,6 @@ _SETTINGS: dict[str, checks.Check] = {
     "thinking_budget": checks.optional(checks.whole(0)),
     "metadata": checks.optional(checks.dictionary),
     "watch_prompt": checks.flag,
-    "instructions": checks.text,
     "name": checks.filled,
     "model_name": checks.optional(checks.filled),
     "max_iterations": checks.whole(1),
@@ -82,20 +79,9 @@ def check(values: dict[str, Any]) -> None:
     checks.every(_SETTINGS, values)
 
 
-def tools_of(given: Any) -> list[Tool[..., Any]]:
-    """The tools of an agent, from what was given as them."""
-    from ._toolsets import flattened
-    from .tool import as_tool
-
-    if hasattr(given, "__next__"):
-        given = list(given)
-    return [as_tool(each) for each in flattened(checks.items("tools", "a list of tools or functions", given))]
-
-
-def tool_choice(choice: str, tools: Sequence[Tool[..., Any]]) -> str:
-    """The choice, when it is one among these tools."""
-    names = [tool.name for tool in tools]
-    if choice in ("auto", "none") or choice in names or (choice == "required" and names):
+def tool_choice(choice: str, names: Sequence[str] | None) -> str:
+    """The choice, when it is one among these tools; without names, what there is to choose from is known in a run."""
+    if names is None or choice in ("auto", "none") or choice in names or (choice == "required" and names):
         return choice
     there = ", ".join(names) or "none"
     raise ConfigError(

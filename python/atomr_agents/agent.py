@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .callable_ import Callable
     from .middleware import Middleware
     from .observability import EventBus
+    from .strategy import Instructions, Memory, Skill, Skills, Tools
     from .tool import Grants, Tool
 
 __all__ = [
@@ -67,8 +68,15 @@ class Agent(Generic[Deps, Out]):
         model: `"openai:NAME"`, `"openai-responses:NAME"`, `"anthropic:NAME"` or `"gemini:NAME"` (the key and the
             address come from the environment where they are not given, e.g. OPENAI_API_KEY and OPENAI_BASE_URL), a
             `ScriptedModel`, an `InferenceClient`, or an object decorated with `@inference_client`.
-        instructions: What the model is told to be.
-        tools: What it may call: tools, or functions, classes and instances that become one.
+        instructions: What the model is told to be: a text, or what writes one for each run: a function of a
+            `StrategyContext` (plain or async) or an object with `render(ctx)`. See `atomr_agents.strategy`.
+        tools: What it may call: tools, or functions, classes and instances that become one. Or what selects them for
+            each run: `static_tool_strategy(...)`, `keyword_tool_strategy(...)`, an object with `select(ctx)`, or a
+            function decorated with `@strategy(kind="tool")`.
+        memory: What it remembers: a function of a `StrategyContext` that gives texts, or an object with `retrieve(ctx)`
+            and perhaps `store(ctx, messages)`.
+        skills: What it knows how to do: `Skill`s, or what chooses some for each run: a function of a `StrategyContext`
+            or an object with `applicable(ctx)`.
         output_type: What the answer is: `str`, a dataclass, a TypedDict, a pydantic model, any type that JSON can
             stand for, or a JSON Schema as a dict (the output is the JSON value then). None is `str`.
         deps_type: The type of `deps`, which tools see as `RunContext.deps`.
@@ -173,8 +181,10 @@ class Agent(Generic[Deps, Out]):
         self,
         model: Any,
         *,
-        instructions: str = "",
-        tools: Sequence[Any] = (),
+        instructions: Instructions = "",
+        tools: Sequence[Any] | Tools = (),
+        memory: Memory | None = None,
+        skills: Sequence[Skill] | Skills = (),
         output_type: Any = str,
         output_mode: str | None = None,
         output_retries: int = 2,
@@ -214,7 +224,7 @@ class Agent(Generic[Deps, Out]):
         max_attempts: int | None = None,
         max_connections: int | None = None,
     ) -> None:
-        from . import _settings
+        from . import _settings, _strategies
         from ._model import resolve
 
         given = locals()
@@ -228,10 +238,10 @@ class Agent(Generic[Deps, Out]):
             from ._output import Output
 
             self._output = Output(output_type)
-        made = _settings.tools_of(tools)
+        resolved = _strategies.of(instructions, tools, memory, skills)
         plain = {key: given[key] for key in _settings.PLAIN}
         plain["stop"] = _settings.stops(stop)
-        plain["tool_choice"] = _settings.tool_choice(tool_choice, made)
+        plain["tool_choice"] = _settings.tool_choice(tool_choice, resolved.names)
         plain["prompt_cache"] = _settings.cache_points(prompt_cache)
         plain["prices"] = _settings.prices(prices)
         plain["output"] = (
@@ -241,7 +251,10 @@ class Agent(Generic[Deps, Out]):
             client,
             asked_for,
             settings=plain,
-            tools=[each.native for each in made],
+            instructions=resolved.instructions,
+            tools=resolved.tools,
+            memory=resolved.memory,
+            skills=resolved.skills,
             buses=() if bus is None else _settings.buses(bus),
             budget=_settings.budget(budget),
             handoffs=_settings.handoffs(handoffs) if handoffs != () else (),

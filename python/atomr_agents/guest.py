@@ -6,9 +6,12 @@
 | `@callable_`        | a function of one value, or `invoke(input)`             | the object itself |
 | `@tracer`           | a function of an event, or `on_event(event)`, `flush()` | the object itself |
 | `@inference_client` | an async generator, or `stream(request)`                | the object itself |
+| `@strategy(kind=…)` | a function of the context; see `atomr_agents.strategy`  | the object itself |
 
 Each of them takes functions (plain or async), classes (which are instantiated without arguments) and instances,
-and each has a `..._from_factory(key)` that gives what was registered. A key can be registered again.
+and each has a `..._from_factory(key)` that gives what was registered. A key can be registered again. The kinds of the
+registry are the names of the decorators; strategies are `strategy:instruction`, `strategy:tool`, `strategy:memory` and
+`strategy:skill`.
 
 Example:
     >>> from atomr_agents import guest
@@ -27,6 +30,14 @@ from ._guests import name_of
 from ._light import TypeVar, overload
 from ._native import guest as _native
 from ._native.guest import kinds, list_factories, methods, register, target
+from .strategy import (
+    instruction_strategy_from_factory,
+    memory_strategy_from_factory,
+    skill_strategy_from_factory,
+    strategy,
+    strategy_from_factory,
+    tool_strategy_from_factory,
+)
 from .tool import ToolSet, forget, tool, tool_from_factory
 
 TYPE_CHECKING = False
@@ -47,13 +58,19 @@ __all__ = [
     "clear_factories",
     "inference_client",
     "inference_client_from_factory",
+    "instruction_strategy_from_factory",
     "kinds",
     "list_factories",
+    "memory_strategy_from_factory",
     "methods",
     "register",
+    "skill_strategy_from_factory",
+    "strategy",
+    "strategy_from_factory",
     "target",
     "tool",
     "tool_from_factory",
+    "tool_strategy_from_factory",
     "tracer",
     "tracer_from_factory",
 ]

@@ -1,4 +1,4 @@
-"""The registry of guests and its four decorators."""
+"""The registry of guests and its decorators."""
 
 import asyncio
 from typing import Any
@@ -12,25 +12,41 @@ from atomr_agents import (
     guest,
     inference_client,
     list_factories,
+    strategy,
     tool,
     tracer,
 )
 from atomr_agents.errors import ContractError, RefusalError
 from atomr_agents.testkit import ScriptedModel
 
+FAMILIES = ["instruction", "tool", "memory", "skill"]
+
+
+def strategy_of(family: str) -> Any:
+    def decorator(target: Any = None, *, name: str | None = None) -> Any:
+        decorate = strategy(kind=family, name=name)
+        return decorate if target is None else decorate(target)
+
+    return decorator
+
+
 DECORATORS: dict[str, Any] = {
     "tool": tool,
     "callable_": callable_,
     "tracer": tracer,
     "inference_client": inference_client,
+    **{f"strategy:{family}": strategy_of(family) for family in FAMILIES},
 }
 
 
 def test_every_kind_has_its_decorator_and_its_builder():
     assert sorted(guest.kinds()) == sorted(DECORATORS)
     for kind in guest.kinds():
-        assert getattr(guest, kind) in (DECORATORS[kind], getattr(DECORATORS[kind], "__wrapped__", None))
-        assert callable(getattr(guest, f"{kind.rstrip('_')}_from_factory"))
+        name, _, family = kind.partition(":")
+        decorator = strategy if family else DECORATORS[kind]
+        assert getattr(guest, name) in (decorator, getattr(decorator, "__wrapped__", None))
+        builder = f"{family}_strategy" if family else kind.rstrip("_")
+        assert callable(getattr(guest, f"{builder}_from_factory"))
         assert guest.methods(kind)
 
 
@@ -49,7 +65,7 @@ def test_every_kind_refuses_what_is_none(kind: str):
     assert list_factories(kind) == []
 
 
-@pytest.mark.parametrize("kind", ["callable_", "tracer", "inference_client"])
+@pytest.mark.parametrize("kind", [kind for kind in DECORATORS if kind != "tool"])
 def test_decorators_give_the_object_back(kind: str):
     async def stream(request, ctx):
         yield "x"

@@ -86,6 +86,29 @@ def test_the_callable_decorator_works_in_every_order_of_imports(order: str):
     python(order + STEP)
 
 
+CHOICE = """
+@strategy(kind="memory")
+def notes(ctx):
+    return []
+from atomr_agents import guest
+assert guest.list_factories("strategy:memory") == ["notes"]
+"""
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        "from atomr_agents import strategy",
+        "import atomr_agents.strategy\nfrom atomr_agents import strategy",
+        "from atomr_agents import strategy\nimport atomr_agents.strategy",
+        "from atomr_agents.guest import strategy",
+        "from atomr_agents import Skill, strategy",
+    ],
+)
+def test_the_strategy_decorator_works_in_every_order_of_imports(order: str):
+    python(order + CHOICE)
+
+
 def test_the_same_statement_gives_the_same_module():
     for first in ("", "import atomr_agents.guest\n", "import atomr_agents._native.guest\n"):
         python(

@@ -39,6 +39,7 @@ def test_there_are_submodules():
         "guest",
         "observability",
         "parser",
+        "strategy",
         "testkit",
         "tool",
     }

@@ -56,6 +56,8 @@ SETTINGS: dict[str, list[Any]] = {
     "prices": [*NO_DICT, {"m": 1.0}, {"m": (1.0, 2.0)}, {"m": (1.0, 2.0, -1.0)}, {"m": "123"}, {1: (1.0, 1.0, 1.0)}],
     "bus": ["", *NO_LIST, [EventBus(), 3]],
     "tools": [None, "", {}, *NO_LIST],
+    "memory": ["", {}, [], *NO_LIST],
+    "skills": [None, "", {}, ["x"], *NO_LIST],
     "output_type": [0, 1.5, "", "x", b"x", [], OBJECT, True],
     "deps_type": [0, 1.5, "", "x", b"x", [], {}, OBJECT, True],
     "output_mode": ["", "x", *NO_TEXT],

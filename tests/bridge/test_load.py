@@ -85,7 +85,7 @@ def test_ten_thousand_calls_leave_nothing_behind():
         assert asyncio.all_tasks() == {asyncio.current_task()}
         assert bt.stats()["in_flight"] == 0 and bt.stats()["abandoned"] == 0
         assert descriptors() == fds
-        assert threading.active_count() <= max(threads, 64 + 2)
+        assert threading.active_count() <= max(threads, 128 + 2)
         assert grown < 300_000, f"{grown} bytes of Python objects"
         assert resident() - memory < 30_000_000
 
@@ -122,7 +122,7 @@ def test_the_number_of_worker_threads_is_bounded():
         assert await bt.fan_out(guest, 300, spawn=True) == list(range(300))
 
     asyncio.run(main())
-    assert 2 <= most <= 64 and bt.stats()["threads"] <= 64
+    assert 2 <= most <= 128 and bt.stats()["threads"] <= 128
 
 
 LIMITED = """

@@ -277,7 +277,7 @@ where
         let output = self.options.output.clone().map(|schema| {
             let capabilities = self.client.0.capabilities(&self.model);
             let (mode, own) = (self.options.output_mode, self.options.output_validator.clone());
-            OutputCheck::new(schema, mode, capabilities, own)
+            Box::new(OutputCheck::new(schema, mode, capabilities, own))
         });
         let handoff_tools = self.options.handoffs.iter().map(|each| CheckedTool::new(each.tool()).map(Arc::new));
         let engine = Engine {

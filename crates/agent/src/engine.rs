@@ -20,7 +20,8 @@ pub(crate) struct Engine {
     pub(crate) memory: Arc<dyn MemoryStrategy>,
     pub(crate) skills: Arc<dyn SkillStrategy>,
     pub(crate) options: AgentOptions,
-    pub(crate) output: Option<OutputCheck>,
+    /// Boxed: most agents have none, and it is large.
+    pub(crate) output: Option<Box<OutputCheck>>,
     /// The tools that hand over to others.
     pub(crate) handoff_tools: Vec<Arc<CheckedTool>>,
     /// The beginning of the last prompt, where it is watched.
@@ -66,12 +67,13 @@ impl Engine {
         }
         sections.retain(|section| !section.is_empty());
         let system = (!sections.is_empty()).then(|| Message::system(sections.join("\n\n")));
-        let skilled: Result<Vec<_>, _> = skills
-            .iter()
-            .flat_map(|skill| skill.tools.iter().cloned())
-            .map(|tool| CheckedTool::new(tool).map(Arc::new))
-            .collect();
-        let mut overlay = skilled?;
+        let mut overlay: Vec<Arc<CheckedTool>> = Vec::new();
+        for tool in skills.iter().flat_map(|skill| &skill.tools) {
+            let same = |there: &Arc<CheckedTool>| Arc::ptr_eq(there.tool(), tool.tool());
+            if !tools.tools().iter().chain(&overlay).any(same) {
+                overlay.push(Arc::clone(tool));
+            }
+        }
         overlay.extend(self.handoff_tools.iter().cloned());
         let toolbox = if overlay.is_empty() {
             tools

@@ -13,7 +13,7 @@ use atomr_agents_inference::InferenceError;
 use atomr_agents_observability::EventBus;
 use atomr_agents_strategy::{MemoryChunk, Skill, StaticInstructions, StaticMemory, StaticSkills, StaticTools};
 use atomr_agents_testkit::{ScriptedModel, Turn};
-use atomr_agents_tool::{FnTool, Tool, ToolError, ToolOptions};
+use atomr_agents_tool::{CheckedTool, FnTool, Tool, ToolError, ToolOptions};
 use serde_json::json;
 
 /// Counts what is alive, to see that nothing outlives its run.
@@ -308,11 +308,17 @@ async fn events_are_numbered_in_order_and_tell_the_run() {
 async fn strategies_reach_the_model_and_skills_bring_their_tools() {
     let model = Arc::new(ScriptedModel::new().tool_calls([("extra", json!({}))]).text("ok"));
     let extra = FnTool::new("extra", "", json!({"type": "object"}), |_, _| async { Ok(json!("from the skill")) });
-    let skill = Skill { name: "s".into(), instructions: "You can extra.".into(), tools: vec![Arc::new(extra)] };
+    let extra = Arc::new(CheckedTool::new(Arc::new(extra)).unwrap());
+    // Two skills that bring the same tool, and an agent that has it already, are no conflict.
+    let skill = |name: &str| Skill {
+        name: name.into(),
+        instructions: "You can extra.".into(),
+        tools: vec![Arc::clone(&extra)],
+    };
     let agent = AgentBuilder::new(model.clone(), "m")
         .with_instructions(StaticInstructions::new("Be brief."))
         .with_memory(StaticMemory::new(vec![MemoryChunk { source: "m".into(), text: "likes rain".into() }]))
-        .with_skills(StaticSkills::new(vec![skill]))
+        .with_skills(StaticSkills::new(vec![skill("s"), skill("t")]))
         .build()
         .unwrap();
     let input = RunInput::from("now").with_history(vec![Message::user("before"), Message::assistant("yes")]);
@@ -321,7 +327,7 @@ async fn strategies_reach_the_model_and_skills_bring_their_tools() {
     let system = requests[0].messages[0].text();
     assert!(["Be brief.", "You can extra.", "likes rain"].iter().all(|text| system.contains(text)), "{system}");
     assert_eq!(requests[0].messages[1].text(), "before");
-    assert_eq!(requests[0].tools[0].name, "extra");
+    assert_eq!(requests[0].tools.iter().map(|tool| &tool.name).collect::<Vec<_>>(), ["extra"]);
     assert_eq!(results(&requests[1].messages), [("from the skill".to_owned(), false)]);
     assert_eq!((result.history, result.messages.len()), (2, 6));
 }

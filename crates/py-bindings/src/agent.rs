@@ -8,9 +8,9 @@ use atomr_agents_inference::OutputMode;
 use atomr_agents_py_bridge::{
     Args, Guest, GuestError, GuestOptions, KindRow, MethodRow, Verb, arguments, json, to_object, to_serde,
 };
-use atomr_agents_strategy::StaticTools;
+use atomr_agents_strategy::{MemoryStrategy, NoMemory, SkillStrategy, StaticSkills};
 use atomr_agents_tokens::{Price, PriceTable};
-use atomr_agents_tool::{CheckedTool, ToolOptions, Toolbox};
+use atomr_agents_tool::{CheckedTool, ToolOptions};
 use futures_util::future::BoxFuture;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -28,6 +28,7 @@ use crate::middleware::{self, CallNext, NativeMiddleware};
 use crate::observability::EventBus;
 use crate::permission::Grants;
 use crate::run::{self, RunHandle, Start, What};
+use crate::strategy::{Instructions, MemoryStrategyHandle, SkillStrategyHandle, Tools};
 use crate::tool::NativeTool;
 use crate::{approval, seconds};
 
@@ -49,7 +50,6 @@ type Prices = Vec<(String, (f64, f64, f64))>;
 #[serde(deny_unknown_fields)]
 struct Settings {
     name: String,
-    instructions: String,
     max_iterations: u32,
     max_parallel_tools: usize,
     timeout: Option<f64>,
@@ -81,13 +81,17 @@ pub(crate) struct AgentCore(BoxedAgent);
 #[pymethods]
 impl AgentCore {
     #[new]
-    #[pyo3(signature = (client, model, *, settings, tools, buses, budget, handoffs, middleware, ledger, grants, validate))]
+    #[pyo3(signature = (client, model, *, settings, instructions, tools, memory, skills, buses, budget, handoffs, middleware, ledger,
+        grants, validate))]
     #[allow(clippy::too_many_arguments)] // called from one place, by keyword
     fn new(
         client: &InferenceClient,
         model: String,
         settings: &Bound<'_, PyAny>,
-        tools: Vec<PyRef<'_, NativeTool>>,
+        instructions: Instructions<'_>,
+        tools: Tools<'_>,
+        memory: Option<&MemoryStrategyHandle>,
+        skills: Option<&SkillStrategyHandle>,
         buses: Vec<PyRef<'_, EventBus>>,
         budget: Option<&Budget>,
         handoffs: Vec<HandoffTo<'_>>,
@@ -97,7 +101,6 @@ impl AgentCore {
         validate: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let settings: Settings = to_serde(settings).map_err(|error| config(error.to_string()))?;
-        let instructions = settings.instructions.clone();
         let mut options = settings.into_options()?;
         options.buses = buses.iter().map(|bus| bus.0.clone()).collect();
         options.budget = budget.map(|budget| budget.0).unwrap_or_default();
@@ -111,10 +114,16 @@ impl AgentCore {
             let guest = Guest::wrap(validate.py(), &VALIDATOR, "output_type", validate, GuestOptions { inline: true })?;
             options.output_validator = Some(Arc::new(PythonValidator(guest)));
         }
-        let toolbox = Toolbox::from_checked(tools.iter().map(|tool| Arc::clone(&tool.checked)).collect());
         let built = AgentBuilder::new(Arc::clone(&client.0), model)
-            .instructions(&instructions)
-            .with_tools(StaticTools::from(toolbox.map_err(from_kinded)?))
+            .with_instructions(instructions.strategy())
+            .with_tools(tools.strategy()?)
+            .with_memory(
+                memory.map_or_else(|| Arc::new(NoMemory) as Arc<dyn MemoryStrategy>, |given| Arc::clone(&given.0)),
+            )
+            .with_skills(skills.map_or_else(
+                || Arc::new(StaticSkills::default()) as Arc<dyn SkillStrategy>,
+                |given| Arc::clone(&given.0),
+            ))
             .with_options(options)
             .build();
         Ok(Self(built.map_err(from_kinded)?.into()))

@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::context::{call_ctx, run_context};
-use crate::errors::{Fault, from_kinded};
+use crate::errors::{Fault, from_kinded, guest_kind};
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Callable>()?;
@@ -56,16 +56,7 @@ impl callable::Callable for PythonCallable {
         });
         let running = self.guest.invoke(build, to_json, scope.as_deref());
         Box::pin(async move {
-            let failed = |error: GuestError| {
-                let kind = match &error {
-                    GuestError::Raised(_) | GuestError::Exited(_) => Kind::Guest,
-                    GuestError::Contract(_) => Kind::Contract,
-                    GuestError::Cancelled => Kind::Cancelled,
-                    GuestError::Panicked { .. } => Kind::Internal,
-                    _ => Kind::Runtime,
-                };
-                CallableError::failed(&self.label, kind, error)
-            };
+            let failed = |error: GuestError| CallableError::failed(&self.label, guest_kind(&error), error);
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => Err(CallableError::Cancelled { label: self.label.clone() }),

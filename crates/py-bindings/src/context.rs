@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use atomr_agents_callable::RunConfig;
-use atomr_agents_core::CallCtx;
+use atomr_agents_core::{AgentContext, CallCtx};
 use atomr_agents_py_bridge::{Scope, json};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{IntoPyDict, PyTuple};
+
+use crate::core::Message;
 
 /// The dependencies that the user gave the run.
 #[derive(Clone)]
@@ -39,6 +41,24 @@ pub(crate) fn run_context<'py>(py: Python<'py>, ctx: &CallCtx, tool: &str, call:
         None => None,
     };
     class.bind(py).call1((deps, ctx.run.to_string(), tool, call, ctx.path(), config))
+}
+
+/// The Python object `StrategyContext` of a run.
+pub(crate) fn strategy_context<'py>(
+    py: Python<'py>,
+    about: AgentContext,
+    ctx: &CallCtx,
+) -> PyResult<Bound<'py, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = CLASS
+        .get_or_try_init(py, || py.import("atomr_agents._context")?.getattr("StrategyContext").map(Bound::unbind))?;
+    let deps = match ctx.get::<Deps>() {
+        Some(deps) => deps.0.clone_ref(py),
+        None => py.None(),
+    };
+    let messages = |all: Vec<_>| all.into_iter().map(Message).collect::<Vec<_>>();
+    let (input, history) = (messages(about.turn.input), messages(about.turn.history));
+    class.bind(py).call1((deps, ctx.run.to_string(), ctx.path(), about.agent, input, history))
 }
 
 /// The call that a guest serves, for what it starts itself: a run that is begun in a tool belongs to the tool's run.

@@ -8,7 +8,8 @@ use atomr_agents_callable::CallableError;
 use atomr_agents_core::Kind;
 use atomr_agents_inference::InferenceError;
 use atomr_agents_observability::TracerError;
-use atomr_agents_py_bridge::original;
+use atomr_agents_py_bridge::{GuestError, original};
+use atomr_agents_strategy::StrategyError;
 use atomr_agents_tool::{PermissionError, ToolCallParserError, ToolDefinitionError, ToolError, ToolSetError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -134,6 +135,17 @@ fn convert(py: Python<'_>, kind: Kind, error: &(dyn Error + 'static)) -> PyErr {
     exception
 }
 
+/// What the failure of a guest amounts to.
+pub(crate) fn guest_kind(error: &GuestError) -> Kind {
+    match error {
+        GuestError::Raised(_) | GuestError::Exited(_) => Kind::Guest,
+        GuestError::Contract(_) => Kind::Contract,
+        GuestError::Cancelled => Kind::Cancelled,
+        GuestError::Panicked { .. } => Kind::Internal,
+        _ => Kind::Runtime,
+    }
+}
+
 /// Errors that become exceptions by their kind alone.
 pub(crate) trait Kinded: Error + 'static {
     fn kind(&self) -> Kind;
@@ -151,6 +163,7 @@ kinded!(
     InferenceError,
     PermissionError,
     RunError,
+    StrategyError,
     ToolCallParserError,
     ToolDefinitionError,
     ToolError,

@@ -20,6 +20,7 @@ mod permission;
 mod run;
 mod seconds;
 mod shared_events;
+mod strategy;
 mod testkit;
 mod tool;
 mod tool_return;
@@ -50,6 +51,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     submodule(module, "core", core::fill)?;
     submodule(module, "tool", tool::fill)?;
     submodule(module, "guest", guest::fill)?;
+    submodule(module, "strategy", strategy::fill)?;
     submodule(module, "observability", observability::fill)?;
     submodule(module, "parser", parser::fill)?;
     submodule(module, "callable_", callable::fill)?;

@@ -145,7 +145,7 @@ macro_rules! adapter_method {
 
 /// Makes, for each kind, its row, its adapter and its place in [`KINDS`].
 macro_rules! guest_kinds {
-    ($($(#[$doc:meta])* $kind:ident($adapter:ident) {
+    ($($(#[$doc:meta])* $adapter:ident($kind:literal, $decorator:literal) {
         $($verb:ident $method:ident($($param:ident),*) $($flag:ident)*;)+
     })+) => {
         $(
@@ -156,8 +156,8 @@ macro_rules! guest_kinds {
             impl $adapter {
                 /// What a guest of this kind must be.
                 pub const ROW: &'static KindRow = &KindRow {
-                    kind: stringify!($kind),
-                    decorator: concat!("@", stringify!($kind)),
+                    kind: $kind,
+                    decorator: $decorator,
                     adapter: stringify!($adapter),
                     methods: &[$(MethodRow {
                         name: stringify!($method),
@@ -200,27 +200,48 @@ macro_rules! guest_kinds {
 
 guest_kinds! {
     /// What a model may call: a function, or an object with `invoke`.
-    tool(GuestTool) {
+    GuestTool("tool", "@tool") {
         call invoke(args, ctx) itself;
         once name() optional;
         once description() optional;
     }
 
     /// Anything that takes one value and returns one: a function, or an object with `invoke` or `__call__`.
-    callable_(GuestCallable) {
+    GuestCallable("callable_", "@callable_") {
         call invoke(input, ctx) itself;
     }
 
     /// Is told every event; may have something to flush at the end.
-    tracer(GuestTracer) {
+    GuestTracer("tracer", "@tracer") {
         notify on_event(event) itself;
         call flush() optional;
     }
 
     /// A model: streams the events of one request.
-    inference_client(GuestInferenceClient) {
+    GuestInferenceClient("inference_client", "@inference_client") {
         stream stream(request, ctx) itself;
         once model() optional;
+    }
+
+    /// Writes the instructions of a run.
+    GuestInstructionStrategy("strategy:instruction", "@strategy(kind=\"instruction\")") {
+        call render(ctx) itself;
+    }
+
+    /// Selects the tools of a run.
+    GuestToolStrategy("strategy:tool", "@strategy(kind=\"tool\")") {
+        call select(ctx) itself;
+    }
+
+    /// Finds what is worth remembering in a run; may keep what the run said.
+    GuestMemoryStrategy("strategy:memory", "@strategy(kind=\"memory\")") {
+        call retrieve(ctx) itself;
+        call store(ctx, messages) optional;
+    }
+
+    /// Decides which skills apply to a run.
+    GuestSkillStrategy("strategy:skill", "@strategy(kind=\"skill\")") {
+        call applicable(ctx) itself;
     }
 }
 
@@ -240,7 +261,9 @@ mod tests {
     #[test]
     fn every_kind_has_a_decorator_and_a_required_method() {
         for row in KINDS {
-            assert_eq!(row.decorator, format!("@{}", row.kind));
+            let (name, family) = row.kind.split_once(':').unwrap_or((row.kind, ""));
+            let family = if family.is_empty() { String::new() } else { format!("(kind={family:?})") };
+            assert_eq!(row.decorator, format!("@{name}{family}"));
             assert!(row.methods.iter().any(|method| method.required), "{}", row.kind);
             assert_eq!(kind(row.kind).unwrap().adapter, row.adapter);
             let missing = refusal(row, c"guest = 7");

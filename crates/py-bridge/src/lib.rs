@@ -37,7 +37,10 @@ pub use error::{BadShape, Breach, GuestError, Raised, original};
 pub use flavor::Flavor;
 pub use guest::{Guest, GuestOptions};
 pub use json::{Json, JsonFault};
-pub use kinds::{GuestCallable, GuestInferenceClient, GuestTool, GuestTracer, KINDS, KindRow, MethodRow, Verb, kind};
+pub use kinds::{
+    GuestCallable, GuestInferenceClient, GuestInstructionStrategy, GuestMemoryStrategy, GuestSkillStrategy, GuestTool,
+    GuestToolStrategy, GuestTracer, KINDS, KindRow, MethodRow, Verb, kind,
+};
 pub use scope::{Corked, Live, Scope};
 pub use stream::GuestStream;
 pub use ticket::Args;

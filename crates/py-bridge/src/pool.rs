@@ -25,7 +25,8 @@ pub use crate::call::abandoned;
 /// Names the environment variable that bounds the number of threads for synchronous guests.
 pub const THREADS_ENV: &str = "ATOMR_AGENTS_SYNC_THREADS";
 
-const DEFAULT_LIMIT: usize = 64;
+/// As many as an agent runs tools at once, so that those of one answer do not wait for each other.
+const DEFAULT_LIMIT: usize = 128;
 const IDLE: Duration = Duration::from_secs(30);
 
 thread_local! {

@@ -1,6 +1,6 @@
 //! What every strategy must do, as checks that any implementation can run in its tests.
 
-use atomr_agents_core::{AgentContext, CallCtx, Message, RunId, TurnInput};
+use atomr_agents_core::{AgentContext, CallCtx, Kind, Message, RunId, TurnInput};
 
 use crate::{InstructionStrategy, MemoryStrategy, SkillStrategy, StrategyError, ToolStrategy};
 
@@ -28,6 +28,7 @@ pub async fn check_tools(strategy: &dyn ToolStrategy) -> Result<(), StrategyErro
     for spec in toolbox.specs() {
         toolbox.find(&spec.name).map_err(|error| StrategyError::Failed {
             family: "tool",
+            kind: error.kind(),
             message: error.to_string(),
             source: None,
         })?;
@@ -53,7 +54,12 @@ pub async fn check_memory(strategy: &dyn MemoryStrategy) -> Result<(), StrategyE
 /// What the strategy failed with, or which rule it broke.
 pub async fn check_skills(strategy: &dyn SkillStrategy) -> Result<(), StrategyError> {
     let (context, ctx) = (context("Hello"), CallCtx::new());
-    let broken = |message: &str| StrategyError::Failed { family: "skill", message: message.into(), source: None };
+    let broken = |message: &str| StrategyError::Failed {
+        family: "skill",
+        kind: Kind::Contract,
+        message: message.into(),
+        source: None,
+    };
     let first = strategy.applicable(&context, &ctx).await?;
     let second = strategy.applicable(&context, &ctx).await?;
     if first.iter().any(|skill| skill.name.is_empty()) {
@@ -68,7 +74,9 @@ pub async fn check_skills(strategy: &dyn SkillStrategy) -> Result<(), StrategyEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MemoryChunk, NoMemory, Skill, StaticInstructions, StaticMemory, StaticSkills, StaticTools};
+    use crate::{
+        KeywordTools, MemoryChunk, NoMemory, Skill, StaticInstructions, StaticMemory, StaticSkills, StaticTools,
+    };
     use atomr_agents_tool::FnTool;
     use serde_json::json;
     use std::sync::Arc;
@@ -77,7 +85,10 @@ mod tests {
     async fn the_static_strategies_conform() {
         let tool = FnTool::new("t", "", json!({"type": "object"}), |arguments, _| async move { Ok(arguments) });
         check_instructions(&StaticInstructions::new("Be brief.")).await.unwrap();
-        check_tools(&StaticTools::new([Arc::new(tool) as _]).unwrap()).await.unwrap();
+        let tools = StaticTools::new([Arc::new(tool) as _]).unwrap();
+        check_tools(&tools).await.unwrap();
+        let keyword = KeywordTools::new(tools, [("t", vec!["hello"])]).unwrap();
+        check_tools(&keyword).await.unwrap();
         check_memory(&NoMemory).await.unwrap();
         check_memory(&StaticMemory::new(vec![MemoryChunk { source: "s".into(), text: "t".into() }])).await.unwrap();
         check_skills(&StaticSkills::default()).await.unwrap();

@@ -16,6 +16,8 @@ pub enum StrategyError {
     Failed {
         /// Which family: `instruction`, `tool`, `memory`, `skill`.
         family: &'static str,
+        /// What it amounts to: [`Kind::Guest`] where the strategy says no more.
+        kind: Kind,
         /// In words.
         message: String,
         /// What it raised.
@@ -32,7 +34,7 @@ impl StrategyError {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Failed { .. } => Kind::Guest,
+            Self::Failed { kind, .. } => *kind,
             Self::Tools(error) => error.kind(),
         }
     }

@@ -15,7 +15,7 @@ pub use error::StrategyError;
 pub use instruction::{InstructionStrategy, StaticInstructions};
 pub use memory::{MemoryChunk, MemoryStrategy, NoMemory, StaticMemory};
 pub use skill::{Skill, SkillStrategy, StaticSkills};
-pub use tools::{StaticTools, ToolStrategy};
+pub use tools::{KeywordTools, StaticTools, ToolStrategy};
 
 use futures_util::future::BoxFuture;
 

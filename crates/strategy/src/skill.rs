@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use atomr_agents_core::{AgentContext, CallCtx};
-use atomr_agents_tool::Tool;
+use atomr_agents_tool::CheckedTool;
 
 use crate::StrategyFuture;
 
@@ -15,13 +15,13 @@ pub struct Skill {
     pub name: String,
     /// What the model is told; becomes part of the system message.
     pub instructions: String,
-    /// Tools the model is offered while the skill applies.
-    pub tools: Vec<Arc<dyn Tool>>,
+    /// Tools the model is offered while the skill applies. One that the agent or another skill has too is offered once.
+    pub tools: Vec<Arc<CheckedTool>>,
 }
 
 impl fmt::Debug for Skill {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tools: Vec<&str> = self.tools.iter().map(|tool| tool.spec().name.as_str()).collect();
+        let tools: Vec<&str> = self.tools.iter().map(|tool| tool.tool().spec().name.as_str()).collect();
         f.debug_struct("Skill").field("name", &self.name).field("tools", &tools).finish_non_exhaustive()
     }
 }

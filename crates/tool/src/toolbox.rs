@@ -13,8 +13,12 @@ use crate::{GuardedTool, PermissionSpec, Tool, ToolDefinitionError, ToolError};
 #[derive(Clone, Default)]
 pub struct Toolbox {
     tools: Vec<Arc<CheckedTool>>,
-    by_name: HashMap<String, usize>,
+    /// Where each stands, if there are many: a few are found as quickly by looking at each, and an agent holds less.
+    by_name: Option<HashMap<String, usize>>,
 }
+
+/// How many tools are found by looking at each.
+const FEW: usize = 16;
 
 /// A tool together with the validator of its schema, which is compiled at the first call and shared by all agents
 /// that hold the tool.
@@ -133,14 +137,20 @@ impl Toolbox {
     /// # Errors
     /// [`ToolDefinitionError::DuplicateName`].
     pub fn from_checked(tools: Vec<Arc<CheckedTool>>) -> Result<Self, ToolDefinitionError> {
-        let mut by_name = HashMap::with_capacity(tools.len());
+        let few = tools.len() <= FEW;
+        let mut by_name = HashMap::with_capacity(if few { 0 } else { tools.len() });
         for (index, tool) in tools.iter().enumerate() {
             let name = &tool.tool.spec().name;
-            if by_name.insert(name.clone(), index).is_some() {
+            let twice = if few {
+                tools[..index].iter().any(|before| before.tool.spec().name == *name)
+            } else {
+                by_name.insert(name.clone(), index).is_some()
+            };
+            if twice {
                 return Err(ToolDefinitionError::DuplicateName { name: name.clone() });
             }
         }
-        Ok(Self { tools, by_name })
+        Ok(Self { tools, by_name: (!few).then_some(by_name) })
     }
 
     /// The tool of that name.
@@ -148,8 +158,12 @@ impl Toolbox {
     /// # Errors
     /// [`ToolError::Unknown`], which lists the names there are.
     pub fn find(&self, name: &str) -> Result<&Arc<CheckedTool>, ToolError> {
-        match self.by_name.get(name) {
-            Some(&index) => Ok(&self.tools[index]),
+        let found = match &self.by_name {
+            Some(by_name) => by_name.get(name).and_then(|&index| self.tools.get(index)),
+            None => self.tools.iter().find(|tool| tool.tool.spec().name == name),
+        };
+        match found {
+            Some(tool) => Ok(tool),
             None => {
                 let known: Vec<&str> = self.tools.iter().map(|tool| tool.tool.spec().name.as_str()).collect();
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -201,8 +215,22 @@ mod tests {
         assert!(name(vec![tool(&"x".repeat(65), object())]).contains("1 to 64"));
         assert!(name(vec![tool("a", json!({}))]).contains("parameters of a"));
         assert!(name(vec![tool("a", object()), tool("a", object())]).contains("two tools are named \"a\""));
+        let many = || (0..40).map(|n| tool(&format!("t{n}"), object()));
+        assert!(name(many().chain([tool("t7", object())]).collect()).contains("two tools are named \"t7\""));
         let broken = CheckedTool::new(tool("a", json!({"type": "object", "properties": {"x": {"type": "nope"}}})));
         assert!(broken.unwrap().compile().is_err());
+    }
+
+    #[test]
+    fn each_tool_is_found_by_its_name_among_few_and_among_many() {
+        for count in [0, 1, FEW, FEW + 1, 100] {
+            let tools = (0..count).map(|n| tool(&format!("t{n}"), json!({"type": "object"})));
+            let toolbox = Toolbox::new(tools).unwrap();
+            for n in 0..count {
+                assert_eq!(toolbox.find(&format!("t{n}")).unwrap().tool().spec().name, format!("t{n}"));
+            }
+            assert!(toolbox.find("t100").is_err());
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ from . import errors as errors
 from . import guest as guest
 from . import observability as observability
 from . import parser as parser
+from . import strategy as strategy
 from . import testkit as testkit
 from . import tool as tool
 
@@ -25,6 +26,7 @@ __all__ = [
     "guest",
     "observability",
     "parser",
+    "strategy",
     "testkit",
     "tool",
 ]

@@ -9,6 +9,7 @@ from .cache import LlmCache
 from .callable_ import Callable
 from .core import Budget, Message, Usage
 from .observability import EventBus, Subscription
+from .strategy import InstructionStrategyHandle, MemoryStrategyHandle, SkillStrategyHandle, ToolStrategyHandle
 from .tool import Grants, NativeTool
 
 __all__ = [
@@ -106,7 +107,10 @@ class AgentCore:
         model: str,
         *,
         settings: dict[str, Any],
-        tools: Sequence[NativeTool],
+        instructions: str | InstructionStrategyHandle,
+        tools: Sequence[NativeTool] | ToolStrategyHandle,
+        memory: MemoryStrategyHandle | None,
+        skills: SkillStrategyHandle | None,
         buses: Sequence[EventBus],
         budget: Budget | None,
         handoffs: Sequence[tuple[AgentCore | None, str, str]],
