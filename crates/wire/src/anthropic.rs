@@ -5,12 +5,12 @@ mod frame;
 mod open;
 mod piece;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 pub use calls::AnthropicToolCalls;
 
+use crate::document::parse;
 use crate::in_place::{Fill, InPlace, read_document};
 use crate::{DONE_MARKER, ProviderError, ToolCallLimits, WireError};
 use frame::{Delta, Ending, Frame, Message};
@@ -346,10 +346,6 @@ impl AnthropicDecoder {
         out.event(AnthropicEvent::Error { error, request_id });
         Ok(())
     }
-}
-
-fn parse<'j, T: Deserialize<'j>>(json: &'j str) -> Result<T, WireError> {
-    serde_json::from_str(json).map_err(|source| WireError::json(json, source))
 }
 
 /// Reads a part of a document.

@@ -1,10 +1,9 @@
 //! OpenAI chat completions, streamed or whole, with the deviations of the compatible servers.
 
-use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::chunk::{Choice, Chunk, Delta};
+use crate::document::{in_range, is_meant, parse, state_of};
 use crate::in_place::{InPlace, read_document};
 use crate::tolerant::{Content, Piece};
 use crate::{ProviderError, ToolCallAssembler, ToolCallEvent, ToolCallLimits, WireError};
@@ -242,19 +241,12 @@ impl ChatDecoder {
     }
 
     fn choice_state(&mut self, index: u64) -> Result<&mut ChoiceState, WireError> {
-        let known = u32::try_from(index).ok().filter(|index| *index <= MAX_CHOICE_INDEX);
-        let Some(index) = known else {
-            return Err(WireError::IndexOutOfRange { what: "choice", index, max: MAX_CHOICE_INDEX });
+        let (index, limits) = (in_range("choice", index, MAX_CHOICE_INDEX)?, self.limits);
+        let new = || {
+            let calls = ToolCallAssembler::with_limits(limits);
+            ChoiceState { index, calls, finish: String::new(), native: String::new() }
         };
-        let at = match self.choices.iter().position(|state| state.index == index) {
-            Some(at) => at,
-            None => {
-                let calls = ToolCallAssembler::with_limits(self.limits);
-                self.choices.push(ChoiceState { index, calls, finish: String::new(), native: String::new() });
-                self.choices.len() - 1
-            }
-        };
-        Ok(&mut self.choices[at])
+        Ok(state_of(&mut self.choices, |state| state.index == index, new))
     }
 }
 
@@ -302,13 +294,4 @@ fn push_text(out: &mut Vec<ChatEvent>, choice: u32, text: &str, kind: fn(String)
     if !text.is_empty() {
         push(out, choice, kind(text.to_owned()));
     }
-}
-
-fn parse<'j, T: Deserialize<'j>>(json: &'j str) -> Result<T, WireError> {
-    serde_json::from_str(json).map_err(|source| WireError::json(json, source))
-}
-
-/// An `error` key may be there without an error.
-fn is_meant(error: &RawValue) -> bool {
-    !matches!(error.get(), "\"\"" | "false" | "{}" | "[]")
 }

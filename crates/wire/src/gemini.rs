@@ -7,13 +7,13 @@
 mod calls;
 mod chunk;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::document::{in_range, parse, state_of};
 use crate::in_place::{InPlace, read_document};
 use crate::{DONE_MARKER, ProviderError, ToolCallLimits, WireError};
-use calls::{CallCounter, list};
+use calls::CallCounter;
 use chunk::{Candidate, Chunk, FunctionCall, Part};
 
 pub use calls::GeminiToolCalls;
@@ -153,7 +153,8 @@ impl GeminiDecoder {
             return Ok(());
         }
         if json.starts_with('[') {
-            return list(json)?.into_iter().try_for_each(|response| self.response(response.get(), out));
+            let responses: Vec<&RawValue> = parse(json)?;
+            return responses.into_iter().try_for_each(|response| self.response(response.get(), out));
         }
         self.response(json, out)
     }
@@ -236,18 +237,9 @@ impl GeminiDecoder {
     }
 
     fn state(&mut self, index: u64) -> Result<&mut CandidateState, WireError> {
-        let known = u32::try_from(index).ok().filter(|index| *index <= MAX_CANDIDATE_INDEX);
-        let Some(index) = known else {
-            return Err(WireError::IndexOutOfRange { what: "candidate", index, max: MAX_CANDIDATE_INDEX });
-        };
-        let at = match self.candidates.iter().position(|state| state.index == index) {
-            Some(at) => at,
-            None => {
-                self.candidates.push(CandidateState { index, ..CandidateState::default() });
-                self.candidates.len() - 1
-            }
-        };
-        Ok(&mut self.candidates[at])
+        let index = in_range("candidate", index, MAX_CANDIDATE_INDEX)?;
+        let new = || CandidateState { index, ..CandidateState::default() };
+        Ok(state_of(&mut self.candidates, |state| state.index == index, new))
     }
 }
 
@@ -335,10 +327,6 @@ fn push_text(out: &mut Vec<GeminiEvent>, candidate: u32, text: &str, kind: fn(St
     if !text.is_empty() {
         push(out, candidate, kind(text.to_owned()));
     }
-}
-
-fn parse<'j, T: Deserialize<'j>>(json: &'j str) -> Result<T, WireError> {
-    serde_json::from_str(json).map_err(|source| WireError::json(json, source))
 }
 
 #[cfg(test)]

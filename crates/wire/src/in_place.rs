@@ -23,10 +23,11 @@ pub(crate) trait Field<'de> {
 }
 
 /// Implements [`Fill`]: each field by its own name or by the one given after `=`; `plain` fields are deserialised,
-/// `nested` ones filled in place.
+/// `nested` ones filled in place. The keys that are not listed are skipped, or tried on the field after `rest`.
 macro_rules! fill {
     ($type:ident: plain { $($plain:ident $(= $plain_key:literal)?),* }
-        nested { $($nested:ident $(= $nested_key:literal)?),* }) => {
+        nested { $($nested:ident $(= $nested_key:literal)?),* }
+        $(rest $rest:ident)?) => {
         impl<'de> $crate::in_place::Fill<'de> for $type<'de> {
             fn field<A: serde::de::MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
                 match key {
@@ -34,9 +35,7 @@ macro_rules! fill {
                     $($crate::in_place::key!($nested $($nested_key)?) => {
                         $crate::in_place::Field::read(&mut self.$nested, map)?;
                     })*
-                    _ => {
-                        map.next_value::<serde::de::IgnoredAny>()?;
-                    }
+                    _ => $crate::in_place::rest!(self, key, map $(, $rest)?),
                 }
                 Ok(())
             }
@@ -44,6 +43,17 @@ macro_rules! fill {
     };
 }
 pub(crate) use fill;
+
+/// What is done with a key that is not listed.
+macro_rules! rest {
+    ($fields:ident, $key:ident, $map:ident) => {{
+        $map.next_value::<serde::de::IgnoredAny>()?;
+    }};
+    ($fields:ident, $key:ident, $map:ident, $rest:ident) => {
+        $crate::in_place::Fill::field(&mut $fields.$rest, $key, $map)?
+    };
+}
+pub(crate) use rest;
 
 /// The name of a field in the document.
 macro_rules! key {

@@ -31,6 +31,7 @@
 mod anthropic;
 mod chat;
 mod chunk;
+mod document;
 mod error;
 mod gemini;
 mod in_place;

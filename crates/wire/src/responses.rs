@@ -6,10 +6,10 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::document::{in_range, is_meant, parse, state_of};
 use crate::in_place::{InPlace, List, read_document};
 use crate::{DONE_MARKER, ProviderError, ToolCallLimits, WireError};
 use calls::CallItems;
@@ -246,18 +246,9 @@ impl ResponsesDecoder {
     }
 
     fn state(&mut self, index: u64) -> Result<&mut ItemState, WireError> {
-        let max = self.limits.max_index;
-        if index > u64::from(max) {
-            return Err(WireError::IndexOutOfRange { what: "output item", index, max });
-        }
-        let at = match self.items.iter().rposition(|state| state.index == index) {
-            Some(at) => at,
-            None => {
-                self.items.push(ItemState { index, ..ItemState::default() });
-                self.items.len() - 1
-            }
-        };
-        Ok(&mut self.items[at])
+        in_range("output item", index, self.limits.max_index)?;
+        let new = || ItemState { index, ..ItemState::default() };
+        Ok(state_of(&mut self.items, |state| state.index == index, new))
     }
 
     fn text(
@@ -380,13 +371,4 @@ impl ResponsesDecoder {
 /// The output items of a response.
 fn output<'r>(response: &Response<'r>) -> Result<Vec<&'r RawValue>, WireError> {
     response.output.map_or(Ok(Vec::new()), |output| parse(output.get()))
-}
-
-fn parse<'j, T: Deserialize<'j>>(json: &'j str) -> Result<T, WireError> {
-    serde_json::from_str(json).map_err(|source| WireError::json(json, source))
-}
-
-/// A key may be there without a value.
-fn is_meant(value: &RawValue) -> bool {
-    !matches!(value.get(), "\"\"" | "false" | "{}" | "[]")
 }

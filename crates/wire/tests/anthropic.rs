@@ -3,10 +3,8 @@
 
 mod common;
 
-use atomr_agents_wire::{
-    AnthropicDecoder, AnthropicEvent, AnthropicToolCalls, ProviderError, SseDecoder, ToolCallEvent,
-};
-use common::{Case, anthropic, anthropic_cases};
+use atomr_agents_wire::{AnthropicDecoder, AnthropicEvent, AnthropicToolCalls, ProviderError, ToolCallEvent};
+use common::{Case, anthropic, anthropic_cases, checked, each_event};
 use serde_json::{Value, json};
 
 /// A message, folded from its events.
@@ -166,48 +164,38 @@ fn check_blocks(name: &str, mut got: Vec<Value>, want: &[Value]) {
 
 #[test]
 fn every_recording_gives_what_is_expected() {
-    let (mut streams, mut bodies, mut errors) = (0, 0, 0);
-    for case in anthropic_cases() {
-        if case.is_http_error() {
-            let error = ProviderError::from_body(&case.body);
-            assert_eq!(case.expected["error_message"], error.message, "{}", case.name);
-            assert_eq!(case.expected["error_type"].as_str(), error.error_type.as_deref(), "{}", case.name);
-            assert_eq!(case.expected["error"], error.raw, "{}", case.name);
-            errors += 1;
-        } else if case.is_stream() {
-            let (events, error) = anthropic(&[&case.body]);
-            assert_eq!(error, None, "{}", case.name);
-            check(&case, events);
-            streams += 1;
-        } else {
-            let mut out = Vec::new();
-            AnthropicDecoder::new().body(std::str::from_utf8(&case.body).unwrap(), &mut out).unwrap();
-            check(&case, out);
-            bodies += 1;
-        }
-    }
-    assert_eq!((streams, bodies, errors), (31, 3, 7));
+    let check_stream = |case: &Case| {
+        let (events, error) = anthropic(&[&case.body]);
+        assert_eq!(error, None, "{}", case.name);
+        check(case, events);
+    };
+    let check_body = |case: &Case, body: &str| {
+        let mut out = Vec::new();
+        AnthropicDecoder::new().body(body, &mut out).unwrap();
+        check(case, out);
+    };
+    let check_error_body = |case: &Case| {
+        let error = ProviderError::from_body(&case.body);
+        assert_eq!(case.expected["error_message"], error.message, "{}", case.name);
+        assert_eq!(case.expected["error_type"].as_str(), error.error_type.as_deref(), "{}", case.name);
+        assert_eq!(case.expected["error"], error.raw, "{}", case.name);
+    };
+    assert_eq!(checked(anthropic_cases(), check_stream, check_body, check_error_body), (31, 3, 7));
 }
 
 #[test]
 fn the_calls_alone_are_the_same_calls() {
     let mut seen = 0;
     for case in anthropic_cases().iter().filter(|case| !case.is_http_error()) {
-        let (mut calls, mut sse, mut decoder, mut out) =
-            (AnthropicToolCalls::new(), SseDecoder::new(), AnthropicDecoder::new(), Vec::new());
+        let (mut calls, mut decoder, mut out) = (AnthropicToolCalls::new(), AnthropicDecoder::new(), Vec::new());
+        let mut take = |data: &str| {
+            calls.feed(data).unwrap();
+            decoder.chunk(data, &mut out)
+        };
         if case.is_stream() {
-            let mut events = sse.feed(&case.body);
-            while let Some(event) = events.next_event().unwrap() {
-                calls.feed(event.data).unwrap();
-                decoder.chunk(event.data, &mut out).unwrap();
-            }
-            if let Some(event) = sse.finish().unwrap() {
-                calls.feed(event.data).unwrap();
-                decoder.chunk(event.data, &mut out).unwrap();
-            }
+            each_event(&[&case.body], |event| take(event.data)).unwrap();
         } else {
-            calls.feed(std::str::from_utf8(&case.body).unwrap()).unwrap();
-            decoder.chunk(std::str::from_utf8(&case.body).unwrap(), &mut out).unwrap();
+            take(std::str::from_utf8(&case.body).unwrap()).unwrap();
         }
         decoder.done(&mut out).unwrap();
         let whole: Vec<ToolCallEvent> = out

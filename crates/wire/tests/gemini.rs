@@ -4,62 +4,28 @@
 
 mod common;
 
-use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use atomr_agents_wire::{
-    GeminiDecoder, GeminiEvent, GeminiEventKind as Kind, GeminiToolCalls, ProviderError, SseDecoder, ToolCallEvent,
-    WireError,
+    GeminiDecoder, GeminiEvent, GeminiEventKind as Kind, GeminiToolCalls, ProviderError, ToolCallEvent,
 };
-use common::Case;
+use common::mutate::{assert_sound, damaged};
+use common::{Case, gemini};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn cases() -> Vec<Case> {
-    let root =
-        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/recordings/gemini-generate-content"));
-    let mut cases: Vec<Case> = std::fs::read_dir(&root)
-        .expect("the recordings")
-        .map(|entry| {
-            let path = entry.unwrap().path();
-            let expected = std::fs::read(path.join("expected.json")).unwrap();
-            Case {
-                name: path.file_name().unwrap().to_str().unwrap().to_owned(),
-                body: std::fs::read(path.join("response.body")).unwrap(),
-                expected: serde_json::from_slice(&expected).unwrap(),
-            }
-        })
-        .collect();
-    cases.sort_by(|a, b| a.name.cmp(&b.name));
-    assert_eq!(cases.len(), 32, "the recordings are incomplete");
-    cases
+    common::recorded("gemini-generate-content", 32)
 }
 
+/// Some streams are one list, which is read as a whole.
 fn is_event_stream(case: &Case) -> bool {
     case.expected.get("wire").is_some_and(|wire| wire["sse_events"].is_u64())
 }
 
-/// What one way of cutting a stream gives, and the first error.
-fn decode(reads: &[&[u8]]) -> (Vec<GeminiEvent>, Option<String>) {
-    let (mut sse, mut gemini, mut out) = (SseDecoder::new(), GeminiDecoder::new(), Vec::new());
-    let result = (|| {
-        for read in reads {
-            let mut events = sse.feed(read);
-            while let Some(event) = events.next_event()? {
-                gemini.chunk(event.data, &mut out)?;
-            }
-        }
-        if let Some(event) = sse.finish()? {
-            gemini.chunk(event.data, &mut out)?;
-        }
-        gemini.done(&mut out)
-    })();
-    (out, result.err().map(|error: WireError| error.to_string()))
-}
-
 fn answer(case: &Case) -> Vec<GeminiEvent> {
     if is_event_stream(case) {
-        let (out, error) = decode(&[&case.body]);
+        let (out, error) = gemini(&[&case.body]);
         assert_eq!(error, None, "{}", case.name);
         return out;
     }
@@ -217,14 +183,14 @@ fn the_reader_of_calls_alone_finds_the_same_calls() {
 fn byte_by_byte_and_cut_in_two_anywhere_gives_the_same() {
     let mut cuts = 0;
     for case in cases().iter().filter(|case| is_event_stream(case)) {
-        let whole = decode(&[&case.body]);
+        let whole = gemini(&[&case.body]);
         let bytes: Vec<&[u8]> = case.body.chunks(1).collect();
-        assert_eq!(decode(&bytes), whole, "{}: byte by byte", case.name);
+        assert_eq!(gemini(&bytes), whole, "{}: byte by byte", case.name);
         if case.body.len() > 1_700 {
             continue; // decoding a whole body for every cut of it is quadratic
         }
         for cut in 0..=case.body.len() {
-            assert_eq!(decode(&[&case.body[..cut], &case.body[cut..]]), whole, "{}: cut at {cut}", case.name);
+            assert_eq!(gemini(&[&case.body[..cut], &case.body[cut..]]), whole, "{}: cut at {cut}", case.name);
             cuts += 1;
         }
     }
@@ -236,7 +202,7 @@ fn a_stream_that_breaks_off_has_no_finish() {
     for case in cases().iter().filter(|case| is_event_stream(case)) {
         let at = memchr::memmem::find(&case.body, b"\"finishReason\"").unwrap();
         for end in (0..at).step_by(37) {
-            let (out, _) = decode(&[&case.body[..end]]);
+            let (out, _) = gemini(&[&case.body[..end]]);
             assert!(!out.iter().any(|event| matches!(event.kind, Kind::Finish { .. })), "{} at {end}", case.name);
         }
     }
@@ -270,22 +236,20 @@ fn call_names(stream: &[u8]) -> Vec<String> {
     names
 }
 
-fn check_damaged(stream: &[u8], cut: usize) {
-    let (out, error) = decode(&[stream]);
+fn check_calls(stream: &[u8], out: &[GeminiEvent]) {
     let names = call_names(stream);
-    for event in &out {
-        match &event.kind {
-            Kind::ToolCall { name, arguments, .. } => {
-                let text = serde_json::to_string(name).unwrap();
-                let in_bytes = memchr::memmem::find(stream, text.as_bytes()).is_some();
-                assert!(names.contains(name) || in_bytes, "`{name}` was never sent");
-                assert!(memchr::memmem::find(stream, arguments.as_bytes()).is_some() || arguments.is_empty());
-            }
-            Kind::Finish { .. } => assert!(error.is_none(), "an error leaves nothing finished"),
-            _ => {}
+    for event in out {
+        if let Kind::ToolCall { name, arguments, .. } = &event.kind {
+            let text = serde_json::to_string(name).unwrap();
+            let in_bytes = memchr::memmem::find(stream, text.as_bytes()).is_some();
+            assert!(names.contains(name) || in_bytes, "`{name}` was never sent");
+            assert!(memchr::memmem::find(stream, arguments.as_bytes()).is_some() || arguments.is_empty());
         }
     }
-    assert_eq!(decode(&[&stream[..cut], &stream[cut..]]), (out, error));
+}
+
+fn is_finish(event: &GeminiEvent) -> bool {
+    matches!(event.kind, Kind::Finish { .. })
 }
 
 #[test]
@@ -295,7 +259,7 @@ fn one_byte_damaged_anywhere_in_a_call_never_makes_another_call() {
             for byte in [b'"', b'{', b'}', b'[', b',', b':', b'\\', b'\n', b'0', 0xff, case.body[at] ^ 0x20] {
                 let mut body = case.body.clone();
                 body[at] = byte;
-                check_damaged(&body, at);
+                check_calls(&body, &assert_sound(&body, at, gemini, is_finish));
             }
         }
     }
@@ -306,23 +270,10 @@ proptest! {
 
     #[test]
     fn damaged_streams_give_events_or_an_error(
-        which in any::<prop::sample::Index>(),
-        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0_usize..40), 1..5),
+        body in damaged(&BODIES),
         cut in any::<prop::sample::Index>(),
     ) {
-        let mut body = which.get(&BODIES).clone();
-        for (at, byte, length) in damage {
-            let at = at.index(body.len());
-            match length % 3 {
-                0 => body[at] = byte,
-                1 => drop(body.drain(at..(at + length).min(body.len()))),
-                _ => {
-                    let piece = body[at..(at + 9 * length).min(body.len())].to_vec();
-                    body.splice(at..at, piece);
-                }
-            }
-        }
-        check_damaged(&body, cut.index(body.len() + 1));
+        check_calls(&body, &assert_sound(&body, cut.index(body.len() + 1), gemini, is_finish));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 mod common;
 
 use atomr_agents_wire::{ChatDecoder, ChatEvent, ChatEventKind, ErrorCode, ProviderError};
-use common::{Case, cases};
+use common::{Case, cases, checked};
 use serde_json::{Value, json};
 
 /// One choice, folded from its events.
@@ -169,21 +169,10 @@ fn check_error_body(case: &Case) {
 
 #[test]
 fn every_recording_gives_what_is_expected() {
-    let (mut streams, mut bodies, mut errors) = (0, 0, 0);
-    for case in cases() {
-        if case.is_http_error() {
-            check_error_body(&case);
-            errors += 1;
-        } else if case.is_stream() {
-            check_stream(&case);
-            streams += 1;
-        } else {
-            let mut out = Vec::new();
-            ChatDecoder::new().body(std::str::from_utf8(&case.body).unwrap(), &mut out).unwrap();
-            check_answer(&case, &out);
-            bodies += 1;
-        }
-    }
-    assert_eq!((streams, bodies, errors), (39, 9, 17));
-    assert_eq!(streams + bodies + errors, 65);
+    let check_body = |case: &Case, body: &str| {
+        let mut out = Vec::new();
+        ChatDecoder::new().body(body, &mut out).unwrap();
+        check_answer(case, &out);
+    };
+    assert_eq!(checked(cases(), check_stream, check_body, check_error_body), (39, 9, 17));
 }

@@ -4,8 +4,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::frame::{Block, text};
-use super::{AnthropicDecoder, AnthropicEvent, Sink, fill, parse};
+use super::{AnthropicDecoder, AnthropicEvent, Sink, fill};
 use crate::WireError;
+use crate::document::parse;
 
 /// A block that has begun.
 #[derive(Clone, Debug)]

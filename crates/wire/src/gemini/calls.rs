@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::chunk::{Candidate, Content, FunctionCall, Part};
+use crate::document::parse;
 use crate::in_place::{InPlace, List, fill, read_document};
 use crate::{DONE_MARKER, ToolCallEvent, ToolCallLimits, WireError};
 
@@ -87,7 +88,7 @@ impl GeminiToolCalls {
             return Ok(());
         }
         if json.starts_with('[') {
-            for document in list(json)? {
+            for document in parse::<Vec<&RawValue>>(json)? {
                 self.document(document.get(), out)?;
             }
             return Ok(());
@@ -124,11 +125,6 @@ impl GeminiToolCalls {
         });
         Ok(())
     }
-}
-
-/// The elements of a list, as they stand in it.
-pub(super) fn list(json: &str) -> Result<Vec<&RawValue>, WireError> {
-    serde_json::from_str(json).map_err(|source| WireError::json(json, source))
 }
 
 #[cfg(test)]

@@ -2,10 +2,9 @@
 //!
 //! Keys that are not listed are skipped without allocation; null is the same as a missing key.
 
-use serde::de::{IgnoredAny, MapAccess};
 use serde_json::value::RawValue;
 
-use crate::in_place::{Fill, List, fill};
+use crate::in_place::{List, fill};
 use crate::tolerant::{Arguments, Lax, Text};
 
 /// One event of the stream. Events of all types have their fields here.
@@ -24,47 +23,20 @@ pub(crate) struct Event<'a> {
     pub(crate) logprobs: Option<&'a RawValue>,
     pub(crate) error: Option<&'a RawValue>,
 }
-
-impl<'de> Fill<'de> for Event<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
-        match key {
-            "type" => self.kind = map.next_value()?,
-            "output_index" => self.output_index = map.next_value()?,
-            "content_index" => self.content_index = map.next_value()?,
-            "summary_index" => self.summary_index = map.next_value()?,
-            "delta" => self.delta = map.next_value()?,
-            "arguments" => self.arguments = map.next_value()?,
-            "input" => self.input = map.next_value()?,
-            "item" => self.item = map.next_value()?,
-            "response" => self.response = map.next_value()?,
-            "annotation" => self.annotation = map.next_value()?,
-            "logprobs" => self.logprobs = map.next_value()?,
-            "error" => self.error = map.next_value()?,
-            _ => {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(())
+fill!(Event:
+    plain {
+        kind = "type", output_index, content_index, summary_index, delta, arguments, input, item, response, annotation,
+        logprobs, error
     }
-}
+    nested {}
+);
 
 /// What an output item is. The rest of it has another shape for each type, so it is read when the type is known.
 #[derive(Debug, Default)]
 pub(crate) struct ItemHead<'a> {
     pub(crate) kind: Text<'a>,
 }
-
-impl<'de> Fill<'de> for ItemHead<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
-        match key {
-            "type" => self.kind = map.next_value()?,
-            _ => {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(())
-    }
-}
+fill!(ItemHead: plain { kind = "type" } nested {});
 
 /// A `function_call` or a `custom_tool_call`.
 #[derive(Debug, Default)]

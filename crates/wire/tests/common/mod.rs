@@ -5,7 +5,10 @@ pub mod mutate;
 
 use std::path::PathBuf;
 
-use atomr_agents_wire::{AnthropicDecoder, AnthropicEvent, ChatDecoder, ChatEvent, SseDecoder, SseStats, WireError};
+use atomr_agents_wire::{
+    AnthropicDecoder, AnthropicEvent, ChatDecoder, ChatEvent, Event, GeminiDecoder, GeminiEvent, SseDecoder, SseStats,
+    WireError,
+};
 use serde_json::Value;
 
 /// One recorded exchange.
@@ -55,6 +58,30 @@ pub fn recorded(provider: &str, count: usize) -> Vec<Case> {
     cases
 }
 
+/// Gives each recording to the check for what it is: a stream, a whole body, the body of an error. How many there were of
+/// each.
+pub fn checked(
+    cases: Vec<Case>,
+    stream: impl Fn(&Case),
+    body: impl Fn(&Case, &str),
+    error: impl Fn(&Case),
+) -> (usize, usize, usize) {
+    let (mut streams, mut bodies, mut errors) = (0, 0, 0);
+    for case in cases {
+        if case.is_http_error() {
+            error(&case);
+            errors += 1;
+        } else if case.is_stream() {
+            stream(&case);
+            streams += 1;
+        } else {
+            body(&case, std::str::from_utf8(&case.body).unwrap());
+            bodies += 1;
+        }
+    }
+    (streams, bodies, errors)
+}
+
 pub fn streams() -> Vec<Case> {
     let streams: Vec<Case> = cases().into_iter().filter(Case::is_stream).collect();
     assert_eq!(streams.len(), 39);
@@ -68,9 +95,7 @@ pub type Owned = Result<(String, Option<String>, String, bool), String>;
 pub fn sse(reads: &[&[u8]], limit: usize) -> (Vec<Owned>, SseStats) {
     let mut decoder = SseDecoder::with_max_event_bytes(limit);
     let mut out = Vec::new();
-    let own = |e: atomr_agents_wire::Event<'_>| {
-        (e.data.to_owned(), e.event.map(str::to_owned), e.id.to_owned(), e.unterminated)
-    };
+    let own = |e: Event<'_>| (e.data.to_owned(), e.event.map(str::to_owned), e.id.to_owned(), e.unterminated);
     for read in reads {
         let mut events = decoder.feed(read);
         loop {
@@ -94,17 +119,17 @@ pub fn sse(reads: &[&[u8]], limit: usize) -> (Vec<Owned>, SseStats) {
     (out, decoder.stats())
 }
 
-/// The data of every event, in order.
-fn each_event(reads: &[&[u8]], mut take: impl FnMut(&str) -> Result<(), WireError>) -> Result<(), WireError> {
+/// Every event, in order.
+pub fn each_event(reads: &[&[u8]], mut take: impl FnMut(Event<'_>) -> Result<(), WireError>) -> Result<(), WireError> {
     let mut sse = SseDecoder::new();
     for read in reads {
         let mut events = sse.feed(read);
         while let Some(event) = events.next_event()? {
-            take(event.data)?;
+            take(event)?;
         }
     }
     if let Some(event) = sse.finish()? {
-        take(event.data)?;
+        take(event)?;
     }
     Ok(())
 }
@@ -112,7 +137,7 @@ fn each_event(reads: &[&[u8]], mut take: impl FnMut(&str) -> Result<(), WireErro
 /// What one way of cutting a stream gives at the level of the answer, and the first error.
 pub fn chat(reads: &[&[u8]]) -> (Vec<ChatEvent>, Option<String>) {
     let (mut chat, mut out) = (ChatDecoder::new(), Vec::new());
-    let read = each_event(reads, |data| chat.chunk(data, &mut out));
+    let read = each_event(reads, |event| chat.chunk(event.data, &mut out));
     let result = read.and_then(|()| chat.done(&mut out));
     (out, result.err().map(|error| error.to_string()))
 }
@@ -120,7 +145,15 @@ pub fn chat(reads: &[&[u8]]) -> (Vec<ChatEvent>, Option<String>) {
 /// The same for an Anthropic stream.
 pub fn anthropic(reads: &[&[u8]]) -> (Vec<AnthropicEvent>, Option<String>) {
     let (mut decoder, mut out) = (AnthropicDecoder::new(), Vec::new());
-    let read = each_event(reads, |data| decoder.chunk(data, &mut out));
+    let read = each_event(reads, |event| decoder.chunk(event.data, &mut out));
+    let result = read.and_then(|()| decoder.done(&mut out));
+    (out, result.err().map(|error| error.to_string()))
+}
+
+/// The same for a Gemini stream.
+pub fn gemini(reads: &[&[u8]]) -> (Vec<GeminiEvent>, Option<String>) {
+    let (mut decoder, mut out) = (GeminiDecoder::new(), Vec::new());
+    let read = each_event(reads, |event| decoder.chunk(event.data, &mut out));
     let result = read.and_then(|()| decoder.done(&mut out));
     (out, result.err().map(|error| error.to_string()))
 }

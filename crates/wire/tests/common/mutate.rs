@@ -1,13 +1,15 @@
 //! Damage done to recorded streams.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use serde_json::Value;
 
 /// One damage.
 #[derive(Clone, Debug)]
-pub enum Mutation {
+enum Mutation {
     Set(prop::sample::Index, u8),
     Flip(prop::sample::Index, u8),
     Remove(prop::sample::Index, usize),
@@ -16,7 +18,7 @@ pub enum Mutation {
     Copy(prop::sample::Index, usize, prop::sample::Index),
 }
 
-pub fn mutation() -> impl Strategy<Value = Mutation> {
+fn mutation() -> impl Strategy<Value = Mutation> {
     let at = any::<prop::sample::Index>;
     let words: Vec<&'static [u8]> = vec![
         b"\n",
@@ -43,7 +45,7 @@ pub fn mutation() -> impl Strategy<Value = Mutation> {
     ]
 }
 
-pub fn mutate(body: &mut Vec<u8>, mutation: &Mutation) {
+fn mutate(body: &mut Vec<u8>, mutation: &Mutation) {
     if body.is_empty() {
         return;
     }
@@ -66,6 +68,32 @@ pub fn mutate(body: &mut Vec<u8>, mutation: &Mutation) {
             body.splice(to..to, piece);
         }
     }
+}
+
+/// Whatever the bytes: an error leaves nothing finished, and where the stream is cut makes no difference. Gives the events.
+pub fn assert_sound<E: Debug + PartialEq>(
+    body: &[u8],
+    cut: usize,
+    decode: impl Fn(&[&[u8]]) -> (Vec<E>, Option<String>),
+    is_finish: impl Fn(&E) -> bool,
+) -> Vec<E> {
+    let (out, error) = decode(&[body]);
+    assert!(error.is_none() || !out.iter().any(is_finish), "an error leaves nothing finished");
+    let (in_two, error_in_two) = decode(&[&body[..cut], &body[cut..]]);
+    assert_eq!((&in_two, &error_in_two), (&out, &error), "cut at {cut}");
+    out
+}
+
+/// One of `bodies`, damaged.
+pub fn damaged(bodies: &'static LazyLock<Vec<Vec<u8>>>) -> impl Strategy<Value = Vec<u8>> {
+    let mutations = prop::collection::vec(mutation(), 1..5);
+    (any::<prop::sample::Index>(), mutations).prop_map(|(which, mutations)| {
+        let mut body = which.get(bodies).clone();
+        for mutation in &mutations {
+            mutate(&mut body, mutation);
+        }
+        body
+    })
 }
 
 /// Every string under a key `name` in any event, found without the crate's own structs.

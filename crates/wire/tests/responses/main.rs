@@ -7,7 +7,7 @@ mod cuts;
 mod mutations;
 mod recordings;
 
-use atomr_agents_wire::{ResponsesDecoder, ResponsesEvent, SseDecoder, WireError};
+use atomr_agents_wire::{ResponsesDecoder, ResponsesEvent, WireError};
 use common::Case;
 
 /// All 39 of them.
@@ -24,21 +24,11 @@ fn streams() -> Vec<Case> {
 /// What one way of cutting a stream gives at the level of the answer, and the first error. An event without its end
 /// that is no JSON is a cut, not an error.
 fn decode(reads: &[&[u8]]) -> (Vec<ResponsesEvent>, Option<String>) {
-    let (mut sse, mut decoder, mut out) = (SseDecoder::new(), ResponsesDecoder::new(), Vec::new());
-    let result = (|| {
-        for read in reads {
-            let mut events = sse.feed(read);
-            while let Some(event) = events.next_event()? {
-                decoder.chunk(event.data, &mut out)?;
-            }
-        }
-        if let Some(event) = sse.finish()? {
-            match decoder.chunk(event.data, &mut out) {
-                Err(WireError::InvalidJson { .. }) if event.unterminated => {}
-                taken => taken?,
-            }
-        }
-        decoder.done(&mut out)
-    })();
-    (out, result.err().map(|error: WireError| error.to_string()))
+    let (mut decoder, mut out) = (ResponsesDecoder::new(), Vec::new());
+    let read = common::each_event(reads, |event| match decoder.chunk(event.data, &mut out) {
+        Err(WireError::InvalidJson { .. }) if event.unterminated => Ok(()),
+        taken => taken,
+    });
+    let result = read.and_then(|()| decoder.done(&mut out));
+    (out, result.err().map(|error| error.to_string()))
 }

@@ -7,7 +7,7 @@ use atomr_agents_wire::{
 };
 use serde_json::{Value, json};
 
-use super::common::{Case, sse};
+use super::common::{Case, checked, sse};
 use super::{cases, decode, streams};
 
 /// A response, folded from its events.
@@ -157,22 +157,12 @@ fn check_error_body(case: &Case) {
 
 #[test]
 fn every_recording_gives_what_is_expected() {
-    let (mut streamed, mut bodies, mut errors) = (0, 0, 0);
-    for case in cases() {
-        if case.is_http_error() {
-            check_error_body(&case);
-            errors += 1;
-        } else if case.is_stream() {
-            check_stream(&case);
-            streamed += 1;
-        } else {
-            let mut out = Vec::new();
-            ResponsesDecoder::new().body(std::str::from_utf8(&case.body).unwrap(), &mut out).unwrap();
-            check(&case, &out);
-            bodies += 1;
-        }
-    }
-    assert_eq!((streamed, bodies, errors), (33, 3, 3));
+    let check_body = |case: &Case, body: &str| {
+        let mut out = Vec::new();
+        ResponsesDecoder::new().body(body, &mut out).unwrap();
+        check(case, &out);
+    };
+    assert_eq!(checked(cases(), check_stream, check_body, check_error_body), (33, 3, 3));
 }
 
 #[test]
