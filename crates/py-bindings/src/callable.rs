@@ -6,7 +6,7 @@ use std::time::Duration;
 use atomr_agents_callable::{
     self as callable, BoxFuture, Callable as _, CallableError, CallableHandle, PipelineBuilder, RetryPolicy, RunConfig,
 };
-use atomr_agents_core::{CallCtx, Kind, Value};
+use atomr_agents_core::{CallCtx, Value};
 use atomr_agents_py_bridge::{
     Args, GuestCallable, GuestError, GuestOptions, Json, Scope, arguments, awaitable, json, original, to_json,
 };
