@@ -112,6 +112,13 @@ fn fault(body: &Value) -> Option<String> {
             return Some(format!("{block} was never answered"));
         }
     }
+    for block in all().filter(|block| block["tool_use_id"].is_string() && block["type"] != "tool_result") {
+        let last = messages.iter().rfind(|message| message["role"] == "assistant")?;
+        let asked = all().any(|other| other["id"] == block["tool_use_id"] && other["type"] == "server_tool_use");
+        if !asked && !last["content"].as_array()?.contains(block) {
+            return Some(format!("{block} was never asked for"));
+        }
+    }
     if !calls.is_empty() {
         return Some("the last calls have no results".into());
     }

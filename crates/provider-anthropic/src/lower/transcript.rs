@@ -75,6 +75,8 @@ struct Lowering<'a> {
     calls: HashSet<&'a str>,
     /// The ids of the provider's own tool calls that were answered.
     answered: HashSet<&'a str>,
+    /// The ids of the provider's own tool calls.
+    asked: HashSet<&'a str>,
     /// The ids that were given out: the API wants each once, and made of certain letters.
     ids: HashSet<String>,
 }
@@ -82,7 +84,7 @@ struct Lowering<'a> {
 impl<'a> Lowering<'a> {
     fn of(messages: &'a [Message]) -> Self {
         let mut results: HashMap<&str, VecDeque<&Part>> = HashMap::new();
-        let (mut calls, mut answered) = (HashSet::new(), HashSet::new());
+        let (mut calls, mut answered, mut asked) = (HashSet::new(), HashSet::new(), HashSet::new());
         for part in messages.iter().flat_map(|message| &message.parts) {
             match part {
                 Part::ToolResult { call_id, .. } => results.entry(call_id).or_default().push_back(part),
@@ -91,11 +93,12 @@ impl<'a> Lowering<'a> {
                 }
                 Part::ServerTool { provider, data, .. } if provider == PROVIDER => {
                     answered.extend(data["tool_use_id"].as_str());
+                    asked.extend(data["id"].as_str());
                 }
                 _ => {}
             }
         }
-        Self { results, calls, answered, ids: HashSet::new() }
+        Self { results, calls, answered, asked, ids: HashSet::new() }
     }
 
     /// A part of a message of the user, or of the tools.
@@ -151,9 +154,13 @@ impl<'a> Lowering<'a> {
                     }
                 }
                 Part::ServerTool { provider, data, .. } if provider == PROVIDER => {
-                    // Asked and not answered is accepted only while the turn goes on.
-                    let id = data["id"].as_str().filter(|_| data["tool_use_id"].is_null());
-                    if goes_on || id.is_none_or(|id| self.answered.contains(id)) {
+                    // Asked and not answered is accepted only while the turn goes on, and an answer without a question
+                    // never is.
+                    let has_partner = match data["tool_use_id"].as_str() {
+                        Some(asked) => self.asked.contains(asked),
+                        None => data["id"].as_str().is_none_or(|id| self.answered.contains(id)),
+                    };
+                    if goes_on || has_partner {
                         said.push(data.clone());
                     }
                 }

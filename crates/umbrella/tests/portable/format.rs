@@ -107,6 +107,11 @@ pub(crate) fn missing(format: Format, body: &Value) -> Vec<String> {
                     want(!blank, format!("text of messages[{at}]"));
                 }
             }
+            let blocks = || list(&body["messages"]).iter().flat_map(|message| list(&message["content"]));
+            for block in blocks().filter(|block| block["type"] != "tool_result") {
+                let asked = &block["tool_use_id"];
+                want(asked.is_null() || blocks().any(|other| other["id"] == *asked), format!("what {asked} asked"));
+            }
             let called = calls(format, body).iter().any(|(calls, _)| !calls.is_empty());
             want(!called || !list(&body["tools"]).is_empty(), "tools, where there were calls".into());
         }

@@ -88,7 +88,7 @@ fn structured_output(format: Format) -> Vec<Exchange> {
 fn server_tools(format: Format) -> Vec<Exchange> {
     match format {
         Format::OpenAiResponses => vec![recording("openai-responses/web-search-stream")],
-        Format::Anthropic => vec![recording("anthropic-messages/web-search-stream")],
+        Format::Anthropic => vec![recording("anthropic-messages/code-execution-stream")],
         Format::Gemini => vec![recording("gemini-generate-content/code-execution-stream")],
         _ => Vec::new(), // chat completions tell nothing of theirs
     }
