@@ -11,6 +11,7 @@ import agent_memory
 import concurrent_turns
 import decoders
 import import_time
+import many_turns
 import tools_at_once
 import turn
 from common import child, failures, save, table, target
@@ -58,6 +59,7 @@ def events() -> dict[str, dict]:
 BENCHMARKS = {
     "turn": lambda: turn.main(list(PEERS)),
     "concurrent": lambda: concurrent_turns.main(concurrent_turns.DEFAULT),
+    "many": many_turns.main,
     "guest": guest,
     "events": events,
     "decoders": decoders.main,

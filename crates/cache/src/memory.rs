@@ -1,6 +1,7 @@
 //! Answers kept in memory.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -51,13 +52,13 @@ pub struct CacheStats {
 /// let cache = InMemoryLlmCache::new(CacheLimits { max_entries: 100, ..CacheLimits::default() });
 /// assert_eq!(cache.stats().entries, 0);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct InMemoryLlmCache {
     limits: CacheLimits,
     memory: Arc<Mutex<Memory>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Memory {
     entries: HashMap<CacheKey, Entry>,
     /// By when each was used last; the first goes first.
@@ -66,12 +67,21 @@ struct Memory {
     stats: CacheStats,
 }
 
-#[derive(Debug)]
 struct Entry {
     turn: Arc<CachedTurn>,
     bytes: usize,
     born: Instant,
     used: u64,
+}
+
+/// Answers may hold what no log should; they are not printed.
+impl fmt::Debug for InMemoryLlmCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InMemoryLlmCache")
+            .field("limits", &self.limits)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
 }
 
 impl InMemoryLlmCache {

@@ -11,12 +11,11 @@ use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, USER_AGENT,
 };
 use tokio::runtime::{Handle, Id};
-use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::classify::classify;
 use crate::config::{self, origin};
-use crate::gate::{enter, gate};
+use crate::gate::{Gate, gate};
 use crate::{Auth, ClientConfig, HttpError, Phase, Response, transport};
 
 /// A client of one host. Clones are cheap and share everything; clients with the same needs share their connections.
@@ -39,7 +38,7 @@ struct Inner {
 struct Pool {
     runtime: Id,
     client: reqwest::Client,
-    gate: Arc<Semaphore>,
+    gate: Arc<Gate>,
 }
 
 impl Client {
@@ -99,7 +98,7 @@ impl Client {
         }
         let Inner { config, host, .. } = &*self.inner;
         let Pool { client, gate, .. } = self.pool()?;
-        let place = enter(gate, ctx).await?;
+        let place = gate.enter(config.max_waiting, host, ctx).await?;
         let (phase, limit) = first_wait(config.first_byte_timeout, ctx);
         if limit.is_zero() {
             return Err(HttpError::Timeout { phase, after: limit });

@@ -30,6 +30,8 @@ pub struct ClientConfig {
     /// How many requests to one host may be under way at once, from the connection to the end of the body; others
     /// wait their turn. Each holds a connection of its own (HTTP/1.1) with about 30 KB of buffers. 200.
     pub max_connections: usize,
+    /// How many requests to one host may wait for their turn; a further one fails at once. 100,000.
+    pub max_waiting: usize,
     /// The most bytes a body may have. 64 MiB.
     pub max_response_bytes: usize,
     /// Whether `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` count. A loopback base URL never goes through
@@ -86,6 +88,7 @@ impl ClientConfig {
             first_byte_timeout: Duration::from_secs(120),
             idle_timeout: Duration::from_secs(60),
             max_connections: 200,
+            max_waiting: 100_000,
             max_response_bytes: 64 * 1024 * 1024,
             env_proxies: true,
         })

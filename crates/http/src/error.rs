@@ -100,6 +100,14 @@ pub enum HttpError {
         /// Scheme and host it points to.
         to: String,
     },
+    /// Too many requests wait for their turn already.
+    #[error("the queue of requests to {host} is full: {limit} wait in it")]
+    Overloaded {
+        /// Host and port.
+        host: String,
+        /// How many it holds.
+        limit: usize,
+    },
     /// The call was cancelled.
     #[error("the HTTP call was cancelled")]
     Cancelled,
@@ -121,6 +129,7 @@ impl HttpError {
             // A redirect is the peer's answer to a wrong base URL; asking again does not help.
             Self::Protocol { .. } | Self::Redirect { .. } => Kind::Protocol,
             Self::TooLarge { .. } => Kind::TooLarge,
+            Self::Overloaded { .. } => Kind::Overloaded,
             Self::Cancelled => Kind::Cancelled,
             Self::NoRuntime => Kind::Runtime,
         }

@@ -94,6 +94,14 @@ pub enum InferenceError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// A bounded queue of this process is full.
+    #[error("the queue of {queue} is full: {limit} wait in it")]
+    Overloaded {
+        /// The queue.
+        queue: String,
+        /// How many it holds.
+        limit: usize,
+    },
     /// The call was cancelled.
     #[error("the model call was cancelled")]
     Cancelled,
@@ -170,6 +178,7 @@ impl InferenceError {
             Self::Interrupted { .. } => Kind::StreamInterrupted,
             Self::Protocol { .. } => Kind::Protocol,
             Self::TooLarge { .. } => Kind::TooLarge,
+            Self::Overloaded { .. } => Kind::Overloaded,
             Self::Cancelled => Kind::Cancelled,
             Self::Guest { .. } => Kind::Guest,
         }
@@ -180,6 +189,8 @@ impl InferenceError {
     pub fn retryable(&self) -> bool {
         match self {
             Self::Api(error) => error.should_retry.unwrap_or_else(|| self.kind().retryable()),
+            // Trying again at once is what fills a queue; whoever filled it decides.
+            Self::Overloaded { .. } => false,
             _ => self.kind().retryable(),
         }
     }

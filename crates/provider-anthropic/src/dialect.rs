@@ -85,8 +85,8 @@ impl Dialect for AnthropicMessages {
 pub struct MessagesReader(Translator);
 
 impl Reader for MessagesReader {
-    fn event(&mut self, _name: Option<&str>, data: &str, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
-        self.0.chunk(data, out).map_err(|error| from_wire(PROVIDER, error))
+    fn event(&mut self, name: Option<&str>, data: &str, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
+        self.0.chunk(name, data, out).map_err(|error| from_wire(PROVIDER, error))
     }
 
     fn body(&mut self, json: &str, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {

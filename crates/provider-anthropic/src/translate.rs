@@ -29,8 +29,8 @@ impl Translator {
     }
 
     /// Takes the data of one event, or a whole body.
-    pub(crate) fn chunk(&mut self, data: &str, out: &mut Vec<ModelEvent>) -> Result<(), WireError> {
-        self.decoder.chunk(data, &mut self.decoded)?;
+    pub(crate) fn chunk(&mut self, name: Option<&str>, data: &str, out: &mut Vec<ModelEvent>) -> Result<(), WireError> {
+        self.decoder.event(name, data, &mut self.decoded)?;
         self.translate(out);
         Ok(())
     }

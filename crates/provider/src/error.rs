@@ -30,6 +30,9 @@ pub fn from_http(provider: &str, error: HttpError) -> InferenceError {
             message: format!("it answered {status} and points to {to}; redirects are not followed, set base_url"),
             source: None,
         },
+        HttpError::Overloaded { host, limit } => {
+            InferenceError::Overloaded { queue: format!("requests to {host}"), limit }
+        }
         HttpError::Cancelled => InferenceError::Cancelled,
         other => config("http", other.to_string()),
     }

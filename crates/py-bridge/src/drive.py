@@ -154,3 +154,7 @@ class GuestExitedError(RuntimeError):
 
 class RustPanicError(RuntimeError):
     """The native side failed in a way it did not foresee; the work is lost, the runtime is not."""
+
+
+class OverloadedError(RuntimeError):
+    """A bounded queue is full."""

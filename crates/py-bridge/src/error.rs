@@ -44,6 +44,14 @@ pub enum GuestError {
     /// The interpreter is exiting.
     #[error("the interpreter is exiting: the runtime has stopped")]
     ShutDown,
+    /// Too many calls wait already.
+    #[error("the queue of the {queue} is full: {limit} wait in it")]
+    Overloaded {
+        /// The queue.
+        queue: &'static str,
+        /// How many it holds.
+        limit: usize,
+    },
     /// The native side panicked.
     #[error("the native side panicked: {message}")]
     Panicked {
@@ -161,6 +169,7 @@ impl GuestError {
             Self::Contract(_) => (Fault::Contract, None),
             Self::Forked => (Fault::RuntimeForked, None),
             Self::ShutDown => (Fault::RuntimeShutDown, None),
+            Self::Overloaded { .. } => (Fault::Overloaded, None),
             Self::Panicked { .. } => (Fault::RustPanic, None),
         };
         let error = faults::raise(py, fault, self.to_string());

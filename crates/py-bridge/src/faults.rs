@@ -9,7 +9,7 @@ use pyo3::types::{PyModule, PyType};
 use crate::glue;
 
 /// The names of the classes, in the order of the table.
-pub const NAMES: [&str; 7] = [
+pub const NAMES: [&str; 8] = [
     "ContractError",
     "NoEventLoopError",
     "LoopClosedError",
@@ -17,6 +17,7 @@ pub const NAMES: [&str; 7] = [
     "RuntimeShutDownError",
     "GuestExitedError",
     "RustPanicError",
+    "OverloadedError",
 ];
 
 /// One row of the table; its number is the place of its name in [`NAMES`].
@@ -29,16 +30,17 @@ pub(crate) enum Fault {
     RuntimeShutDown,
     GuestExited,
     RustPanic,
+    Overloaded,
 }
 
-static INSTALLED: RwLock<[Option<Py<PyType>>; 7]> = RwLock::new([const { None }; 7]);
+static INSTALLED: RwLock<[Option<Py<PyType>>; 8]> = RwLock::new([const { None }; 8]);
 
 /// Takes the classes from `module`, by name; a name that it lacks keeps its built-in class.
 ///
 /// # Errors
 /// A `TypeError` if one of the attributes is no class.
 pub fn install(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    let mut found = [const { None }; 7];
+    let mut found = [const { None }; 8];
     for (place, name) in found.iter_mut().zip(NAMES) {
         if let Some(class) = module.getattr_opt(name)? {
             *place = Some(class.cast_into::<PyType>()?.unbind());

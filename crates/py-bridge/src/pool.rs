@@ -25,8 +25,12 @@ pub use crate::call::abandoned;
 /// Names the environment variable that bounds the number of threads for synchronous guests.
 pub const THREADS_ENV: &str = "ATOMR_AGENTS_SYNC_THREADS";
 
+/// Names the environment variable that bounds how many calls of synchronous guests wait for a thread.
+pub const QUEUE_ENV: &str = "ATOMR_AGENTS_SYNC_QUEUE";
+
 /// As many as an agent runs tools at once, so that those of one answer do not wait for each other.
 const DEFAULT_LIMIT: usize = 128;
+const DEFAULT_QUEUE: usize = 100_000;
 const IDLE: Duration = Duration::from_secs(30);
 
 thread_local! {
@@ -63,10 +67,17 @@ impl State {
 
 fn limit() -> usize {
     static LIMIT: OnceLock<usize> = OnceLock::new();
-    *LIMIT.get_or_init(|| {
-        let asked = std::env::var(THREADS_ENV).ok().and_then(|text| text.trim().parse::<usize>().ok());
-        asked.filter(|count| *count > 0).unwrap_or(DEFAULT_LIMIT)
-    })
+    *LIMIT.get_or_init(|| positive(THREADS_ENV).unwrap_or(DEFAULT_LIMIT))
+}
+
+fn queue_limit() -> usize {
+    static LIMIT: OnceLock<usize> = OnceLock::new();
+    *LIMIT.get_or_init(|| positive(QUEUE_ENV).unwrap_or(DEFAULT_QUEUE))
+}
+
+fn positive(variable: &str) -> Option<usize> {
+    let asked = std::env::var(variable).ok()?.trim().parse::<usize>().ok()?;
+    Some(asked).filter(|count| *count > 0)
 }
 
 /// How many worker threads there are.
@@ -95,19 +106,22 @@ fn reserve_first() -> bool {
     first
 }
 
-/// Hands a call to a worker.
+/// Hands a call to a worker; one that finds too many waiting fails at once.
 pub(crate) fn submit(ticket: Ticket) {
-    let stopped = {
+    let refused = {
         let mut state = lock(&POOL.state);
+        let limit = queue_limit();
         if state.stopping {
-            Some(ticket)
+            Some((ticket, GuestError::ShutDown))
+        } else if state.queue.len() >= limit {
+            Some((ticket, GuestError::Overloaded { queue: "worker threads", limit }))
         } else {
             state.queue.push_back(ticket);
             None
         }
     };
-    if let Some(ticket) = stopped {
-        ticket.state.settle(Outcome::Failed(GuestError::ShutDown));
+    if let Some((ticket, why)) = refused {
+        ticket.state.settle(Outcome::Failed(why));
         return;
     }
     POOL.changed.notify_one();

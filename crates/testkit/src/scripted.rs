@@ -15,7 +15,7 @@ use crate::Turn;
 #[derive(Clone, Debug, Default)]
 pub struct ScriptedModel {
     provider: Option<Arc<str>>,
-    turns: Arc<Vec<Turn>>,
+    turns: Arc<Vec<Arc<Turn>>>,
     order: Order,
     delay: Duration,
     state: Arc<Mutex<State>>,
@@ -69,7 +69,7 @@ impl ScriptedModel {
     /// Then it does this.
     #[must_use]
     pub fn turn(mut self, turn: Turn) -> Self {
-        Arc::make_mut(&mut self.turns).push(turn);
+        Arc::make_mut(&mut self.turns).push(Arc::new(turn));
         self
     }
 
@@ -77,7 +77,7 @@ impl ScriptedModel {
     #[must_use]
     pub fn usage(mut self, usage: Usage) -> Self {
         if let Some(turn) = Arc::make_mut(&mut self.turns).last_mut() {
-            *turn = std::mem::take(turn).with_usage(usage);
+            *turn = Arc::new(Turn::clone(turn).with_usage(usage));
         }
         self
     }
@@ -121,7 +121,8 @@ impl ScriptedModel {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, request: Arc<ModelRequest>) -> Turn {
+    /// A turn is shared: ten thousand calls at once have one script, not one each.
+    fn take(&self, request: Arc<ModelRequest>) -> Arc<Turn> {
         let mut state = self.state();
         let at = match self.order {
             Order::Conversation => request.messages.iter().filter(|message| message.role == Role::Assistant).count(),
@@ -135,7 +136,7 @@ impl ScriptedModel {
         };
         turn.cloned().unwrap_or_else(|| {
             let message = format!("it has {} turns and was asked for turn {}", self.turns.len(), at + 1);
-            Turn::error(InferenceError::Config { setting: "the model's script".into(), message })
+            Arc::new(Turn::error(InferenceError::Config { setting: "the model's script".into(), message }))
         })
     }
 }
@@ -158,19 +159,19 @@ impl InferenceClient for ScriptedModel {
                 return;
             }
             let turn = model.take(request);
-            for event in turn.events {
+            for event in &turn.events {
                 if let Err(error) = wait(model.delay, &ctx).await {
                     yield Err(error);
                     return;
                 }
                 let last = matches!(event, ModelEvent::Finish { .. });
-                yield Ok(event);
+                yield Ok(event.clone());
                 // A script may hold more; a client never says more.
                 if last {
                     return;
                 }
             }
-            if let Some(error) = turn.error {
+            if let Some(error) = turn.error.clone() {
                 let waited = wait(model.delay, &ctx).await;
                 yield Err(waited.err().unwrap_or(error));
             }

@@ -92,6 +92,16 @@ pub enum AnthropicEvent {
     },
 }
 
+/// The names of the events that matter.
+const NAMES: [&str; 6] = [
+    "content_block_delta",
+    "content_block_start",
+    "content_block_stop",
+    "message_start",
+    "message_delta",
+    "message_stop",
+];
+
 /// Where the decoder puts what it finds. What comes often is lent, so that nobody pays for what nobody wants.
 pub(crate) trait Sink {
     fn text(&mut self, text: &str);
@@ -160,12 +170,21 @@ impl AnthropicDecoder {
 
     /// Takes the data of one event. After the terminal event, an error or [`done`](Self::done) nothing is taken.
     pub fn chunk(&mut self, data: &str, out: &mut Vec<AnthropicEvent>) -> Result<(), WireError> {
-        self.read(data, out)
+        self.read(None, data, out)
+    }
+
+    /// Takes one event with its name. Kinds that are new are passed over, so one that was damaged on its way would be
+    /// lost, and a piece of a tool's arguments with it: where the name is known, the data must say the same.
+    ///
+    /// # Errors
+    /// As [`chunk`](Self::chunk), and [`WireError::NamesDiffer`].
+    pub fn event(&mut self, name: Option<&str>, data: &str, out: &mut Vec<AnthropicEvent>) -> Result<(), WireError> {
+        self.read(name, data, out)
     }
 
     /// Takes a whole body, [`done`](Self::done) included.
     pub fn body(&mut self, json: &str, out: &mut Vec<AnthropicEvent>) -> Result<(), WireError> {
-        self.read(json, out)?;
+        self.read(None, json, out)?;
         self.done(out)
     }
 
@@ -183,7 +202,7 @@ impl AnthropicDecoder {
         Ok(())
     }
 
-    pub(crate) fn read(&mut self, data: &str, out: &mut impl Sink) -> Result<(), WireError> {
+    pub(crate) fn read(&mut self, name: Option<&str>, data: &str, out: &mut impl Sink) -> Result<(), WireError> {
         let json = data.trim_ascii();
         if self.stopped || self.failed || self.done {
             return Ok(());
@@ -194,14 +213,19 @@ impl AnthropicDecoder {
         match quick {
             Some(taken) => taken,
             None if json.is_empty() || json == DONE_MARKER => Ok(()),
-            None => self.frame(json, out),
+            None => self.frame(name, json, out),
         }
     }
 
     /// The general way.
-    fn frame(&mut self, json: &str, out: &mut impl Sink) -> Result<(), WireError> {
+    fn frame(&mut self, name: Option<&str>, json: &str, out: &mut impl Sink) -> Result<(), WireError> {
         let mut frame = Frame::default();
         read_document(json, InPlace(&mut frame))?;
+        if let Some(name) = name.filter(|name| NAMES.contains(name))
+            && !["", name].contains(&frame.kind.as_str())
+        {
+            return Err(WireError::NamesDiffer { name: name.to_owned(), kind: frame.kind.as_str().to_owned() });
+        }
         match frame.kind.as_str() {
             "content_block_delta" => self.delta(&frame, out),
             "content_block_start" => self.begin(frame.index, frame.content_block, out),

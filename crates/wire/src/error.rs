@@ -83,6 +83,14 @@ pub enum WireError {
         /// The tool's name as far as it is known.
         name: String,
     },
+    /// An event is called one thing and says that it is another.
+    #[error("an event is named `{name}` and says that it is `{kind}`")]
+    NamesDiffer {
+        /// The event's name.
+        name: String,
+        /// What its data says.
+        kind: String,
+    },
     /// The stream finished without ever naming the tool of a call.
     #[error("tool call {index} (id `{id}`) has no name")]
     MissingToolName {

@@ -221,6 +221,10 @@ impl ResponsesDecoder {
             };
             return self.fail(json!({ "error": error }), out);
         }
+        if status.is_empty() && response.output.is_none() {
+            // A document of something else; that it ended says nothing.
+            return Ok(());
+        }
         let reason = response.incomplete_details.as_ref().map_or("", |details| details.reason.as_str());
         self.end = Some(End { status: status.to_owned(), reason: reason.to_owned() });
         Ok(())

@@ -13,6 +13,8 @@ pub(crate) fn cases(format: Format) -> Vec<Case> {
     let many = |at, bytes: &[u8], times| Fault::Insert { at, bytes: bytes.to_vec(), times };
     let unmarked = Exchange { headers: Vec::new(), ..format.stream(&first()) };
     let protocol = Ends(Kind::Protocol);
+    // One event of the Responses API may hold an image; there the limit of the whole answer comes first.
+    let more = if format == Format::OpenAiResponses { 4 } else { 1 };
     vec![
         case("garbage in place of HTTP", Fault::Garbage { bytes: 4096, seed: 7 }, protocol)
             .or(Ends(Kind::StreamInterrupted)),
@@ -26,8 +28,9 @@ pub(crate) fn cases(format: Format) -> Vec<Case> {
         case("a million empty lines", many(text, b"\n", 1_000_000), Whole).uncut(),
         case("a field that nobody knows", Fault::insert(text, "news: 1\nid: 7\nretry: 9\n\n"), Whole),
         case("an event without data", Fault::insert(text, "event: ping\n\n"), Whole),
-        case("a line without an end", many(text, b"x", 3 << 20), Ends(Kind::TooLarge)).uncut(),
-        case("an event without an end", many(text, b"data: 0123456789abcdef\n", 1 << 17), Ends(Kind::TooLarge)).uncut(),
+        case("a line without an end", many(text, b"x", more * (3 << 20)), Ends(Kind::TooLarge)).uncut(),
+        case("an event without an end", many(text, b"data: 0123456789abcdef\n", more << 17), Ends(Kind::TooLarge))
+            .uncut(),
         case("more than a response may have", many(text, b": 0123456789\n\n", 1 << 20), Ends(Kind::TooLarge)).uncut(),
         case("an event of no JSON", Fault::insert(text, "data: oops\n\n"), protocol),
         case("an event of half a JSON", Fault::insert(text, "data: {\"choices\":[{\n\n"), protocol),

@@ -3,13 +3,16 @@
 //!
 //! Whatever happens, a run ends with its answer or with an error of the kind that the table says; it ends in time; the
 //! tools run once with what the model wrote, or not at all; and nothing stays open.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests fail as tests do
+// Helpers of tests fail as tests do, and the figures are to be seen with `--no-capture`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod bytes;
 mod case;
 mod flaws;
 mod limits;
+mod mutations;
 mod play;
+mod reader;
 mod speakers;
 mod statuses;
 mod transport;
@@ -34,6 +37,15 @@ fn the_table_has_at_least_fifty_rows_for_each_provider_and_names_each_once() {
         assert!(names.len() >= 50, "{} has {}", speaker.format, names.len());
         assert_eq!(names.len(), cases.len(), "{}", speaker.format);
     }
+}
+
+#[test]
+fn at_least_two_hundred_cases_are_played() {
+    // Each row is one case, and one more where its answer is cut as well.
+    let rows: Vec<Case> = speakers().iter().flat_map(table).collect();
+    let cases = rows.len() + rows.iter().filter(|case| case.cuts).count();
+    println!("{} providers, {} rows, {cases} cases", speakers().len(), rows.len());
+    assert!(rows.len() >= 200 && cases >= 400, "{} rows, {cases} cases", rows.len());
 }
 
 #[tokio::test]

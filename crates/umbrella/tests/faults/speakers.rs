@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use atomr_agents::inference::InferenceClient;
 use atomr_agents::provider_anthropic::{AnthropicClient, AnthropicConfig};
-use atomr_agents::provider_openai::{OpenAiClient, OpenAiConfig};
+use atomr_agents::provider_openai::{OpenAiClient, OpenAiConfig, OpenAiResponsesClient, OpenAiResponsesConfig};
 use atomr_agents_http::{RetryPolicy, Secret};
 use atomr_agents_provider::Connection;
 use atomr_agents_testkit::Format;
@@ -23,12 +23,15 @@ pub(crate) enum Patience {
     Long,
     /// Not long.
     Short,
+    /// As long as it takes, and it asks once only.
+    Once,
 }
 
 /// Every provider that there is a client of; a new one is one line.
 pub(crate) fn speakers() -> Vec<Speaker> {
     vec![
         Speaker { format: Format::OpenAiChat, client: openai_chat },
+        Speaker { format: Format::OpenAiResponses, client: openai_responses },
         Speaker { format: Format::Anthropic, client: anthropic },
         #[cfg(feature = "provider-gemini")]
         Speaker { format: Format::Gemini, client: gemini },
@@ -55,6 +58,12 @@ fn openai_chat(url: &str, patience: Patience) -> Arc<dyn InferenceClient> {
     Arc::new(OpenAiClient::new(config).unwrap())
 }
 
+fn openai_responses(url: &str, patience: Patience) -> Arc<dyn InferenceClient> {
+    let mut config = OpenAiResponsesConfig::new(url, Some(Secret::new("sk-canary"))).unwrap();
+    tune(&mut config.connection, patience);
+    Arc::new(OpenAiResponsesClient::new(config).unwrap())
+}
+
 /// Retries at once, and little patience where the row is about waiting.
 pub(crate) fn tune(connection: &mut Connection, patience: Patience) {
     let wait = Duration::from_millis(if patience == Patience::Short { 200 } else { 20_000 });
@@ -62,7 +71,7 @@ pub(crate) fn tune(connection: &mut Connection, patience: Patience) {
     connection.http.idle_timeout = wait;
     connection.http.max_response_bytes = 8 << 20;
     connection.retry = RetryPolicy {
-        max_attempts: 3,
+        max_attempts: if patience == Patience::Once { 1 } else { 3 },
         base: Duration::from_millis(2),
         cap: Duration::from_millis(4),
         ..connection.retry

@@ -56,7 +56,7 @@ impl AnthropicToolCalls {
     /// # Errors
     /// [`WireError`] when it is no such JSON or breaks the protocol, e.g. two calls of one index.
     pub fn feed(&mut self, json: &str) -> Result<(), WireError> {
-        self.decoder.read(json, &mut self.finished)
+        self.decoder.read(None, json, &mut self.finished)
     }
 
     /// The calls as far as they were written, as [`ToolCallEvent::Finished`] in the order of appearance. The reader is
