@@ -88,9 +88,16 @@ class StrategyContext(RunContext[Deps]):
     """What was said before, oldest first, without the system message."""
 
     def __init__(
-        self, deps: Deps, run_id: str, path: str, agent: str, input: list[Message], history: list[Message]
+        self,
+        deps: Deps,
+        run_id: str,
+        path: str,
+        agent: str,
+        input: list[Message],
+        history: list[Message],
+        config: tuple[tuple[str, ...], dict[str, Any]] | None = None,
     ) -> None:
-        super().__init__(deps, run_id, "", "", path)
+        super().__init__(deps, run_id, "", "", path, config)
         self.agent = agent
         self.input = input
         self.history = history

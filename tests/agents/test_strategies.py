@@ -18,6 +18,7 @@ from atomr_agents import (
     static_tool_strategy,
     strategy,
     tool,
+    with_config,
 )
 from atomr_agents.errors import (
     ConfigError,
@@ -455,3 +456,16 @@ async def test_handles_are_asked_with_deps_and_history():
     handle = instruction_strategy_from_factory("tell")
     asked = await handle.render([Message.user("a"), Message.user("b")], history=[Message.user("c")], deps=7)
     assert asked == "'' 7 ['c'] a\nb"
+
+
+async def test_a_strategy_sees_the_tags_and_data_of_the_steps_around_it():
+    seen: list[Any] = []
+
+    def tell(ctx: StrategyContext[Any]) -> str:
+        seen.append((ctx.tags, ctx.metadata))
+        return "Be brief."
+
+    agent = Agent(ScriptedModel().text("ok").text("ok"), instructions=tell)
+    await agent.run("?")
+    await with_config(agent.as_callable(), tags=["a"], metadata={"n": 1}).call("?")
+    assert seen == [((), {}), (("a",), {"n": 1})]

@@ -7,7 +7,7 @@ use atomr_agents_core::{AgentContext, CallCtx};
 use atomr_agents_py_bridge::{Scope, json};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{IntoPyDict, PyTuple};
+use pyo3::types::{IntoPyDict, PyDict, PyTuple};
 
 use crate::core::Message;
 
@@ -24,23 +24,26 @@ pub(crate) fn call_ctx(scope: &Scope, deps: Option<Deps>) -> CallCtx {
     }
 }
 
+/// What the user gave the run.
+fn deps_of(py: Python<'_>, ctx: &CallCtx) -> Py<PyAny> {
+    ctx.get::<Deps>().map_or_else(|| py.None(), |deps| deps.0.clone_ref(py))
+}
+
+/// Tags and data of a call.
+type Config<'py> = Option<(Bound<'py, PyTuple>, Bound<'py, PyDict>)>;
+
+fn config_of<'py>(py: Python<'py>, ctx: &CallCtx) -> PyResult<Config<'py>> {
+    let Some(config) = ctx.get::<RunConfig>() else { return Ok(None) };
+    let metadata = config.metadata.iter().map(|(name, value)| Ok((name, json::to_py(py, value)?)));
+    Ok(Some((PyTuple::new(py, &config.tags)?, metadata.collect::<PyResult<Vec<_>>>()?.into_py_dict(py)?)))
+}
+
 /// The Python object `RunContext` of a call.
 pub(crate) fn run_context<'py>(py: Python<'py>, ctx: &CallCtx, tool: &str, call: &str) -> PyResult<Bound<'py, PyAny>> {
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let class =
         CLASS.get_or_try_init(py, || py.import("atomr_agents._context")?.getattr("RunContext").map(Bound::unbind))?;
-    let deps = match ctx.get::<Deps>() {
-        Some(deps) => deps.0.clone_ref(py),
-        None => py.None(),
-    };
-    let config = match ctx.get::<RunConfig>() {
-        Some(config) => {
-            let metadata = config.metadata.iter().map(|(name, value)| Ok((name, json::to_py(py, value)?)));
-            Some((PyTuple::new(py, &config.tags)?, metadata.collect::<PyResult<Vec<_>>>()?.into_py_dict(py)?))
-        }
-        None => None,
-    };
-    class.bind(py).call1((deps, ctx.run.to_string(), tool, call, ctx.path(), config))
+    class.bind(py).call1((deps_of(py, ctx), ctx.run.to_string(), tool, call, ctx.path(), config_of(py, ctx)?))
 }
 
 /// The Python object `StrategyContext` of a run.
@@ -52,13 +55,10 @@ pub(crate) fn strategy_context<'py>(
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let class = CLASS
         .get_or_try_init(py, || py.import("atomr_agents._context")?.getattr("StrategyContext").map(Bound::unbind))?;
-    let deps = match ctx.get::<Deps>() {
-        Some(deps) => deps.0.clone_ref(py),
-        None => py.None(),
-    };
     let messages = |all: Vec<_>| all.into_iter().map(Message).collect::<Vec<_>>();
     let (input, history) = (messages(about.turn.input), messages(about.turn.history));
-    class.bind(py).call1((deps, ctx.run.to_string(), ctx.path(), about.agent, input, history))
+    let (run, config) = (ctx.run.to_string(), config_of(py, ctx)?);
+    class.bind(py).call1((deps_of(py, ctx), run, ctx.path(), about.agent, input, history, config))
 }
 
 /// The call that a guest serves, for what it starts itself: a run that is begun in a tool belongs to the tool's run.
