@@ -35,6 +35,12 @@ class Output:
         self.validate = None if is_object(output_type) else self.decode
         """What says more than the schema whether a value is of the type."""
 
+    def read(self, value: Any) -> Any:
+        """The value of the type. One with which a tool ended the run may lack the object around it."""
+        if self.wrapped and not (is_object(value) and WRAPPED in value):
+            value = {WRAPPED: value}
+        return self.decode(value)
+
 
 def _unwrapping(decode: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: decode(value[WRAPPED])

@@ -78,12 +78,13 @@ class RunResult(Generic[Out]):
 
     @property
     def usage(self) -> Usage:
-        """Tokens of all model calls."""
+        """Tokens of all model calls of this run, those that were made again too. Runs inside of it have their own."""
         return self._outcome.usage
 
     @property
     def cost(self) -> float | None:
-        """What they cost in USD; None when the price of a model is not known."""
+        """What they cost in USD; None when the price of a model is not known, or an answer broke off and was asked for
+        again."""
         return self._outcome.cost
 
     @property
@@ -236,8 +237,8 @@ class RunStream(Generic[Out]):
         async for event in self:
             if event.kind in ("model_requested", "model_retried"):
                 answer.restart()
-            if event.path:
-                continue  # another agent's
+            if event.path != self._handle.path:
+                continue  # of an agent that runs inside this run
             piece = event.text if event.kind == "text_delta" else None
             if event.kind == "tool_call_streamed" and str(event.name).startswith("final_answer"):
                 piece = event.arguments

@@ -108,7 +108,7 @@ def redaction_middleware(
     texts: Sequence[str] = (), *, patterns: Sequence[str] = (), replacement: str = "[redacted]"
 ) -> Middleware:
     """Replaces what nobody shall read: in what is sent to the model, in what it says, piece by piece, and in what tools
-    give back.
+    give back, errors too. The arguments of tool calls stay as the model writes them.
 
     Args:
         texts: Texts, as they are.

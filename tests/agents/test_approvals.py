@@ -59,6 +59,7 @@ async def test_what_is_pending_and_decided_goes_through_json_and_pickle():
     assert PendingRun.from_json(pending.to_json()) == pending == pickle.loads(pickle.dumps(pending))
     decision = pending.calls[0].edit({"usd": 1})
     assert Decision.from_json(decision.to_json()) == decision == pickle.loads(pickle.dumps(decision))
+    assert pickle.loads(pickle.dumps(pending.calls[0])) == pending.calls[0]
     assert decision.verdict == "edit" and decision.digest == pending.calls[0].digest
     with pytest.raises(ConfigError, match="suspended run"):
         PendingRun.from_json("{}")

@@ -1,6 +1,8 @@
 """Budgets: one for a run and all its children."""
 
 import asyncio
+import copy
+import pickle
 import time
 
 import pytest
@@ -130,3 +132,20 @@ async def test_the_caller_is_unblocked_at_the_deadline_whatever_a_tool_does():
     finally:
         over = True
         other.cancel()
+
+
+async def test_budgets_and_results_go_through_pickles():
+    budget = Budget(tokens=1_000, usd=0.25, seconds=1.5, tool_calls=3)
+    assert pickle.loads(pickle.dumps(budget)) == copy.deepcopy(budget) == budget
+    result = await Agent(ScriptedModel().text("done")).run("go")
+    again = pickle.loads(pickle.dumps(result))
+    assert (again.output, again.run_id, again.messages, again.usage) == (
+        result.output,
+        result.run_id,
+        result.messages,
+        result.usage,
+    )
+    with pytest.raises(BudgetExceededError) as caught:
+        await Agent(ScriptedModel().text("x"), budget=Budget(iterations=0)).run("go")
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert (type(error), str(error), error.partial) == (BudgetExceededError, str(caught.value), None)

@@ -1,11 +1,12 @@
 """Agents that work together, and tools that order the loop about."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from atomr_agents import Agent, Handoff, RunContext, ToolControl, ToolReturn, handoff_tool, tool
-from atomr_agents.errors import ConfigError
+from atomr_agents import Agent, Budget, Handoff, RunContext, ToolControl, ToolReturn, handoff_tool, tool
+from atomr_agents.errors import AgentError, ConfigError
 from atomr_agents.testkit import ScriptedModel
 
 
@@ -126,3 +127,44 @@ async def test_a_tool_that_hands_over_by_itself():
     alone = ScriptedModel().tool_calls(("escalate", {})).text("Nobody is here.")
     result = await Agent(alone, tools=[escalate]).run("Grr.")
     assert (result.output, result.messages[2].parts[0]["is_error"]) == ("Nobody is here.", True)
+
+
+async def test_a_tool_that_ends_the_run_gives_the_output_type():
+    @tool
+    def finish(answer: int) -> ToolControl:
+        return ToolControl.done(answer)
+
+    model = ScriptedModel().tool_calls(("finish", {"answer": 3}))
+    assert (await Agent(model, tools=[finish], output_type=int).run("go")).output == 3
+
+
+def test_two_agents_of_one_name_cannot_be_told_apart():
+    other = Agent(ScriptedModel())
+    with pytest.raises(ConfigError, match="two of the agents"):
+        Agent(ScriptedModel(), handoffs=[other])
+
+
+async def test_what_outlives_its_tool_is_a_run_of_its_own():
+    inner = Agent(ScriptedModel().text("inner").repeat(), name="inner")
+    slow = Agent(ScriptedModel().text("x").delay(60), name="slow")
+    over = asyncio.Event()
+    left: list[asyncio.Task[Any]] = []
+
+    async def later() -> Any:
+        await over.wait()
+        return await inner.run("go")
+
+    @tool
+    async def leave() -> str:
+        left.append(asyncio.create_task(later()))
+        left.append(asyncio.create_task(slow.run("go")))
+        await asyncio.sleep(0)
+        return "left"
+
+    model = ScriptedModel().tool_calls(("leave", {})).text("done")
+    result = await Agent(model, tools=[leave], budget=Budget(iterations=2)).run("go")
+    over.set()
+    late = await left[0]
+    assert (late.output, result.output) == ("inner", "done") and late.run_id != result.run_id
+    with pytest.raises((AgentError, asyncio.CancelledError)):
+        await left[1]

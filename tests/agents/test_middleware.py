@@ -1,5 +1,6 @@
 """Middleware from Python: ours, and what users write, plain or async."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -15,7 +16,7 @@ from atomr_agents import (
     tool,
     tool_error_recovery_middleware,
 )
-from atomr_agents.errors import ConfigError, ContractError, OverloadedError
+from atomr_agents.errors import ConfigError, ContractError, OverloadedError, ServerError
 from atomr_agents.testkit import ScriptedModel
 
 
@@ -188,3 +189,39 @@ async def test_the_model_can_go_on_from_an_error_that_ends_a_run():
     recovering = tool_error_recovery_middleware("{tool} is broken")
     assert (await Agent(telling, tools=[leave], middleware=[recovering]).run("go")).output == "I see."
     assert "leave is broken" in str(telling.requests[1])
+
+
+async def test_what_a_wrap_lets_through_is_still_the_models_error():
+    model = ScriptedModel().error("stream_interrupted", "cut").text("whole")
+    # The retry stands further out than a wrap that is written in Python.
+    agent = Agent(model, middleware=[retry_middleware(2, wait=0.001), Notes()])
+    assert (await agent.run("go")).output == "whole"
+    events: list[Any] = []
+    broken = Agent(ScriptedModel().error("server_error", "down"), middleware=[Notes()])
+    with pytest.raises(ServerError):
+        async for event in broken.stream("go"):
+            events.append(event)
+    assert (events[-1].kind, events[-1].error) == ("run_failed", "server_error")
+
+    class Other(AgentMiddleware):
+        async def wrap_model(self, ctx: Any, request: dict[str, Any], call_next: Any) -> Any:
+            try:
+                return await call_next(request)
+            except ServerError as error:
+                raise LookupError("another one") from error
+
+    model = ScriptedModel().error("server_error", "down").text("never")
+    with pytest.raises(LookupError, match="another one"):
+        await Agent(model, middleware=[retry_middleware(2, wait=0.001), Other()]).run("go")
+
+
+async def test_a_wrap_asks_twice_at_once():
+    class Hedges(AgentMiddleware):
+        async def wrap_model(self, ctx: Any, request: dict[str, Any], call_next: Any) -> Any:
+            first, _ = await asyncio.gather(call_next(request), call_next(request))
+            return first
+
+    model = ScriptedModel().text("one two three").text("four five six").delay(0.001)
+    result = await Agent(model, middleware=[Hedges()]).run("go")
+    assert result.output in ("one two three", "four five six")
+    assert result.iterations == 1

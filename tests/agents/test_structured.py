@@ -7,7 +7,7 @@ import msgspec
 import pydantic
 import pytest
 
-from atomr_agents import Agent
+from atomr_agents import Agent, tool
 from atomr_agents.errors import ConfigError, InvalidOutputError
 from atomr_agents.testkit import ScriptedModel
 
@@ -91,3 +91,17 @@ async def test_values_are_shown_while_they_are_written():
     with pytest.raises(ConfigError, match="output_type"):
         async for _ in Agent(ScriptedModel().text("x")).stream("go").partials():
             pass
+
+
+async def test_values_of_an_agent_inside_a_tool_are_shown_too():
+    inner = Agent(ScriptedModel().text(ANSWER), output_type=Weather, name="inner")
+    seen: list[Any] = []
+
+    @tool
+    async def ask() -> str:
+        async for value in inner.stream("go").partials():
+            seen.append(value)
+        return "asked"
+
+    assert (await Agent(ScriptedModel().tool_calls(("ask", {})).text("done"), tools=[ask]).run("go")).output == "done"
+    assert seen and seen[-1] == PLAIN

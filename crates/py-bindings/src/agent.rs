@@ -19,12 +19,13 @@ use serde_json::Map;
 
 use crate::approval::{ApprovalLedger, Decision, PendingRun};
 use crate::budget::{Budget, money};
+use crate::call_next::CallNext;
 use crate::callable::Callable;
 use crate::context::{Deps, served, serving};
 use crate::core::Message;
 use crate::errors::{config, from_kinded};
 use crate::inference::InferenceClient;
-use crate::middleware::{self, CallNext, NativeMiddleware};
+use crate::middleware::{self, NativeMiddleware};
 use crate::observability::EventBus;
 use crate::permission::Grants;
 use crate::run::{self, RunHandle, Start, What};

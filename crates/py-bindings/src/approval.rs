@@ -20,11 +20,11 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<ApprovalLedger>()
 }
 
-fn written(value: &impl Serialize) -> PyResult<String> {
+pub(crate) fn written(value: &impl Serialize) -> PyResult<String> {
     serde_json::to_string(value).map_err(|error| config(error.to_string()))
 }
 
-fn read<T: DeserializeOwned>(what: &str, text: &str) -> PyResult<T> {
+pub(crate) fn read<T: DeserializeOwned>(what: &str, text: &str) -> PyResult<T> {
     serde_json::from_str(text).map_err(|error| config(format!("this is no {what}: {error}")))
 }
 
@@ -91,7 +91,9 @@ impl PendingCall {
 
     #[getter]
     fn arguments<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let value: Value = read("JSON", &self.0.arguments)?;
+        // A model that has nothing to say about a call may write nothing at all.
+        let raw = if self.0.arguments.trim().is_empty() { "{}" } else { &self.0.arguments };
+        let value: Value = read("JSON", raw)?;
         json::to_py(py, &value)
     }
 
@@ -114,6 +116,15 @@ impl PendingCall {
             Value::Object(arguments) => Ok(Decision(self.0.edit(arguments))),
             _ => Err(config("arguments must be a dict: all arguments of the call, by name")),
         }
+    }
+
+    #[staticmethod]
+    fn _from_json(text: &str) -> PyResult<Self> {
+        read("pending call", text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (String,))> {
+        Ok((slf.get_type().getattr("_from_json")?, (written(&slf.get().0)?,)))
     }
 
     #[pyo3(signature = (reason = ""))]

@@ -63,6 +63,16 @@ impl Budget {
         self.0.tool_calls
     }
 
+    /// All its limits are keywords, which a pickle cannot name.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, ())> {
+        let (py, limits) = (slf.py(), pyo3::types::PyDict::new(slf.py()));
+        for name in ["tokens", "usd", "seconds", "iterations", "tool_calls"] {
+            limits.set_item(name, slf.getattr(name)?)?;
+        }
+        let made = py.import("functools")?.getattr("partial")?.call((slf.get_type(),), Some(&limits))?;
+        Ok((made, ()))
+    }
+
     fn __repr__(&self) -> String {
         let number = |name: &str, value: Option<u64>| value.map(|value| format!("{name}={value}"));
         let float = |name: &str, value: Option<f64>| value.map(|value| format!("{name}={value}"));

@@ -6,6 +6,7 @@ mod agent;
 mod approval;
 mod budget;
 mod cache;
+mod call_next;
 mod callable;
 mod context;
 mod core;

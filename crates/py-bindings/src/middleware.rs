@@ -12,16 +12,16 @@ use atomr_agents_core::{CallCtx, Message, ModelRequest, ToolCall, ToolReturn, Tu
 use atomr_agents_http::RetryPolicy;
 use atomr_agents_inference::ModelReply;
 use atomr_agents_py_bridge::{
-    Args, BadShape, Guest, GuestError, GuestOptions, Json, KindRow, MethodRow, Verb, arguments, awaitable, json,
-    to_serde,
+    Args, BadShape, Guest, GuestError, GuestOptions, KindRow, MethodRow, Verb, arguments, json, to_serde,
 };
 use atomr_agents_tool::ToolError;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use serde::{Deserialize, Serialize};
 
+use crate::call_next::{CallNext, Stopped};
 use crate::context::{run_context, serving};
-use crate::errors::{config, from_kinded};
+use crate::errors::config;
 use crate::seconds;
 
 const fn hook(name: &'static str, params: &'static [&'static str]) -> MethodRow {
@@ -202,6 +202,24 @@ impl PythonMiddleware {
         called.await.map_err(|error| self.failed(hook, error))
     }
 
+    /// As [`Self::call`], for a wrap: an error of the rest of the chain that it lets through stays what it was, so that
+    /// what stands further out sees a model's error, not one of a middleware.
+    async fn wrap<T: Send + 'static>(
+        &self,
+        hook: &'static str,
+        ctx: &CallCtx,
+        given: Value,
+        rest: CallNext,
+        decode: impl FnOnce(&Bound<'_, PyAny>) -> Result<T, BadShape> + Send + 'static,
+    ) -> Result<T, AgentError> {
+        let passed = Arc::clone(&rest.passed);
+        let build: Build = Box::new(move |py| Ok(vec![json::to_py(py, &given)?, Bound::new(py, rest)?.into_any()]));
+        self.call(hook, ctx, build, decode).await.map_err(|error| {
+            let passed = passed.lock().unwrap_or_else(PoisonError::into_inner).take();
+            passed.and_then(|passed| passed.raised_as(&error)).unwrap_or(error)
+        })
+    }
+
     /// Calls a hook with a value that it may change by returning another one.
     async fn change<T>(&self, hook: &'static str, ctx: &CallCtx, given: Vec<Value>) -> Result<Option<T>, AgentError>
     where
@@ -316,13 +334,12 @@ impl AgentMiddleware for PythonMiddleware {
             let rest = CallNext::new(move |value: Value| {
                 let (next, ctx) = (next.clone(), inner.clone());
                 Box::pin(async move {
-                    let request = serde_json::from_value(value).map_err(|error| config(error.to_string()))?;
+                    let request = serde_json::from_value(value).map_err(Stopped::shape)?;
                     let reply = next.run(Arc::new(request), ctx).await;
-                    reply.map(|reply| plain(&reply)).map_err(from_kinded)
+                    reply.map(|reply| plain(&reply)).map_err(Stopped::Run)
                 })
             });
-            let build: Build = Box::new(move |py| Ok(vec![json::to_py(py, &given)?, Bound::new(py, rest)?.into_any()]));
-            self.call("wrap_model", &ctx, build, to_serde::<ModelReply>).await
+            self.wrap("wrap_model", &ctx, given, rest, to_serde::<ModelReply>).await
         })
     }
 
@@ -339,43 +356,20 @@ impl AgentMiddleware for PythonMiddleware {
             let rest = CallNext::new(move |value: Value| {
                 let (next, ctx, mut call, kept) = (next.clone(), inner.clone(), call.clone(), Arc::clone(&kept));
                 Box::pin(async move {
-                    let seen: SeenCall = serde_json::from_value(value).map_err(|error| config(error.to_string()))?;
+                    let seen: SeenCall = serde_json::from_value(value).map_err(Stopped::shape)?;
                     seen.onto(&mut call);
-                    let outcome = next.run(call, ctx).await.map_err(from_kinded)?;
+                    let outcome = next.run(call, ctx).await.map_err(Stopped::Run)?;
                     let seen = plain(&SeenOutcome::of(&outcome));
                     *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
                     Ok(seen)
                 })
             });
-            let build: Build = Box::new(move |py| Ok(vec![json::to_py(py, &given)?, Bound::new(py, rest)?.into_any()]));
-            let seen = self.call("wrap_tool", &ctx, build, to_serde::<SeenOutcome>).await?;
+            let seen = self.wrap("wrap_tool", &ctx, given, rest, to_serde::<SeenOutcome>).await?;
             let last = last.lock().unwrap_or_else(PoisonError::into_inner).take();
             Ok(match last {
                 Some(outcome) if SeenOutcome::of(&outcome) == seen => outcome,
                 _ => seen.into_outcome(),
             })
         })
-    }
-}
-
-type Rest = dyn Fn(Value) -> futures_util::future::BoxFuture<'static, PyResult<Value>> + Send + Sync;
-
-/// The rest of the chain, as a function that a wrap awaits.
-#[pyclass(frozen, module = "atomr_agents._native.agent")]
-pub(crate) struct CallNext(Arc<Rest>);
-
-impl CallNext {
-    fn new(
-        rest: impl Fn(Value) -> futures_util::future::BoxFuture<'static, PyResult<Value>> + Send + Sync + 'static,
-    ) -> Self {
-        Self(Arc::new(rest))
-    }
-}
-
-#[pymethods]
-impl CallNext {
-    fn __call__(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        let (rest, value) = (Arc::clone(&self.0), json::from_py(value)?);
-        awaitable(py, move |_scope| async move { rest(value).await.map(Json) })
     }
 }

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::approval::PendingRun;
+use crate::approval::{PendingRun, read, written};
 use crate::context::{Deps, call_ctx};
 use crate::core::{Message, Usage, messages};
 use crate::errors::{Fault, from_kinded};
@@ -66,6 +66,8 @@ enum State {
 pub(crate) struct RunHandle {
     state: Mutex<State>,
     run: RunId,
+    /// Where its events are in the stream that it is part of.
+    path: String,
     cancel: CancellationToken,
     transcript: Arc<Mutex<Option<Transcript>>>,
 }
@@ -78,7 +80,9 @@ impl RunHandle {
             (What::New(_), None) => RunId::new(),
         };
         let cancel = start.outer.as_ref().map_or_else(CancellationToken::new, |outer| outer.cancel.child_token());
-        Self { state: Mutex::new(State::Begun(Box::new(start))), run, cancel, transcript: Arc::default() }
+        let path = start.outer.as_ref().map(|outer| outer.child(start.agent.name()).path().to_owned());
+        let (path, state) = (path.unwrap_or_default(), Mutex::new(State::Begun(Box::new(start))));
+        Self { state, run, path, cancel, transcript: Arc::default() }
     }
 
     /// Takes what is needed to run, once.
@@ -148,6 +152,11 @@ impl RunHandle {
     #[getter]
     fn run_id(&self) -> String {
         self.run.to_string()
+    }
+
+    #[getter]
+    fn path(&self) -> &str {
+        &self.path
     }
 
     fn run(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
@@ -233,6 +242,15 @@ pub(crate) struct RunOutcome(RunResult);
 
 #[pymethods]
 impl RunOutcome {
+    #[staticmethod]
+    fn _from_json(text: &str) -> PyResult<Self> {
+        read("result of a run", text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (String,))> {
+        Ok((slf.get_type().getattr("_from_json")?, (written(&slf.get().0)?,)))
+    }
+
     #[getter]
     fn run_id(&self) -> String {
         self.0.run.to_string()

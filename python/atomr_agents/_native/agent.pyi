@@ -237,6 +237,9 @@ class RunHandle:
 
     @property
     def run_id(self) -> str: ...
+    @property
+    def path(self) -> str:
+        """Where its events are in the stream that it is part of; empty at the root."""
     def run(self) -> Coroutine[Any, Any, RunOutcome]:
         """Runs to the end without a stream."""
     def start(self) -> Subscription:

@@ -1,0 +1,212 @@
+"""How an agent is run: to its end, event by event, and taken up again."""
+
+from __future__ import annotations
+
+from ._light import Generic, TypeVar
+from ._native.core import Message
+from ._runs import RunResult, RunStream, keep_partial
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from ._native.agent import AgentCore, Decision, PendingRun, RunHandle, RunOutcome
+    from ._output import Output
+
+Deps = TypeVar("Deps")
+Out = TypeVar("Out")
+
+NO_DEPS: Any = None
+
+
+class Running(Generic[Deps, Out]):
+    """What every agent can do."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        _core: AgentCore
+        _output: Output | None
+        deps_type: Any
+
+        @property
+        def name(self) -> str: ...
+
+    async def run(
+        self,
+        prompt: str | Message | Sequence[Message],
+        *,
+        deps: Deps = NO_DEPS,
+        history: Sequence[Message] | None = None,
+    ) -> RunResult[Out]:
+        """Runs to the end.
+
+        Args:
+            prompt: What is asked: text, a message, or several.
+            deps: What tools see as `RunContext.deps`.
+            history: What was said before, such as the `messages` of an earlier result.
+
+        Raises:
+            AgentError: what went wrong; `error.partial` holds the transcript, usage and cost up to then. The
+                `asyncio.CancelledError` of a cancelled task has it too.
+        """
+        handle = self._begin(prompt, deps, history)
+        try:
+            outcome = await handle.run()
+        except BaseException as error:
+            keep_partial(error, handle)
+            raise
+        return self._finish(outcome, handle)
+
+    def run_sync(
+        self,
+        prompt: str | Message | Sequence[Message],
+        *,
+        deps: Deps = NO_DEPS,
+        history: Sequence[Message] | None = None,
+    ) -> RunResult[Out]:
+        """As `run`, where no event loop runs. Ctrl-C stops it."""
+        from ._sync import run
+
+        return run(lambda: self.run(prompt, deps=deps, history=history), "run_sync()", "`await agent.run(...)`")
+
+    def stream(
+        self,
+        prompt: str | Message | Sequence[Message],
+        *,
+        deps: Deps = NO_DEPS,
+        history: Sequence[Message] | None = None,
+    ) -> RunStream[Out]:
+        """As `run`, event by event: `async for event in agent.stream(...)`."""
+        return RunStream(self._begin(prompt, deps, history), self._finish, self._output)
+
+    async def resume(
+        self, pending: PendingRun, decisions: Decision | Sequence[Decision], *, deps: Deps = NO_DEPS
+    ) -> RunResult[Out]:
+        """Takes a run up again that waits for approvals, in whatever process.
+
+        Calls that nobody decided about go on waiting: the result has a `pending` again then.
+
+        Args:
+            pending: The `pending` of a result, perhaps read back with `PendingRun.from_json`.
+            decisions: What was said about its calls: `call.approve()`, `call.edit({...})`, `call.deny("why")`.
+            deps: What tools see as `RunContext.deps`.
+
+        Raises:
+            ApprovalError: a decision is about no call that waits, as its arguments were changed since, or it was used
+                before. Nothing was run.
+            AgentError: as `run`.
+
+        Example:
+            >>> import asyncio
+            >>> from atomr_agents import Agent, tool
+            >>> from atomr_agents.testkit import ScriptedModel
+            >>> @tool(requires_approval=True)
+            ... def pay(usd: int) -> str:
+            ...     return f"paid {usd}"
+            >>> model = ScriptedModel().tool_calls(("pay", {"usd": 5})).text("Done.")
+            >>> agent = Agent(model, tools=[pay])
+            >>> waiting = agent.run_sync("Pay 5.").pending
+            >>> waiting.calls
+            [PendingCall(pay({"usd":5}))]
+            >>> asyncio.run(agent.resume(waiting, [call.approve() for call in waiting.calls])).output
+            'Done.'
+        """
+        handle = self._resumed(pending, decisions, deps)
+        try:
+            outcome = await handle.run()
+        except BaseException as error:
+            keep_partial(error, handle)
+            raise
+        return self._finish(outcome, handle)
+
+    def resume_sync(
+        self, pending: PendingRun, decisions: Decision | Sequence[Decision], *, deps: Deps = NO_DEPS
+    ) -> RunResult[Out]:
+        """As `resume`, where no event loop runs."""
+        from ._sync import run
+
+        return run(lambda: self.resume(pending, decisions, deps=deps), "resume_sync()", "`await agent.resume(...)`")
+
+    def resume_stream(
+        self, pending: PendingRun, decisions: Decision | Sequence[Decision], *, deps: Deps = NO_DEPS
+    ) -> RunStream[Out]:
+        """As `resume`, event by event."""
+        return RunStream(self._resumed(pending, decisions, deps), self._finish, self._output)
+
+    def _begin(
+        self, prompt: str | Message | Sequence[Message], deps: Any, history: Sequence[Message] | None
+    ) -> RunHandle:
+        if self.deps_type is not None:
+            self._check_deps(deps)
+        if isinstance(prompt, str):
+            messages: Sequence[Message] = (_asked(prompt),)
+        elif isinstance(prompt, Message):
+            messages = (prompt,)
+        else:
+            messages = _transcript("prompt", "text, a Message or a list of them", prompt)
+        before = () if history is None else _transcript("history", "a list of Messages", history)
+        return self._core.begin(messages, before, deps)
+
+    def _resumed(self, pending: PendingRun, decisions: Decision | Sequence[Decision], deps: Any) -> RunHandle:
+        from . import _settings
+
+        if self.deps_type is not None:
+            self._check_deps(deps)
+        _settings.pending(pending)
+        return self._core.resume(pending, _settings.decisions(decisions), deps)
+
+    def _check_deps(self, deps: object) -> None:
+        wanted = getattr(self.deps_type, "__origin__", self.deps_type)
+        try:
+            fits = isinstance(deps, wanted)
+        except TypeError:
+            # A TypedDict or a protocol cannot be asked.
+            return
+        if not fits:
+            from .errors import ContractError
+
+            name = getattr(wanted, "__qualname__", wanted)
+            raise ContractError(
+                f"agent {self.name!r} was made for deps of the type {name}, it was given {type(deps).__qualname__}"
+            )
+
+    def _finish(self, outcome: RunOutcome, handle: RunHandle) -> RunResult[Out]:
+        output: Any = outcome.text
+        # Another agent may have the last word, and one that waits for people has said nothing yet.
+        if self._output is not None and outcome.pending is None and outcome.agent == self._core.name:
+            from .errors import ArgumentError, InvalidOutputError
+
+            try:
+                output = self._output.read(outcome.value)
+            except ArgumentError as error:
+                invalid = InvalidOutputError(f"the answer is not of the output type: {error}")
+                keep_partial(invalid, handle)
+                raise invalid from error
+        return RunResult(output, outcome)
+
+
+def _asked(prompt: str) -> Message:
+    try:
+        return Message.user(prompt)
+    except UnicodeEncodeError as error:
+        from .errors import ContractError
+
+        raise ContractError(
+            f"the prompt holds a lone surrogate at {error.start}, which UTF-8 cannot carry; "
+            'encode it with errors="replace" first'
+        ) from error
+
+
+def _transcript(name: str, wanted: str, given: Any) -> Sequence[Message]:
+    """What was given, when it is messages."""
+    odd: list[Any] = [given]
+    if isinstance(given, (list, tuple)):
+        odd = [each for each in given if not isinstance(each, Message)]  # pyright: ignore[reportUnknownVariableType]
+        if not odd:
+            return given  # pyright: ignore[reportUnknownVariableType]
+    from .errors import ContractError
+
+    what = type(odd[0]).__qualname__
+    raise ContractError(f"{name} must be {wanted}, not {what}; `Message.from_dict(...)` makes a message of a dict")
