@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use atomr_agents_core::Kind;
-use atomr_agents_http::{HeaderMap, retry_after};
+use atomr_agents_http::retry_after;
 use atomr_agents_inference::{ApiError, InferenceError};
+use atomr_agents_provider::{Refused, kind_of_status};
 use atomr_agents_wire::ProviderError;
 use serde::Deserialize;
 
 /// An error that came as a status.
-pub(crate) fn from_status(status: u16, headers: &HeaderMap, body: &[u8], request_id: Option<String>) -> InferenceError {
+pub(crate) fn from_status(answer: Refused<'_>) -> InferenceError {
     #[derive(Deserialize)]
     struct Named {
         request_id: Option<String>,
     }
+    let Refused { status, headers, body, request_id } = answer;
     let request_id =
         request_id.or_else(|| serde_json::from_slice::<Named>(body).ok().and_then(|named| named.request_id));
     let should_retry = match headers.get("x-should-retry").map(|value| value.as_bytes()) {
@@ -25,8 +27,12 @@ pub(crate) fn from_status(status: u16, headers: &HeaderMap, body: &[u8], request
     from_provider(status, ProviderError::from_body(body), wait, should_retry, request_id)
 }
 
-/// An error the provider reports, as a status or (200) inside its stream.
-pub(crate) fn from_provider(
+/// An error the provider reports inside its stream.
+pub(crate) fn from_stream(error: ProviderError, request_id: Option<String>) -> InferenceError {
+    from_provider(200, error, None, None, request_id)
+}
+
+fn from_provider(
     status: u16,
     error: ProviderError,
     retry_after: Option<Duration>,
@@ -72,16 +78,10 @@ fn classify(status: u16, error_type: &str, message: &str) -> Kind {
         "overloaded_error" => Kind::Overloaded,
         "api_error" => Kind::ServerError,
         _ => match status {
-            401 => Kind::Authentication,
             402 => Kind::QuotaExceeded,
-            403 => Kind::Permission,
-            404 => Kind::NotFound,
-            408 | 504 => Kind::Timeout,
-            413 => Kind::TooLarge,
-            429 => Kind::RateLimited,
+            504 => Kind::Timeout,
             529 => Kind::Overloaded,
-            400..=499 => Kind::InvalidRequest,
-            _ => Kind::ServerError,
+            other => kind_of_status(other),
         },
     }
 }

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use atomr_agents_core::{ModelEvent, ModelRequest, Value};
+use atomr_agents_core::{ModelRequest, Value};
 use atomr_agents_http::{HeaderName, HeaderValue};
 use atomr_agents_inference::{Capabilities, InferenceError, Lowered, OutputMode};
-use atomr_agents_provider::{Connection, Dialect, Reader, Refused, Route, Setup, from_wire};
+use atomr_agents_provider::{Connection, Dialect, Refused, Route, Setup};
 
 use crate::classify::from_status;
 use crate::config::{AnthropicConfig, PROVIDER};
 use crate::lower;
 use crate::model::Model;
-use crate::translate::Translator;
+use crate::translate::MessagesReader;
 
 /// Anthropic messages, as a dialect.
 #[derive(Clone, Debug)]
@@ -67,41 +67,15 @@ impl Dialect for AnthropicMessages {
     }
 
     fn reader(&self) -> MessagesReader {
-        MessagesReader(Translator::new(self.max_tool_args))
+        MessagesReader::new(self.max_tool_args)
     }
 
     fn refused(&self, answer: Refused<'_>) -> InferenceError {
-        from_status(answer.status, answer.headers, answer.body, answer.request_id)
+        from_status(answer)
     }
 
     fn capabilities(&self, model: &str) -> Capabilities {
         let native = if Model::named(model).forces_schemas() { OutputMode::Native } else { OutputMode::Tool };
         Capabilities::with_output(self.output.unwrap_or(native))
-    }
-}
-
-/// Reads the answer of the messages API.
-#[derive(Debug)]
-pub struct MessagesReader(Translator);
-
-impl Reader for MessagesReader {
-    fn event(&mut self, name: Option<&str>, data: &str, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
-        self.0.chunk(name, data, out).map_err(|error| from_wire(PROVIDER, error))
-    }
-
-    fn body(&mut self, json: &str, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
-        self.event(None, json, out)
-    }
-
-    fn is_over(&self) -> bool {
-        self.0.saw_stop()
-    }
-
-    fn has_failed(&self) -> bool {
-        self.0.failed()
-    }
-
-    fn end(self, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
-        self.0.end(out)
     }
 }

@@ -36,7 +36,8 @@ mod translate;
 use atomr_agents_provider::HttpClient;
 
 pub use config::AnthropicConfig;
-pub use dialect::{AnthropicMessages, MessagesReader};
+pub use dialect::AnthropicMessages;
+pub use translate::MessagesReader;
 
 /// A client of Anthropic messages. Cheap to clone; clones share their connections.
 pub type AnthropicClient = HttpClient<AnthropicMessages>;

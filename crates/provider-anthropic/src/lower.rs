@@ -4,8 +4,9 @@ mod media;
 mod schema;
 mod transcript;
 
-use atomr_agents_core::{CachePoint, ModelRequest, ToolChoice, ToolSpec, Value};
+use atomr_agents_core::{CachePoint, ModelRequest, OutputSchema, ToolChoice, ToolSpec, Value};
 use atomr_agents_inference::InferenceError;
+use atomr_agents_provider::{Settings, unsupported, written};
 use serde::Serialize;
 use serde_json::{Map, json};
 
@@ -49,17 +50,7 @@ pub(crate) fn body(request: &ModelRequest, dialect: &AnthropicMessages) -> Resul
     let Transcript { system, messages, .. } = transcript;
     let max_tokens = max_tokens(request, model, dialect);
     let body = Body { model: &request.model, max_tokens, tools, system, messages, settings };
-    let written = if request.extra_body.is_empty() {
-        serde_json::to_vec(&body)
-    } else {
-        serde_json::to_value(&body).and_then(|mut whole| {
-            if let Value::Object(fields) = &mut whole {
-                fields.extend(request.extra_body.clone());
-            }
-            serde_json::to_vec(&whole)
-        })
-    };
-    written.map_err(|error| unsupported(&error.to_string()))
+    written(PROVIDER, &body, &request.extra_body)
 }
 
 fn tool(spec: &ToolSpec, model: Model) -> Value {
@@ -95,12 +86,8 @@ fn settings(
     model: Model,
     dialect: &AnthropicMessages,
 ) -> Result<Map<String, Value>, InferenceError> {
-    let mut settings = Map::new();
-    let mut set = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            settings.insert(name.to_owned(), value);
-        }
-    };
+    let mut settings = Settings::new();
+    let mut set = |name: &str, value: Option<Value>| settings.set(name, value);
     let sampling = &request.sampling;
     let thinking = sampling.thinking_budget.map(|budget| match budget {
         0 => json!({"type": "disabled"}),
@@ -111,25 +98,23 @@ fn settings(
     let forced = choice.as_ref().is_some_and(|choice| choice["type"] == "any" || choice["type"] == "tool");
     if forced && sampling.thinking_budget.is_some_and(|budget| budget > 0) {
         return Err(unsupported(
+            PROVIDER,
             "a model that thinks cannot be made to call a tool; leave out thinking_budget or the tool choice",
         ));
     }
     set("tool_choice", choice);
     set("thinking", thinking);
-    let mut output = Map::new();
-    if let Some(wanted) = &request.output {
-        output.insert("format".into(), json!({"type": "json_schema", "schema": schema::forced(&wanted.schema)}));
-    }
-    if let Some(effort) = &sampling.reasoning_effort {
-        output.insert("effort".into(), json!(effort));
-    }
-    set("output_config", (!output.is_empty()).then_some(Value::Object(output)));
+    let format = |wanted: &OutputSchema| json!({"type": "json_schema", "schema": schema::forced(&wanted.schema)});
+    let mut output = Settings::new();
+    output.set("format", request.output.as_ref().map(format));
+    output.set("effort", sampling.reasoning_effort.as_deref());
+    set("output_config", output.into_object());
     set("temperature", sampling.temperature.map(Value::from));
     set("top_p", sampling.top_p.map(Value::from));
     set("stop_sequences", (!sampling.stop.is_empty()).then(|| json!(sampling.stop)));
     set("metadata", request.metadata.get("user_id").map(|user| json!({"user_id": user})));
     set("stream", dialect.streaming.then_some(Value::Bool(true)));
-    Ok(settings)
+    Ok(settings.into_fields())
 }
 
 fn tool_choice(choice: &ToolChoice) -> Option<Value> {
@@ -163,10 +148,6 @@ fn mark(request: &ModelRequest, dialect: &AnthropicMessages, tools: &mut [Value]
             fields.insert("cache_control".into(), control.clone());
         }
     }
-}
-
-pub(crate) fn unsupported(message: &str) -> InferenceError {
-    InferenceError::Unsupported { provider: PROVIDER.into(), message: message.to_owned() }
 }
 
 #[cfg(test)]

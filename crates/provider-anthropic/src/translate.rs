@@ -2,10 +2,11 @@
 
 use atomr_agents_core::{Citation, FinishReason, ModelEvent, Private, ToolCall, Usage, Value};
 use atomr_agents_inference::InferenceError;
-use atomr_agents_wire::{AnthropicDecoder, AnthropicEvent, ProviderError, ToolCallLimits, WireError};
+use atomr_agents_provider::{Reader, from_wire, interrupted, started};
+use atomr_agents_wire::{AnthropicDecoder, AnthropicEvent, ProviderError, ToolCallLimits};
 use serde_json::json;
 
-use crate::classify::from_provider;
+use crate::classify::from_stream;
 use crate::config::PROVIDER;
 
 /// Under this key of an opaque part lies the container in which the provider ran code.
@@ -14,50 +15,18 @@ pub(crate) const CONTAINER: &str = "container";
 /// Under this key of a call's private data lies who called, where it was not the model itself.
 pub(crate) const CALLER: &str = "caller";
 
-/// Translates one answer.
+/// Reads the answer of the messages API.
 #[derive(Debug)]
-pub(crate) struct Translator {
+pub struct MessagesReader {
     decoder: AnthropicDecoder,
     decoded: Vec<AnthropicEvent>,
     error: Option<(Box<ProviderError>, Option<String>)>,
 }
 
-impl Translator {
+impl MessagesReader {
     pub(crate) fn new(max_tool_args: usize) -> Self {
         let limits = ToolCallLimits { max_tool_args, ..ToolCallLimits::default() };
         Self { decoder: AnthropicDecoder::with_limits(limits), decoded: Vec::new(), error: None }
-    }
-
-    /// Takes the data of one event, or a whole body.
-    pub(crate) fn chunk(&mut self, name: Option<&str>, data: &str, out: &mut Vec<ModelEvent>) -> Result<(), WireError> {
-        self.decoder.event(name, data, &mut self.decoded)?;
-        self.translate(out);
-        Ok(())
-    }
-
-    /// Whether the provider has reported an error.
-    pub(crate) fn failed(&self) -> bool {
-        self.error.is_some()
-    }
-
-    /// Whether the terminal event was seen.
-    pub(crate) fn saw_stop(&self) -> bool {
-        self.decoder.saw_stop()
-    }
-
-    /// The body is at its end. Gives the error the provider reported, or that the answer has no end.
-    pub(crate) fn end(mut self, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
-        let ended = self.decoder.done(&mut self.decoded);
-        ended.map_err(|error| atomr_agents_provider::from_wire(PROVIDER, error))?;
-        self.translate(out);
-        if let Some((error, request_id)) = self.error {
-            return Err(from_provider(200, *error, None, None, request_id));
-        }
-        if matches!(out.last(), Some(ModelEvent::Finish { .. })) {
-            return Ok(());
-        }
-        let lacks = if self.decoder.saw_stop() { "no stop reason arrived" } else { "message_stop did not arrive" };
-        Err(InferenceError::Interrupted { message: lacks.to_owned(), source: None })
     }
 
     fn translate(&mut self, out: &mut Vec<ModelEvent>) {
@@ -79,10 +48,38 @@ impl Translator {
     }
 }
 
+impl Reader for MessagesReader {
+    fn event(&mut self, name: Option<&str>, data: &str, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
+        self.decoder.event(name, data, &mut self.decoded).map_err(|error| from_wire(PROVIDER, error))?;
+        self.translate(out);
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.decoder.saw_stop()
+    }
+
+    fn has_failed(&self) -> bool {
+        self.error.is_some()
+    }
+
+    fn end(mut self, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
+        self.decoder.done(&mut self.decoded).map_err(|error| from_wire(PROVIDER, error))?;
+        self.translate(out);
+        if let Some((error, request_id)) = self.error {
+            return Err(from_stream(*error, request_id));
+        }
+        if matches!(out.last(), Some(ModelEvent::Finish { .. })) {
+            return Ok(());
+        }
+        let lacks = if self.decoder.saw_stop() { "no stop reason arrived" } else { "message_stop did not arrive" };
+        Err(interrupted(lacks))
+    }
+}
+
 fn translated(event: AnthropicEvent) -> Option<ModelEvent> {
-    let some = |text: String| Some(text).filter(|text| !text.is_empty());
     Some(match event {
-        AnthropicEvent::Started { id, model } => ModelEvent::Started { id: some(id), model: some(model) },
+        AnthropicEvent::Started { id, model } => started(id, model),
         AnthropicEvent::Text(text) => ModelEvent::Text(text),
         AnthropicEvent::Citation(data) => ModelEvent::Citation(citation(data)),
         AnthropicEvent::Thinking(text) => ModelEvent::Thinking(text),

@@ -4,14 +4,12 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
-
 use atomr_agents_core::{FinishReason, Kind, ModelEvent, Part};
-use atomr_agents_http::RetryPolicy;
 use atomr_agents_inference::{InferenceClient, InferenceError, OutputMode};
 use atomr_agents_provider_anthropic::AnthropicClient;
-use atomr_agents_testkit::{Exchange, Fault, ReplayServer, Reply, Script};
-use common::{answer, answered, client, config};
+use atomr_agents_testkit::Exchange;
+use common::faults::{assert_the_end_is_not_waited_for, assert_tried_again_unless_something_was_said};
+use common::{answered, client, config, quickly_again, reached};
 use serde_json::{Value, json};
 
 fn start(index: u32, block: Value) -> Value {
@@ -65,7 +63,7 @@ async fn every_status_has_its_kind_and_keeps_what_the_provider_said() {
         (529, "overloaded_error", "Overloaded", Kind::Overloaded),
     ] {
         let body = json!({"type": "error", "error": {"type": error_type, "message": message}, "request_id": "req_7"});
-        let (builder, error) = answered(Exchange::json(status, &body)).await;
+        let (builder, _, error) = answered(Exchange::json(status, &body), client).await;
         let error = error.unwrap();
         assert_eq!((error.kind(), error.request_id()), (kind, Some("req_7")), "{status} {message}");
         assert!(error.to_string().contains(message) && !builder.has_begun());
@@ -80,7 +78,7 @@ async fn calls_that_break_the_protocol_are_errors_and_the_text_is_kept() {
         vec![call(99_999, "a")],
         vec![start(1, json!({"type": "tool_use", "id": "a", "input": {}}))],
     ] {
-        let (builder, error) = answered(stream(&events, "tool_use")).await;
+        let (builder, _, error) = answered(stream(&events, "tool_use"), client).await;
         assert!(matches!(error, Some(InferenceError::Protocol { .. })), "{error:?}");
         assert!(!builder.is_finished());
         assert_eq!(builder.partial().unwrap().text(), "so far");
@@ -91,7 +89,7 @@ async fn calls_that_break_the_protocol_are_errors_and_the_text_is_kept() {
 async fn gigantic_arguments_stop_at_the_limit() {
     let mut events = vec![call(1, "a")];
     events.extend((0..40).map(|_| input(1, &"x".repeat(64 << 10))));
-    let (builder, error) = answered(stream(&events, "tool_use")).await;
+    let (builder, _, error) = answered(stream(&events, "tool_use"), client).await;
     assert!(
         matches!(&error, Some(InferenceError::TooLarge { what, limit }) if what.contains("write") && *limit == 1 << 20)
     );
@@ -108,7 +106,7 @@ async fn a_refusal_is_told_as_what_it_is() {
     ] {
         let body = json!({"type": "message", "id": "m", "model": "m", "content": [{"type": "text", "text": "Hi"}],
             "stop_reason": "refusal", "stop_details": details, "usage": usage});
-        let (builder, error) = answered(Exchange::json(200, &body)).await;
+        let (builder, _, error) = answered(Exchange::json(200, &body), client).await;
         assert!(error.is_none(), "{error:?}");
         let reply = builder.finish().unwrap();
         assert_eq!((reply.finish, reply.message.refusal()), (FinishReason::ContentFilter, refusal));
@@ -122,7 +120,8 @@ async fn two_thoughts_without_text_keep_both_proofs() {
         let delta = delta(index, json!({"type": "signature_delta", "signature": proof}));
         [start(index, json!({"type": "thinking", "thinking": "", "signature": ""})), delta, stop(index)]
     };
-    let (builder, error) = answered(stream(&[thought(1, "one"), thought(2, "two")].concat(), "end_turn")).await;
+    let (builder, _, error) =
+        answered(stream(&[thought(1, "one"), thought(2, "two")].concat(), "end_turn"), client).await;
     assert!(error.is_none(), "{error:?}");
     let message = builder.finish().unwrap().message;
     let proofs: Vec<_> = message
@@ -138,8 +137,7 @@ async fn two_thoughts_without_text_keep_both_proofs() {
 
 #[tokio::test]
 async fn usage_is_told_as_soon_as_it_is_known() {
-    let server = ReplayServer::start(Script::always(stream(&[], "end_turn"))).await.unwrap();
-    let (_, events, _) = answer(&client(&server.url(), false)).await;
+    let (_, events, _) = answered(stream(&[], "end_turn"), client).await;
     let told: Vec<_> = events
         .iter()
         .filter_map(|event| match event {
@@ -154,35 +152,20 @@ async fn usage_is_told_as_soon_as_it_is_known() {
 async fn an_error_before_any_word_is_tried_again_and_one_after_it_is_not() {
     let failure = json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}});
     let failing = Exchange::event_stream(format!("event: error\ndata: {failure}\n\n"));
-    let good = || stream(&[], "end_turn");
-    for (first, attempts) in [(failing, 2), (stream(&[failure], "end_turn"), 1)] {
-        let server = ReplayServer::start(Script::new().then(first).then(good())).await.unwrap();
-        let mut quick = config(&server.url());
-        quick.connection.retry = RetryPolicy { base: Duration::from_millis(1), ..RetryPolicy::default() };
-        let (builder, _, error) = answer(&AnthropicClient::new(quick).unwrap()).await;
-        assert_eq!(
-            (error.map(|error| error.kind()), server.requests().len()),
-            ((attempts == 1).then_some(Kind::Overloaded), attempts)
-        );
-        assert_eq!(builder.partial().unwrap().text(), "so far");
-        server.stop().await;
+    let good = || (stream(&[], "end_turn"), "so far");
+    for first in [(failing, None), (stream(&[failure], "end_turn"), Some("so far"))] {
+        assert_tried_again_unless_something_was_said(first, good(), reached(quickly_again)).await;
     }
 }
 
 #[tokio::test]
 async fn after_the_last_word_nobody_waits_for_the_connection() {
-    let whole = stream(&[], "end_turn");
-    let stalls = Reply::new(whole.clone()).fault(Fault::StallAt(whole.body.len()));
-    let server = ReplayServer::start(Script::always(stalls)).await.unwrap();
-    let begin = Instant::now();
-    let (builder, _, error) = answer(&client(&server.url(), false)).await;
-    assert!(error.is_none() && begin.elapsed() < Duration::from_secs(5), "{error:?}");
-    assert_eq!(builder.finish().unwrap().message.text(), "so far");
+    assert_the_end_is_not_waited_for(stream(&[], "end_turn"), "so far", client).await;
 }
 
 #[test]
 fn newer_models_force_shapes_themselves() {
-    let client = client("https://api.anthropic.com", false);
+    let client = AnthropicClient::new(config("https://api.anthropic.com")).unwrap();
     assert_eq!(client.capabilities("claude-sonnet-4-5").output, OutputMode::Native);
     assert_eq!(client.capabilities("claude-3-7-sonnet-latest").output, OutputMode::Tool);
     let mut prompted = config("https://api.anthropic.com");

@@ -11,8 +11,8 @@ use atomr_agents_core::{
     Media, MediaKind, MediaSource, Message, ModelRequest, Part, Role, Sampling, ToolChoice, ToolSpec,
 };
 use atomr_agents_inference::InferenceClient;
-use atomr_agents_testkit::{ReplayServer, Script};
-use common::{answer, cases, client, config, expected, load, recordings};
+use atomr_agents_provider_anthropic::AnthropicClient;
+use common::{RECORDINGS, answer, client, config, serve};
 use serde_json::{Map, Value, json};
 
 /// Text as a list of blocks, defaults left out: two requests that mean the same are the same then.
@@ -101,11 +101,11 @@ fn part(block: &Value) -> Part {
 
 #[test]
 fn recorded_requests_pass_through_the_neutral_form() {
-    let client = client("https://api.anthropic.com", false);
+    let client = AnthropicClient::new(config("https://api.anthropic.com")).unwrap();
     let mut seen = 0;
-    for case in cases() {
+    for case in RECORDINGS.cases() {
         let recorded: Value =
-            serde_json::from_slice(&fs::read(recordings().join(&case).join("request.json")).unwrap()).unwrap();
+            serde_json::from_slice(&fs::read(RECORDINGS.path(&case).join("request.json")).unwrap()).unwrap();
         let body = &recorded["body"];
         if body["messages"].is_null() {
             continue; // the request is not known
@@ -197,13 +197,13 @@ fn as_sent(blocks: &[Value]) -> Vec<Value> {
 #[tokio::test]
 async fn the_next_request_repeats_a_reply_block_by_block() {
     let mut seen = 0;
-    for case in cases() {
-        let expected = expected(&case);
+    for case in RECORDINGS.cases() {
+        let expected = RECORDINGS.expected(&case);
         if expected["outcome"] != "ok" || expected["content_blocks"].as_array().is_none_or(Vec::is_empty) {
             continue;
         }
-        let server = ReplayServer::start(Script::always(load(&case))).await.unwrap();
-        let client = client(&server.url(), false);
+        let server = serve(RECORDINGS.load(&case)).await;
+        let client = client(&server);
         let (builder, _, error) = answer(&client).await;
         assert!(error.is_none(), "{case}: {error:?}");
         let reply = builder.finish().unwrap();
@@ -231,8 +231,8 @@ async fn the_next_request_repeats_a_reply_block_by_block() {
 
 #[tokio::test]
 async fn a_call_from_code_goes_back_with_its_caller_and_container() {
-    let server = ReplayServer::start(Script::always(load("programmatic-tool-stream"))).await.unwrap();
-    let client = client(&server.url(), false);
+    let server = serve(RECORDINGS.load("programmatic-tool-stream")).await;
+    let client = client(&server);
     let reply = answer(&client).await.0.finish().unwrap();
     let id = reply.message.tool_calls().next().unwrap().id.clone();
     let transcript = vec![Message::user("u"), reply.message, Message::tool_result(id, "Sunny", false)];
@@ -246,7 +246,7 @@ async fn a_call_from_code_goes_back_with_its_caller_and_container() {
 
 #[test]
 fn the_prompt_of_the_next_turn_goes_on_from_this_one() {
-    let client = atomr_agents_provider_anthropic::AnthropicClient::new(config("https://api.anthropic.com")).unwrap();
+    let client = AnthropicClient::new(config("https://api.anthropic.com")).unwrap();
     let mut request = common::request();
     request.messages.insert(0, Message::system("Be brief."));
     let first = client.lower(&request).unwrap().prefix();

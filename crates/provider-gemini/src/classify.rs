@@ -3,12 +3,25 @@
 use std::time::Duration;
 
 use atomr_agents_core::{Kind, Value};
+use atomr_agents_http::retry_after;
 use atomr_agents_inference::{ApiError, InferenceError};
+use atomr_agents_provider::{Refused, kind_of_status};
 use atomr_agents_wire::ProviderError;
 use serde_json::json;
 
-/// An error the provider reports, as a status or (200) inside its stream. `header_wait` is what the headers say.
-pub(crate) fn from_provider(
+/// An error that came as a status.
+pub(crate) fn from_status(answer: Refused<'_>) -> InferenceError {
+    let wait = retry_after(answer.headers, None);
+    from_provider(answer.status, ProviderError::from_body(answer.body), wait, answer.request_id)
+}
+
+/// An error the provider reports inside its stream.
+pub(crate) fn from_stream(error: ProviderError) -> InferenceError {
+    from_provider(200, error, None, None)
+}
+
+/// `header_wait` is what the headers say.
+fn from_provider(
     status: u16,
     error: ProviderError,
     header_wait: Option<Duration>,
@@ -83,15 +96,9 @@ fn classify(status: u16, error: &ProviderError) -> Kind {
 fn by_status(status: u16, error: &ProviderError) -> Kind {
     let code = error.code.as_ref().and_then(|code| code.to_string().parse::<u16>().ok());
     match code.filter(|code| status == 200 && (400..600).contains(code)).unwrap_or(status) {
-        401 => Kind::Authentication,
-        403 => Kind::Permission,
-        404 => Kind::NotFound,
-        408 | 504 => Kind::Timeout,
-        413 => Kind::TooLarge,
-        429 => Kind::RateLimited,
-        400..=499 => Kind::InvalidRequest,
         503 | 529 => Kind::Overloaded,
-        _ => Kind::ServerError,
+        504 => Kind::Timeout,
+        other => kind_of_status(other),
     }
 }
 

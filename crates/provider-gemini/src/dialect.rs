@@ -2,17 +2,15 @@
 
 use std::fmt::Write as _;
 
-use atomr_agents_core::{ModelEvent, ModelRequest};
-use atomr_agents_http::retry_after;
+use atomr_agents_core::ModelRequest;
 use atomr_agents_inference::{Capabilities, InferenceError, Lowered, OutputMode};
-use atomr_agents_provider::{Connection, Dialect, Reader, Refused, Route, Setup, from_wire};
-use atomr_agents_wire::ProviderError;
+use atomr_agents_provider::{Connection, Dialect, Refused, Route, Setup};
 
-use crate::classify::from_provider;
+use crate::classify::from_status;
 use crate::config::{GeminiConfig, PROVIDER};
 use crate::generation::Generation;
 use crate::lower;
-use crate::translate::Translator;
+use crate::translate::GeminiReader;
 
 /// `generateContent`, as a dialect.
 #[derive(Clone, Debug)]
@@ -63,12 +61,11 @@ impl Dialect for GenerateContent {
     }
 
     fn reader(&self) -> GeminiReader {
-        GeminiReader { translator: Translator::new(self.max_tool_args) }
+        GeminiReader::new(self.max_tool_args)
     }
 
     fn refused(&self, answer: Refused<'_>) -> InferenceError {
-        let wait = retry_after(answer.headers, None);
-        from_provider(answer.status, ProviderError::from_body(answer.body), wait, answer.request_id)
+        from_status(answer)
     }
 
     fn capabilities(&self, model: &str) -> Capabilities {
@@ -85,36 +82,6 @@ fn escape(text: &str, out: &mut String) {
         } else {
             let _ = write!(out, "%{byte:02X}");
         }
-    }
-}
-
-/// Reads the answer to one request.
-pub struct GeminiReader {
-    translator: Translator,
-}
-
-// There is no terminal event, and some models say `STOP` in every event: only the end of the body ends an answer.
-impl Reader for GeminiReader {
-    fn event(&mut self, _name: Option<&str>, data: &str, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
-        self.translator.chunk(data, out).map_err(|error| from_wire(PROVIDER, error))
-    }
-
-    fn body(&mut self, json: &str, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
-        self.event(None, json, out)
-    }
-
-    fn has_failed(&self) -> bool {
-        self.translator.failed()
-    }
-
-    fn end(self, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
-        self.translator.end(out)
-    }
-}
-
-impl std::fmt::Debug for GeminiReader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GeminiReader").finish_non_exhaustive()
     }
 }
 

@@ -43,7 +43,8 @@ mod translate;
 use atomr_agents_provider::HttpClient;
 
 pub use config::GeminiConfig;
-pub use dialect::{GeminiReader, GenerateContent};
+pub use dialect::GenerateContent;
+pub use translate::GeminiReader;
 
 /// A client of Gemini. Cheap to clone; clones share their connections.
 pub type GeminiClient = HttpClient<GenerateContent>;

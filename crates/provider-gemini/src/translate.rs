@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 
 use atomr_agents_core::{FinishReason, ModelEvent, Private, ToolCall, Usage, Value};
 use atomr_agents_inference::InferenceError;
-use atomr_agents_wire::{GeminiDecoder, GeminiEvent, GeminiEventKind, ToolCallLimits, WireError};
+use atomr_agents_provider::{Reader, from_wire, interrupted, of_choice, started, take_terminal};
+use atomr_agents_wire::{GeminiDecoder, GeminiEvent, GeminiEventKind, ToolCallLimits};
 use serde_json::Map;
 
-use crate::classify::{blocked, from_provider, malformed};
+use crate::classify::{blocked, from_stream, malformed};
 use crate::config::PROVIDER;
 use crate::lower::{CALL_ID, SIGNATURE};
 use crate::metadata;
 
-/// Translates one answer.
-pub(crate) struct Translator {
+/// Reads the answer to one request.
+#[derive(Debug)]
+pub struct GeminiReader {
     decoder: GeminiDecoder,
     decoded: Vec<GeminiEvent>,
     /// The candidates that asked for tools.
@@ -21,46 +23,10 @@ pub(crate) struct Translator {
     error: Option<InferenceError>,
 }
 
-impl Translator {
+impl GeminiReader {
     pub(crate) fn new(max_tool_args: usize) -> Self {
         let limits = ToolCallLimits { max_tool_args, ..ToolCallLimits::default() };
         Self { decoder: GeminiDecoder::with_limits(limits), decoded: Vec::new(), callers: BTreeSet::new(), error: None }
-    }
-
-    /// Takes the data of one event, or a whole body.
-    pub(crate) fn chunk(&mut self, data: &str, out: &mut Vec<ModelEvent>) -> Result<(), WireError> {
-        self.decoder.chunk(data, &mut self.decoded)?;
-        self.translate(out);
-        Ok(())
-    }
-
-    /// Whether the provider has reported an error.
-    pub(crate) fn failed(&self) -> bool {
-        self.error.is_some()
-    }
-
-    /// The body is at its end. Gives the error the provider reported, or that the answer has no end.
-    pub(crate) fn end(mut self, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
-        let broken = |error| atomr_agents_provider::from_wire(PROVIDER, error);
-        self.decoder.done(&mut self.decoded).map_err(broken)?;
-        // The terminal event of the first candidate ends the stream, so it goes last.
-        let ends = |event: &GeminiEvent| event.candidate == 0 && matches!(event.kind, GeminiEventKind::Finish { .. });
-        self.decoded.sort_by_key(ends);
-        let last = self.decoded.pop_if(|event| ends(event));
-        self.translate(out);
-        if let Some(error) = self.error {
-            return Err(error);
-        }
-        let Some(GeminiEvent { kind: GeminiEventKind::Finish { reason, message }, .. }) = last else {
-            let message = "no finish reason arrived".to_owned();
-            return Err(InferenceError::Interrupted { message, source: None });
-        };
-        let called = self.callers.contains(&0);
-        if is_malformed(&reason, called) {
-            return Err(malformed(reason, message));
-        }
-        out.push(ModelEvent::Finish { reason: finish(&reason, called), raw: reason });
-        Ok(())
     }
 
     fn translate(&mut self, out: &mut Vec<ModelEvent>) {
@@ -68,7 +34,7 @@ impl Translator {
         for GeminiEvent { candidate, kind } in self.decoded.drain(..) {
             match kind {
                 GeminiEventKind::Error(error) => {
-                    self.error.get_or_insert_with(|| from_provider(200, *error, None, None));
+                    self.error.get_or_insert_with(|| from_stream(*error));
                 }
                 GeminiEventKind::Blocked { reason, message } => {
                     self.error.get_or_insert_with(|| blocked(reason, message));
@@ -84,20 +50,46 @@ impl Translator {
                 GeminiEventKind::Metadata { name, data } => metadata::events(name, data, &mut told),
                 kind => told.extend(translated(kind)),
             }
-            out.extend(told.drain(..).map(|event| match candidate {
-                0 => event,
-                choice => ModelEvent::Alternative { choice, event: Box::new(event) },
-            }));
+            out.extend(told.drain(..).map(|event| of_choice(candidate, event)));
         }
+    }
+}
+
+// There is no terminal event, and some models say `STOP` in every event: only the end of the body ends an answer.
+impl Reader for GeminiReader {
+    fn event(&mut self, _name: Option<&str>, data: &str, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
+        self.decoder.chunk(data, &mut self.decoded).map_err(|error| from_wire(PROVIDER, error))?;
+        self.translate(out);
+        Ok(())
+    }
+
+    fn has_failed(&self) -> bool {
+        self.error.is_some()
+    }
+
+    fn end(mut self, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
+        self.decoder.done(&mut self.decoded).map_err(|error| from_wire(PROVIDER, error))?;
+        let ends = |event: &GeminiEvent| event.candidate == 0 && matches!(event.kind, GeminiEventKind::Finish { .. });
+        let last = take_terminal(&mut self.decoded, ends);
+        self.translate(out);
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let Some(GeminiEvent { kind: GeminiEventKind::Finish { reason, message }, .. }) = last else {
+            return Err(interrupted("no finish reason arrived"));
+        };
+        let called = self.callers.contains(&0);
+        if is_malformed(&reason, called) {
+            return Err(malformed(reason, message));
+        }
+        out.push(ModelEvent::Finish { reason: finish(&reason, called), raw: reason });
+        Ok(())
     }
 }
 
 fn translated(kind: GeminiEventKind) -> Option<ModelEvent> {
     Some(match kind {
-        GeminiEventKind::Started { id, model } => ModelEvent::Started {
-            id: Some(id).filter(|id| !id.is_empty()),
-            model: Some(model).filter(|model| !model.is_empty()),
-        },
+        GeminiEventKind::Started { id, model } => started(id, model),
         GeminiEventKind::Text(text) => ModelEvent::Text(text),
         GeminiEventKind::Thought(text) => ModelEvent::Thinking(text),
         GeminiEventKind::ThoughtSignature(proof) => ModelEvent::ThinkingSignature(proof),
@@ -188,11 +180,11 @@ mod tests {
     use super::*;
 
     fn read(chunks: &[Value]) -> (Vec<ModelEvent>, Result<(), InferenceError>) {
-        let (mut translator, mut out) = (Translator::new(1 << 20), Vec::new());
+        let (mut reader, mut out) = (GeminiReader::new(1 << 20), Vec::new());
         for chunk in chunks {
-            translator.chunk(&chunk.to_string(), &mut out).unwrap();
+            reader.event(None, &chunk.to_string(), &mut out).unwrap();
         }
-        let end = translator.end(&mut out);
+        let end = reader.end(&mut out);
         (out, end)
     }
 

@@ -1,8 +1,9 @@
 //! The recorded requests, read into the neutral form and written again, mean what they meant.
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests fail as tests do
 
+mod common;
+
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use atomr_agents_core::{
@@ -11,11 +12,8 @@ use atomr_agents_core::{
 };
 use atomr_agents_inference::InferenceClient;
 use atomr_agents_provider_gemini::{GeminiClient, GeminiConfig};
+use common::RECORDINGS;
 use serde_json::{Map, Value, json};
-
-fn recordings() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/recordings/gemini-generate-content")
-}
 
 /// The fields that the neutral form has words for; all others go through `extra_body`.
 const SETTINGS: &[&str] = &[
@@ -177,10 +175,9 @@ fn list(value: &Value) -> &[Value] {
 fn recorded_requests_come_back_out_of_the_neutral_form() {
     let client = GeminiClient::new(GeminiConfig::new("http://127.0.0.1:1", None).unwrap()).unwrap();
     let mut seen = 0;
-    for entry in fs::read_dir(recordings()).unwrap() {
-        let folder = entry.unwrap().path();
-        let case = folder.file_name().unwrap().to_str().unwrap().to_owned();
-        let recorded: Value = serde_json::from_slice(&fs::read(folder.join("request.json")).unwrap()).unwrap();
+    for case in RECORDINGS.cases() {
+        let recorded = fs::read(RECORDINGS.path(&case).join("request.json")).unwrap();
+        let recorded: Value = serde_json::from_slice(&recorded).unwrap();
         if recorded["body"].is_null() {
             continue; // unknown
         }

@@ -11,7 +11,7 @@ use atomr_infer_core::{FinishReason as Finish, ModelRunner, TokenUsage};
 use futures_util::StreamExt;
 use tokio::sync::Mutex;
 
-use crate::failed::failed;
+use crate::classify::from_runner;
 use crate::lower::lower;
 
 /// A `ModelRunner` as a model client. Clones share the runner.
@@ -77,11 +77,11 @@ impl InferenceClient for LocalRunnerClient {
             let batch = lower(&client.name, ctx.run.to_string(), &request)?;
             // The lock is the runner's turn: its interface lets one caller in at a time.
             let begun = client.within(&ctx, async { client.runner.lock().await.execute(batch).await }).await?;
-            let mut chunks = begun.map_err(failed)?.into_stream();
+            let mut chunks = begun.map_err(from_runner)?.into_stream();
             yield ModelEvent::Started { id: None, model: Some(request.model.clone()) };
             let (mut usage, mut finish) = (None, None);
             while let Some(chunk) = client.within(&ctx, chunks.next()).await? {
-                let chunk = chunk.map_err(failed)?;
+                let chunk = chunk.map_err(from_runner)?;
                 if let Some(data) = chunk.tool_call_delta {
                     yield ModelEvent::Opaque(data);
                 }

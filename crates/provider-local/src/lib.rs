@@ -7,8 +7,8 @@
 //!
 //! This crate knows no runtime and loads no weights; it knows no tool and no agent.
 
+mod classify;
 mod client;
-mod failed;
 mod lower;
 
 pub use atomr_infer_core as infer;

@@ -3,11 +3,23 @@
 use std::time::Duration;
 
 use atomr_agents_core::Kind;
+use atomr_agents_http::retry_after;
 use atomr_agents_inference::{ApiError, InferenceError};
+use atomr_agents_provider::{Refused, kind_of_status};
 use atomr_agents_wire::ProviderError;
 
-/// An error the provider reports, as a status or (200) inside its stream.
-pub(crate) fn from_provider(
+/// An error that came as a status.
+pub(crate) fn from_status(answer: Refused<'_>) -> InferenceError {
+    let wait = retry_after(answer.headers, None);
+    from_provider(answer.status, ProviderError::from_body(answer.body), wait, answer.request_id)
+}
+
+/// An error the provider reports inside its stream.
+pub(crate) fn from_stream(error: ProviderError) -> InferenceError {
+    from_provider(200, error, None, None)
+}
+
+fn from_provider(
     status: u16,
     error: ProviderError,
     retry_after: Option<Duration>,
@@ -73,15 +85,8 @@ fn classify(status: u16, error_type: Option<&str>, code: Option<&str>, message: 
     match status {
         200 if is("rate_limit_exceeded") => Kind::RateLimited,
         200 if is("invalid_request_error") || is("tool_use_failed") || is_bad_input(code) => Kind::InvalidRequest,
-        401 => Kind::Authentication,
         402 => Kind::QuotaExceeded,
-        403 => Kind::Permission,
-        404 => Kind::NotFound,
-        408 => Kind::Timeout,
-        413 => Kind::TooLarge,
-        429 => Kind::RateLimited,
-        400..=499 => Kind::InvalidRequest,
-        _ => Kind::ServerError,
+        other => kind_of_status(other),
     }
 }
 

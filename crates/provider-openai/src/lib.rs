@@ -12,7 +12,6 @@
 //!
 //! This crate knows no tool and no agent, only how a transcript is written in these formats and how answers are read.
 
-mod arguments;
 mod chat;
 mod classify;
 mod config;

@@ -1,50 +1,28 @@
 //! Everything that can be wrong between us and a provider, each with a kind of its own and nothing lost.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests fail as tests do
 
-use std::error::Error as _;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+mod common;
 
-use atomr_agents_core::{CallCtx, FinishReason, Kind, Message, ModelEvent, ModelRequest};
+use std::error::Error as _;
+use std::time::Duration;
+
+use atomr_agents_core::{FinishReason, Kind};
 use atomr_agents_http::{RetryPolicy, Secret};
-use atomr_agents_inference::{InferenceClient, InferenceError, ReplyBuilder};
+use atomr_agents_inference::InferenceError;
 use atomr_agents_provider_openai::{OpenAiClient, OpenAiConfig};
-use atomr_agents_testkit::{Exchange, Fault, ReplayServer, Reply, Script};
-use futures_util::StreamExt;
+use atomr_agents_testkit::{Exchange, Fault, Reply};
+use common::faults::{
+    assert_a_long_wait_is_told_at_once, assert_cancelling_ends_it, assert_the_end_is_not_waited_for,
+    assert_tried_again_unless_something_was_said,
+};
+use common::{answer, answered, client, config, quickly_again, reached};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-fn config(url: &str) -> OpenAiConfig {
-    let mut config = OpenAiConfig::new(url, Some(Secret::new("sk-canary"))).unwrap();
-    config.connection.retry = RetryPolicy::never();
-    config
-}
-
-/// What arrived, and how it ended.
-async fn call(config: OpenAiConfig, ctx: CallCtx) -> (ReplyBuilder, Option<InferenceError>) {
-    let client = OpenAiClient::new(config).unwrap();
-    let mut builder = ReplyBuilder::new(client.provider());
-    let mut stream = client.stream(Arc::new(ModelRequest::new("m", vec![Message::user("Hi")])), ctx);
-    while let Some(event) = stream.next().await {
-        match event {
-            Ok(event) => builder.push(event),
-            Err(error) => {
-                let shown = format!("{error:?} {error}");
-                assert!(!shown.contains("canary"), "{shown}");
-                assert!(stream.next().await.is_none(), "nothing follows an error");
-                return (builder, Some(error));
-            }
-        }
-    }
-    (builder, None)
-}
-
-async fn answered(exchange: Exchange) -> (ReplyBuilder, Option<InferenceError>) {
-    let server = ReplayServer::start(Script::always(exchange)).await.unwrap();
-    let answer = call(config(&server.url()), CallCtx::new()).await;
-    server.stop().await;
-    answer
+/// A client of whatever listens there.
+fn client_at(url: &str) -> OpenAiClient {
+    OpenAiClient::new(config(url)).unwrap()
 }
 
 fn event(delta: &Value, finish: Option<&str>) -> String {
@@ -72,7 +50,7 @@ async fn every_status_has_its_kind_and_keeps_what_the_provider_said() {
         (529, "", "overloaded", Kind::ServerError),
     ] {
         let body = json!({"error": {"message": message, "type": "t", "code": code}});
-        let (builder, error) = answered(Exchange::json(status, &body).header("x-request-id", "req_7")).await;
+        let (builder, _, error) = answered(Exchange::json(status, &body).header("x-request-id", "req_7"), client).await;
         let error = error.unwrap();
         assert_eq!((error.kind(), error.request_id()), (kind, Some("req_7")), "{status} {code}");
         let InferenceError::Api(api) = &error else { panic!("{error:?}") };
@@ -85,7 +63,7 @@ async fn every_status_has_its_kind_and_keeps_what_the_provider_said() {
 async fn an_error_status_whose_body_is_no_json_or_no_text_is_still_that_status() {
     for body in [&b"<html>Bad gateway</html>"[..], b"\xff\xfe\x00", b""] {
         let exchange = Exchange { status: 502, body: body.into(), ..Exchange::event_stream("") };
-        let (_, error) = answered(exchange).await;
+        let (_, _, error) = answered(exchange, client).await;
         assert_eq!(error.unwrap().kind(), Kind::ServerError);
     }
 }
@@ -94,8 +72,7 @@ async fn an_error_status_whose_body_is_no_json_or_no_text_is_still_that_status()
 async fn an_error_status_is_told_although_its_body_stalls() {
     let exchange = Exchange::json(503, &json!({"error": {"message": "come back later"}}));
     let reply = Reply::new(exchange).fault(Fault::StallAt(5));
-    let server = ReplayServer::start(Script::always(reply)).await.unwrap();
-    let (_, error) = tokio::time::timeout(Duration::from_secs(20), call(config(&server.url()), CallCtx::new()))
+    let (_, _, error) = tokio::time::timeout(Duration::from_secs(20), answered(reply, client))
         .await
         .expect("the idle time-out of 60 s is not waited for");
     let Some(InferenceError::Api(error)) = error else { panic!("{error:?}") };
@@ -107,11 +84,11 @@ async fn a_host_that_is_not_there_and_a_name_that_is_none() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let (_, error) = call(config(&format!("http://127.0.0.1:{port}/v1")), CallCtx::new()).await;
+    let (_, _, error) = answer(&client_at(&format!("http://127.0.0.1:{port}/v1"))).await;
     let error = error.unwrap();
     assert_eq!(error.kind(), Kind::Connect);
     assert!(error.to_string().contains(&port.to_string()) && error.source().is_some(), "{error:?}");
-    let (_, error) = call(config("http://nowhere.invalid/v1"), CallCtx::new()).await;
+    let (_, _, error) = answer(&client_at("http://nowhere.invalid/v1")).await;
     assert_eq!(error.unwrap().kind(), Kind::Connect);
 }
 
@@ -124,8 +101,8 @@ async fn a_server_that_speaks_no_tls_is_a_tls_error_with_its_cause() {
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await.unwrap();
         stream
     };
-    let (_stream, (_, error)) =
-        tokio::join!(plain, call(config(&format!("https://localhost:{port}/v1")), CallCtx::new()));
+    let client = client_at(&format!("https://localhost:{port}/v1"));
+    let (_stream, (_, _, error)) = tokio::join!(plain, answer(&client));
     let error = error.unwrap();
     assert_eq!(error.kind(), Kind::Tls);
     assert!(error.source().is_some(), "{error:?}");
@@ -134,20 +111,20 @@ async fn a_server_that_speaks_no_tls_is_a_tls_error_with_its_cause() {
 #[tokio::test]
 async fn a_filtered_answer_and_a_refusal_are_whole_answers_that_say_so() {
     let filtered = stream(&[event(&json!({"content": "I will"}), None), event(&json!({}), Some("content_filter"))]);
-    let (builder, error) = answered(filtered).await;
+    let (builder, _, error) = answered(filtered, client).await;
     assert!(error.is_none(), "{error:?}");
     let reply = builder.finish().unwrap();
     assert_eq!((reply.finish, reply.message.text()), (FinishReason::ContentFilter, "I will".to_owned()));
     let refused =
         stream(&[event(&json!({"refusal": "No, "}), None), event(&json!({"refusal": "sorry."}), Some("stop"))]);
-    let (builder, _) = answered(refused).await;
+    let (builder, ..) = answered(refused, client).await;
     assert_eq!(builder.finish().unwrap().message.refusal(), Some("No, sorry."));
 }
 
 #[tokio::test]
 async fn an_error_in_mid_stream_keeps_the_text_and_the_request_id() {
     let failure = "data: {\"error\":{\"message\":\"overloaded\",\"code\":529}}\n\n".to_owned();
-    let (builder, error) = answered(stream(&[event(&json!({"content": "so far"}), None), failure])).await;
+    let (builder, _, error) = answered(stream(&[event(&json!({"content": "so far"}), None), failure]), client).await;
     let error = error.unwrap();
     assert_eq!((error.kind(), error.request_id()), (Kind::ServerError, Some("req_7")));
     assert_eq!(builder.partial().unwrap().text(), "so far");
@@ -157,20 +134,20 @@ async fn an_error_in_mid_stream_keeps_the_text_and_the_request_id() {
 async fn bytes_that_are_no_text_and_text_that_is_no_json_break_the_protocol() {
     for garbage in [&b"data: {\"choices\": \"\xff\"}\n\n"[..], b"data: {\"choices\": [}\n\n"] {
         let body = [event(&json!({"content": "so far"}), None).as_bytes(), garbage].concat();
-        let (builder, error) = answered(Exchange::event_stream(body)).await;
+        let (builder, _, error) = answered(Exchange::event_stream(body), client).await;
         let error = error.unwrap();
         assert!(matches!(error, InferenceError::Protocol { .. }) && error.source().is_some(), "{error:?}");
         assert_eq!(builder.partial().unwrap().text(), "so far");
     }
     let body = Exchange { body: b"{\"choices\": \"\xff\"}".as_slice().into(), ..Exchange::json(200, &json!(0)) };
-    assert_eq!(answered(body).await.1.unwrap().kind(), Kind::Protocol);
+    assert_eq!(answered(body, client).await.2.unwrap().kind(), Kind::Protocol);
 }
 
 #[tokio::test]
 async fn a_web_page_says_that_the_address_is_wrong() {
     let mut page = Exchange::event_stream("<html>Welcome</html>");
     page.headers = vec![("content-type".into(), "Text/HTML; charset=utf-8".into())];
-    let error = answered(page).await.1.unwrap();
+    let error = answered(page, client).await.2.unwrap();
     assert!(error.kind() == Kind::Protocol && error.to_string().contains("base_url"), "{error}");
 }
 
@@ -181,7 +158,7 @@ async fn gigantic_arguments_stop_at_the_limit() {
     let mut events = vec![event(&json!({"content": "so far"}), None), event(&start, None)];
     events.extend((0..40).map(|_| event(&call(&"x".repeat(64 << 10)), None)));
     events.push(event(&json!({}), Some("tool_calls")));
-    let (builder, error) = answered(stream(&events)).await;
+    let (builder, _, error) = answered(stream(&events), client).await;
     let error = error.unwrap();
     assert!(matches!(&error, InferenceError::TooLarge { what, limit } if what.contains("write") && *limit == 1 << 20));
     assert!(!builder.is_finished());
@@ -191,26 +168,14 @@ async fn gigantic_arguments_stop_at_the_limit() {
 #[tokio::test]
 async fn a_wait_that_does_not_fit_into_the_time_left_is_told_at_once() {
     let limited = Exchange::json(429, &json!({"error": {"message": "slow down"}})).header("retry-after", "30");
-    let server = ReplayServer::start(Script::always(limited)).await.unwrap();
-    let mut patient = config(&server.url());
-    patient.connection.retry = RetryPolicy::default();
-    let begin = Instant::now();
-    let (_, error) = call(patient, CallCtx::new().with_timeout(Duration::from_secs(20))).await;
-    let error = error.unwrap();
-    assert_eq!((error.kind(), error.retry_after()), (Kind::RateLimited, Some(Duration::from_secs(30))));
-    assert!(begin.elapsed() < Duration::from_secs(5));
-    assert_eq!(server.requests().len(), 1);
+    let patient = reached(|connection| connection.retry = RetryPolicy::default());
+    assert_a_long_wait_is_told_at_once(limited, patient).await;
 }
 
 #[tokio::test]
 async fn after_the_last_word_nobody_waits_for_the_connection() {
     let body = [event(&json!({"content": "done"}), Some("stop")), "data: [DONE]\n\n".to_owned()].concat();
-    let stalls = Reply::new(Exchange::event_stream(body.clone())).fault(Fault::StallAt(body.len()));
-    let server = ReplayServer::start(Script::always(stalls)).await.unwrap();
-    let begin = Instant::now();
-    let (builder, error) = call(config(&server.url()), CallCtx::new()).await;
-    assert!(error.is_none() && begin.elapsed() < Duration::from_secs(5), "{error:?}");
-    assert_eq!(builder.finish().unwrap().message.text(), "done");
+    assert_the_end_is_not_waited_for(Exchange::event_stream(body), "done", client).await;
 }
 
 #[tokio::test]
@@ -230,8 +195,9 @@ async fn comments_after_the_last_word_do_not_keep_the_answer_back() {
             }
         }
     };
-    let answer = tokio::time::timeout(Duration::from_secs(5), call(config(&url), CallCtx::new()));
-    let (builder, error) = tokio::select! {
+    let client = client_at(&url);
+    let answer = tokio::time::timeout(Duration::from_secs(5), answer(&client));
+    let (builder, _, error) = tokio::select! {
         answer = answer => answer.unwrap(),
         () = chatter => unreachable!(),
     };
@@ -248,33 +214,14 @@ async fn an_empty_key_is_an_error_and_not_the_key_of_the_environment() {
 #[tokio::test]
 async fn an_error_before_any_word_is_tried_again_and_one_after_it_is_not() {
     let failure = || "data: {\"error\":{\"message\":\"overloaded\",\"code\":529}}\n\n".to_owned();
-    let good = || stream(&[event(&json!({"content": "fine"}), Some("stop"))]);
-    for (first, text, attempts) in
-        [(stream(&[failure()]), "fine", 2), (stream(&[event(&json!({"content": "half"}), None), failure()]), "half", 1)]
-    {
-        let server = ReplayServer::start(Script::new().then(first).then(good())).await.unwrap();
-        let mut quick = config(&server.url());
-        quick.connection.retry = RetryPolicy { base: Duration::from_millis(1), ..RetryPolicy::default() };
-        let (builder, error) = call(quick, CallCtx::new()).await;
-        assert_eq!((error.is_some(), server.requests().len()), (attempts == 1, attempts));
-        assert_eq!(builder.partial().unwrap().text(), text);
-        server.stop().await;
+    let good = || (stream(&[event(&json!({"content": "fine"}), Some("stop"))]), "fine");
+    let half = stream(&[event(&json!({"content": "half"}), None), failure()]);
+    for first in [(stream(&[failure()]), None), (half, Some("half"))] {
+        assert_tried_again_unless_something_was_said(first, good(), reached(quickly_again)).await;
     }
 }
 
 #[tokio::test]
 async fn cancelling_in_mid_stream_ends_it_at_once() {
-    let body = event(&json!({"content": "so far"}), None);
-    let stalls = Reply::new(Exchange::event_stream(body.clone())).fault(Fault::StallAt(body.len()));
-    let server = ReplayServer::start(Script::always(stalls)).await.unwrap();
-    let client = OpenAiClient::new(config(&server.url())).unwrap();
-    let ctx = CallCtx::new();
-    let cancel = ctx.cancel.clone();
-    let mut stream = client.stream(Arc::new(ModelRequest::new("m", vec![Message::user("Hi")])), ctx);
-    while !matches!(stream.next().await.unwrap().unwrap(), ModelEvent::Text(_)) {}
-    let begin = Instant::now();
-    let (last, ()) = tokio::join!(stream.next(), async { cancel.cancel() });
-    assert!(matches!(last, Some(Err(InferenceError::Cancelled))), "{last:?}");
-    assert!(begin.elapsed() < Duration::from_secs(1));
-    server.stop().await;
+    assert_cancelling_ends_it(stream(&[event(&json!({"content": "so far"}), None)]), client).await;
 }

@@ -6,60 +6,28 @@ mod common;
 #[path = "responses/requests.rs"]
 mod requests;
 
-use std::fs;
-use std::time::Duration;
-
 use atomr_agents_core::{FinishReason, Kind, Message, ModelEvent, Part};
-use atomr_agents_http::{RetryPolicy, Secret};
-use atomr_agents_inference::{InferenceClient, InferenceError, ModelReply, conformance};
+use atomr_agents_inference::{InferenceClient, InferenceError, ModelReply};
 use atomr_agents_provider_openai::{OpenAiResponsesClient, OpenAiResponsesConfig};
-use atomr_agents_testkit::{Cut, Exchange, Fault, ReplayServer, Reply, Script};
-use common::{answer, assert_api_error, assert_usage, described, recordings, request};
+use atomr_agents_testkit::{Cut, Exchange};
+use common::expected::{assert_api_error, assert_usage, described, raw_call, wanted};
+use common::faults::{assert_breaking_off_is_an_error, assert_conforms, assert_the_end_is_not_waited_for};
+use common::{Played, RESPONSES, answer, request, responses_client as client, responses_config as config, serve};
 use serde_json::{Value, json};
 
 const PROVIDER: &str = "openai-responses";
 
-fn cases() -> Vec<String> {
-    common::cases(PROVIDER, 39)
-}
-
-fn config(url: &str) -> OpenAiResponsesConfig {
-    let mut config = OpenAiResponsesConfig::new(url, Some(Secret::new("sk-canary"))).unwrap();
-    config.connection.retry = RetryPolicy::never();
-    config
-}
-
-fn client(url: &str) -> OpenAiResponsesClient {
-    OpenAiResponsesClient::new(config(url)).unwrap()
-}
-
-fn load(case: &str) -> Exchange {
-    Exchange::load(recordings(PROVIDER).join(case)).unwrap()
-}
-
-fn expected(case: &str) -> Value {
-    serde_json::from_slice(&fs::read(recordings(PROVIDER).join(case).join("expected.json")).unwrap()).unwrap()
-}
-
-/// What `expected.json` says, as [`described`] says it; a custom tool's text is an argument here.
-fn wanted(expected: &Value) -> Value {
-    let calls = expected["tool_calls"].as_array().unwrap().iter();
-    let calls: Vec<Value> = calls
-        .map(|call| {
-            let raw = match call["kind"].as_str() {
-                Some("custom") => json!({"input": call["arguments_raw"]}).to_string(),
-                _ => call["arguments_raw"].as_str().unwrap().to_owned(),
-            };
-            json!({"id": call["id"], "name": call["name"], "arguments_raw": raw})
-        })
-        .collect();
-    json!({
-        "text": expected["text"], "reasoning": expected["reasoning"], "refusal": expected["refusal"], "tool_calls": calls,
-    })
+/// A call of `expected.json`; a custom tool's text is an argument here.
+fn wanted_call(call: &Value) -> Value {
+    let raw = match call["kind"].as_str() {
+        Some("custom") => json!({"input": call["arguments_raw"]}).to_string(),
+        _ => call["arguments_raw"].as_str().unwrap().to_owned(),
+    };
+    json!({"id": call["id"], "name": call["name"], "arguments_raw": raw})
 }
 
 fn assert_reply(case: &str, expected: &Value, reply: &ModelReply) {
-    assert_eq!(described(&reply.message), wanted(expected), "{case}");
+    assert_eq!(described(&reply.message, raw_call), wanted(expected, wanted_call), "{case}");
     assert_eq!(expected["finish_reason"], json!(reply.finish_raw), "{case}");
     assert_eq!(expected["id"], json!(reply.id), "{case}");
     assert_eq!(expected["model"], json!(reply.model), "{case}");
@@ -82,15 +50,14 @@ fn assert_reply(case: &str, expected: &Value, reply: &ModelReply) {
     assert_eq!(parts(|part| matches!(part, Part::Opaque { .. })), opaque, "{case}");
 }
 
-async fn assert_case(case: String, cut: Cut) {
-    let (expected, reply) = (expected(&case), Reply::new(load(&case)).cut(cut));
-    let server = ReplayServer::start(Script::always(reply)).await.unwrap();
-    let (builder, events, error) = answer(&client(&server.url())).await;
+async fn assert_played(played: Played) {
+    let Played { case, expected, server } = &played;
+    let (builder, events, error) = answer(&client(server)).await;
     match (expected["outcome"].as_str().unwrap(), error) {
-        ("ok", None) => assert_reply(&case, &expected, &builder.finish().unwrap()),
+        ("ok", None) => assert_reply(case, expected, &builder.finish().unwrap()),
         ("http_error", Some(InferenceError::Api(error))) => {
             assert!(events.is_empty(), "{case}");
-            assert_api_error(&case, &expected, &error);
+            assert_api_error(case, expected, &error);
         }
         ("stream_error", Some(InferenceError::Api(error))) => {
             assert_eq!((error.status, error.code.as_deref()), (200, expected["error"]["code"].as_str()), "{case}");
@@ -112,48 +79,30 @@ async fn assert_case(case: String, cut: Cut) {
         }
         (outcome, error) => panic!("{case}: expected {outcome}, but it ended with {error:?}"),
     }
-    let received = server.requests();
-    assert_eq!(received.len(), 1, "{case}");
-    assert_eq!(received[0].header("authorization"), Some("Bearer sk-canary"));
-    server.stop().await;
+    let received = played.only_request().await;
+    assert_eq!(received.header("authorization"), Some("Bearer sk-canary"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_recording_gives_what_is_expected() {
-    common::assert_all(cases(), |case, _| assert_case(case, Cut::Whole)).await;
+    RESPONSES.play(|_| Cut::Whole, assert_played).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn however_the_bytes_are_cut() {
-    common::assert_all(cases(), |case, seed| assert_case(case, Cut::Seeded(seed))).await;
+    RESPONSES.play(Cut::Seeded, assert_played).await;
 }
 
 #[tokio::test]
 async fn the_client_conforms() {
-    for case in ["tools-parallel-stream", "text-json", "error-401", "midstream-error"] {
-        let server = ReplayServer::start(Script::always(load(case))).await.unwrap();
-        conformance::check(&client(&server.url()), request()).await.unwrap();
-        server.stop().await;
-    }
+    let cases = ["tools-parallel-stream", "text-json", "error-401", "midstream-error"];
+    assert_conforms(cases.map(|case| RESPONSES.load(case)), client).await;
 }
 
 #[tokio::test]
 async fn an_answer_that_breaks_off_anywhere_is_interrupted_and_never_a_finished_answer() {
-    let exchange = load("tools-parallel-stream");
-    let body = exchange.body.clone();
-    let end = body.windows(26).position(|window| window == b"event: response.completed\n").unwrap();
-    for at in (0..body.len()).step_by(97) {
-        for fault in [Fault::ResetAt(at), Fault::CleanEndAt(at), Fault::CloseAt(at)] {
-            let server = ReplayServer::start(Script::always(Reply::new(exchange.clone()).fault(fault))).await.unwrap();
-            let (builder, _, error) = answer(&client(&server.url())).await;
-            match error {
-                None => assert!(at > end && builder.is_finished()),
-                Some(InferenceError::Interrupted { .. }) => assert!(!builder.is_finished()),
-                Some(other) => panic!("{at}: {other:?}"),
-            }
-            server.stop().await;
-        }
-    }
+    let exchange = RESPONSES.load("tools-parallel-stream");
+    assert_breaking_off_is_an_error(&exchange, b"event: response.completed\n", 97, client).await;
 }
 
 fn event(event: &Value) -> String {
@@ -163,9 +112,7 @@ fn event(event: &Value) -> String {
 async fn answered(events: &[Value]) -> (Option<ModelReply>, Option<InferenceError>) {
     let body: String = events.iter().map(event).collect();
     let exchange = Exchange::event_stream(body).header("x-request-id", "req_7");
-    let server = ReplayServer::start(Script::always(exchange)).await.unwrap();
-    let (builder, _, error) = answer(&client(&server.url())).await;
-    server.stop().await;
+    let (builder, _, error) = common::answered(exchange, client).await;
     (builder.finish().ok(), error)
 }
 
@@ -232,19 +179,12 @@ async fn gigantic_arguments_stop_at_the_limit_and_an_image_of_some_megabytes_doe
 
 #[tokio::test]
 async fn after_the_last_event_nobody_waits_for_the_connection() {
-    let exchange = load("text-stream");
-    let stalls = Reply::new(exchange.clone()).fault(Fault::StallAt(exchange.body.len()));
-    let server = ReplayServer::start(Script::always(stalls)).await.unwrap();
-    let client = client(&server.url());
-    let answer = tokio::time::timeout(Duration::from_secs(20), answer(&client));
-    let (builder, _, error) = answer.await.unwrap();
-    assert!(error.is_none(), "{error:?}");
-    assert_eq!(builder.finish().unwrap().message.text(), "Olá!");
+    assert_the_end_is_not_waited_for(RESPONSES.load("text-stream"), "Olá!", client).await;
 }
 
 #[tokio::test]
 async fn it_is_set_up_by_the_environment_of_openai_and_has_a_name_of_its_own() {
-    let client = client("https://example.org/v1");
+    let client = OpenAiResponsesClient::new(config("https://example.org/v1")).unwrap();
     assert_eq!(client.provider(), PROVIDER);
     assert!(!format!("{client:?}").contains("canary"));
     if std::env::var_os("OPENAI_API_KEY").is_none() {
@@ -257,9 +197,9 @@ async fn it_is_set_up_by_the_environment_of_openai_and_has_a_name_of_its_own() {
 /// What the model said, sent back: the reasoning, the message with its phase, the call; then its output.
 #[tokio::test]
 async fn a_recorded_answer_goes_back_as_it_came() {
-    for case in cases().into_iter().filter(|case| expected(case)["outcome"] == "ok") {
-        let server = ReplayServer::start(Script::always(load(&case))).await.unwrap();
-        let client = client(&server.url());
+    for case in RESPONSES.cases().into_iter().filter(|case| RESPONSES.expected(case)["outcome"] == "ok") {
+        let server = serve(RESPONSES.load(&case)).await;
+        let client = client(&server);
         let reply = answer(&client).await.0.finish().unwrap();
         server.stop().await;
         let mut next = request();
@@ -270,9 +210,9 @@ async fn a_recorded_answer_goes_back_as_it_came() {
         let back: Vec<&str> = items.iter().filter_map(|item| item["type"].as_str()).collect();
         let mut want = Vec::new();
         let mut outputs = Vec::new();
-        for item in expected(&case)["output_items"].as_array().unwrap() {
+        for item in RESPONSES.expected(&case)["output_items"].as_array().unwrap() {
             let kind = item["type"].as_str().unwrap();
-            let said = item["text"] != "" || expected(&case)["refusal"].is_string();
+            let said = item["text"] != "" || RESPONSES.expected(&case)["refusal"].is_string();
             match kind {
                 "reasoning" if item["encrypted"] == true => want.push("reasoning".to_owned()),
                 "reasoning" | "shell_call" | "apply_patch_call" => {}

@@ -79,11 +79,13 @@ pub trait Reader: Send + 'static {
     /// What breaks the protocol, and errors that the provider reports and that end the answer at once.
     fn event(&mut self, name: Option<&str>, data: &str, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError>;
 
-    /// Takes a whole body in place of a stream; [`Reader::end`] follows.
+    /// Takes a whole body in place of a stream; [`Reader::end`] follows. Default: it looks like an event.
     ///
     /// # Errors
     /// As [`Reader::event`].
-    fn body(&mut self, json: &str, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError>;
+    fn body(&mut self, json: &str, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
+        self.event(None, json, out)
+    }
 
     /// Whether nothing that matters is to come: the rest of the body is waited for only shortly.
     fn is_over(&self) -> bool {

@@ -1,7 +1,8 @@
-//! What errors of the transport and of the decoders amount to.
+//! What errors of the transport and of the decoders amount to, and those that all providers have.
 
 use std::sync::Arc;
 
+use atomr_agents_core::Kind;
 use atomr_agents_http::{HttpError, SecretError};
 use atomr_agents_inference::InferenceError;
 use atomr_agents_wire::WireError;
@@ -54,5 +55,32 @@ pub fn from_wire(provider: &str, error: WireError) -> InferenceError {
             message: error.to_string(),
             source: Some(Arc::new(error)),
         },
+    }
+}
+
+/// `provider` cannot be told this.
+#[must_use]
+pub fn unsupported(provider: &str, message: impl Into<String>) -> InferenceError {
+    InferenceError::Unsupported { provider: provider.to_owned(), message: message.into() }
+}
+
+/// The answer ended before its end.
+#[must_use]
+pub fn interrupted(message: &str) -> InferenceError {
+    InferenceError::Interrupted { message: message.to_owned(), source: None }
+}
+
+/// What a status of HTTP amounts to by itself; what a provider means by it may be more.
+#[must_use]
+pub fn kind_of_status(status: u16) -> Kind {
+    match status {
+        401 => Kind::Authentication,
+        403 => Kind::Permission,
+        404 => Kind::NotFound,
+        408 => Kind::Timeout,
+        413 => Kind::TooLarge,
+        429 => Kind::RateLimited,
+        400..=499 => Kind::InvalidRequest,
+        _ => Kind::ServerError,
     }
 }

@@ -6,7 +6,7 @@ use async_stream::stream;
 use atomr_agents_core::{CallCtx, FinishReason, ModelEvent, ModelRequest, ToolCall, Usage, Value};
 use atomr_agents_http::{RetryPolicy, Secret};
 use atomr_agents_inference::{self as inference, FallbackClient, InferenceError, ModelStream};
-use atomr_agents_provider::{Connection, HttpClient};
+use atomr_agents_provider::{Connection, HttpClient, Setup};
 use atomr_agents_provider_anthropic::AnthropicConfig;
 use atomr_agents_provider_gemini::GeminiConfig;
 use atomr_agents_provider_openai::{OpenAiConfig, OpenAiResponsesConfig};
@@ -42,11 +42,12 @@ impl InferenceClient {
         max_connections: Option<usize>,
         streaming: bool,
     ) -> PyResult<Self> {
-        let waits = Reach { connect_timeout, first_byte_timeout, idle_timeout, max_attempts, max_connections };
-        let mut config = OpenAiConfig::from_env(base_url, api_key.map(Secret::new)).map_err(from_kinded)?;
-        waits.apply(&mut config.connection)?;
-        config.quirks.streaming = streaming;
-        Ok(Self(Arc::new(HttpClient::new(config).map_err(from_kinded)?)))
+        let reach = Reach { connect_timeout, first_byte_timeout, idle_timeout, max_attempts, max_connections };
+        let config = OpenAiConfig::from_env(base_url, api_key.map(Secret::new)).map(|mut config| {
+            config.quirks.streaming = streaming;
+            config
+        });
+        reach.client(config, |config| &mut config.connection)
     }
 
     #[staticmethod]
@@ -62,10 +63,9 @@ impl InferenceClient {
         max_attempts: Option<u32>,
         max_connections: Option<usize>,
     ) -> PyResult<Self> {
-        let waits = Reach { connect_timeout, first_byte_timeout, idle_timeout, max_attempts, max_connections };
-        let mut config = OpenAiResponsesConfig::from_env(base_url, api_key.map(Secret::new)).map_err(from_kinded)?;
-        waits.apply(&mut config.connection)?;
-        Ok(Self(Arc::new(HttpClient::new(config).map_err(from_kinded)?)))
+        let reach = Reach { connect_timeout, first_byte_timeout, idle_timeout, max_attempts, max_connections };
+        let config = OpenAiResponsesConfig::from_env(base_url, api_key.map(Secret::new));
+        reach.client(config, |config| &mut config.connection)
     }
 
     #[staticmethod]
@@ -81,10 +81,9 @@ impl InferenceClient {
         max_attempts: Option<u32>,
         max_connections: Option<usize>,
     ) -> PyResult<Self> {
-        let waits = Reach { connect_timeout, first_byte_timeout, idle_timeout, max_attempts, max_connections };
-        let mut config = AnthropicConfig::from_env(base_url, api_key.map(Secret::new)).map_err(from_kinded)?;
-        waits.apply(&mut config.connection)?;
-        Ok(Self(Arc::new(HttpClient::new(config).map_err(from_kinded)?)))
+        let reach = Reach { connect_timeout, first_byte_timeout, idle_timeout, max_attempts, max_connections };
+        let config = AnthropicConfig::from_env(base_url, api_key.map(Secret::new));
+        reach.client(config, |config| &mut config.connection)
     }
 
     #[staticmethod]
@@ -100,10 +99,9 @@ impl InferenceClient {
         max_attempts: Option<u32>,
         max_connections: Option<usize>,
     ) -> PyResult<Self> {
-        let waits = Reach { connect_timeout, first_byte_timeout, idle_timeout, max_attempts, max_connections };
-        let mut config = GeminiConfig::from_env(base_url, api_key.map(Secret::new)).map_err(from_kinded)?;
-        waits.apply(&mut config.connection)?;
-        Ok(Self(Arc::new(HttpClient::new(config).map_err(from_kinded)?)))
+        let reach = Reach { connect_timeout, first_byte_timeout, idle_timeout, max_attempts, max_connections };
+        let config = GeminiConfig::from_env(base_url, api_key.map(Secret::new));
+        reach.client(config, |config| &mut config.connection)
     }
 
     fn with_fallbacks(&self, others: Vec<(PyRef<'_, Self>, String)>) -> Self {
@@ -144,6 +142,17 @@ struct Reach {
 }
 
 impl Reach {
+    /// A client set up like this, and reached like that.
+    fn client<S: Setup>(
+        self,
+        setup: Result<S, InferenceError>,
+        connection: impl FnOnce(&mut S) -> &mut Connection,
+    ) -> PyResult<InferenceClient> {
+        let mut setup = setup.map_err(from_kinded)?;
+        self.apply(connection(&mut setup))?;
+        Ok(InferenceClient(Arc::new(HttpClient::new(setup).map_err(from_kinded)?)))
+    }
+
     fn apply(self, connection: &mut Connection) -> PyResult<()> {
         for (name, given, setting) in [
             ("connect_timeout", self.connect_timeout, &mut connection.http.connect_timeout),

@@ -152,11 +152,7 @@ impl GeminiDecoder {
         if json.is_empty() || json == DONE_MARKER || self.done {
             return Ok(());
         }
-        if json.starts_with('[') {
-            let responses: Vec<&RawValue> = parse(json)?;
-            return responses.into_iter().try_for_each(|response| self.response(response.get(), out));
-        }
-        self.response(json, out)
+        each_response(json, |response| self.response(response, out))
     }
 
     /// Takes a whole body, [`done`](Self::done) included.
@@ -299,6 +295,14 @@ impl CandidateState {
             None => self.metadata.push((name, sent)),
         }
     }
+}
+
+/// Takes a response, or one after the other of a list of them.
+fn each_response(json: &str, mut take: impl FnMut(&str) -> Result<(), WireError>) -> Result<(), WireError> {
+    if json.starts_with('[') {
+        return parse::<Vec<&RawValue>>(json)?.into_iter().try_for_each(|response| take(response.get()));
+    }
+    take(json)
 }
 
 /// The part as it was sent, as far as it means something.

@@ -1,13 +1,14 @@
 //! A neutral transcript as the turns that the API accepts: user and model in turn, each call followed at once by its
 //! result, nothing empty, nothing of other providers.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashSet;
 
 use atomr_agents_core::{Message, Part, Role, ToolCall, Value};
 use atomr_agents_inference::InferenceError;
+use atomr_agents_provider::{Outcome, Pairs, Place, arguments_object, unsupported};
 use serde_json::{Map, json};
 
-use super::{media::media, unsupported};
+use super::media::media;
 use crate::config::PROVIDER;
 use crate::translate::{CALLER, CONTAINER};
 
@@ -44,8 +45,8 @@ pub(super) fn transcript(messages: &[Message]) -> Result<Transcript, InferenceEr
             }
             Role::User | Role::Tool => {
                 let mut blocks = Vec::new();
-                for part in &message.parts {
-                    lowering.user_part(part, &mut blocks)?;
+                for (part_at, part) in message.parts.iter().enumerate() {
+                    lowering.user_part((at, part_at), part, &mut blocks)?;
                 }
                 add(&mut out.messages, "user", blocks);
             }
@@ -53,7 +54,7 @@ pub(super) fn transcript(messages: &[Message]) -> Result<Transcript, InferenceEr
                 // The model is still at its turn: after a pause, or while it waits for tools.
                 let goes_on =
                     last_reply == Some(at) && (at + 1 == messages.len() || message.tool_calls().next().is_some());
-                let (said, results) = lowering.reply(message, goes_on, &mut out)?;
+                let (said, results) = lowering.reply(at, message, goes_on, &mut out)?;
                 add(&mut out.messages, "assistant", said);
                 add(&mut out.messages, "user", results);
             }
@@ -69,10 +70,7 @@ pub(super) fn transcript(messages: &[Message]) -> Result<Transcript, InferenceEr
 
 /// What must be known of the whole transcript to write any of its messages.
 struct Lowering<'a> {
-    /// The results by the id of their call, in the order in which they stand.
-    results: HashMap<&'a str, VecDeque<&'a Part>>,
-    /// The ids of all calls.
-    calls: HashSet<&'a str>,
+    pairs: Pairs<'a>,
     /// The ids of the provider's own tool calls that were answered.
     answered: HashSet<&'a str>,
     /// The ids of the provider's own tool calls.
@@ -83,31 +81,25 @@ struct Lowering<'a> {
 
 impl<'a> Lowering<'a> {
     fn of(messages: &'a [Message]) -> Self {
-        let mut results: HashMap<&str, VecDeque<&Part>> = HashMap::new();
-        let (mut calls, mut answered, mut asked) = (HashSet::new(), HashSet::new(), HashSet::new());
-        for part in messages.iter().flat_map(|message| &message.parts) {
-            match part {
-                Part::ToolResult { call_id, .. } => results.entry(call_id).or_default().push_back(part),
-                Part::ToolCall(call) => {
-                    calls.insert(call.id.as_str());
-                }
-                Part::ServerTool { provider, data, .. } if provider == PROVIDER => {
-                    answered.extend(data["tool_use_id"].as_str());
-                    asked.extend(data["id"].as_str());
-                }
-                _ => {}
-            }
+        let own = messages.iter().flat_map(|message| &message.parts).filter_map(|part| match part {
+            Part::ServerTool { provider, data, .. } if provider == PROVIDER => Some(data),
+            _ => None,
+        });
+        let (mut answered, mut asked) = (HashSet::new(), HashSet::new());
+        for data in own {
+            answered.extend(data["tool_use_id"].as_str());
+            asked.extend(data["id"].as_str());
         }
-        Self { results, calls, answered, asked, ids: HashSet::new() }
+        Self { pairs: Pairs::of(messages), answered, asked, ids: HashSet::new() }
     }
 
     /// A part of a message of the user, or of the tools.
-    fn user_part(&mut self, part: &Part, blocks: &mut Vec<Value>) -> Result<(), InferenceError> {
+    fn user_part(&self, at: Place, part: &Part, blocks: &mut Vec<Value>) -> Result<(), InferenceError> {
         match part {
             Part::Text { text } => blocks.extend(text_block(text)),
             Part::Media(part) => blocks.push(media(part)?),
             // A result stands where its call is.
-            Part::ToolResult { call_id, .. } if self.calls.contains(call_id.as_str()) => {}
+            Part::ToolResult { .. } if self.pairs.answers(at) => {}
             // The call was forgotten; what it brought need not be.
             Part::ToolResult { call_id, parts, .. } => {
                 let content = result_content(parts)?;
@@ -118,7 +110,12 @@ impl<'a> Lowering<'a> {
             }
             Part::Opaque { provider, data } if provider == PROVIDER => blocks.push(data.clone()),
             Part::Opaque { .. } => {}
-            _ => return Err(unsupported("a message of the user holds something else than text, media and results")),
+            _ => {
+                return Err(unsupported(
+                    PROVIDER,
+                    "a message of the user holds something else than text, media and results",
+                ));
+            }
         }
         Ok(())
     }
@@ -129,12 +126,13 @@ impl<'a> Lowering<'a> {
     /// it from the model, and shown as text it would become something that the model believes it said.
     fn reply(
         &mut self,
+        at: usize,
         message: &Message,
         goes_on: bool,
         out: &mut Transcript,
     ) -> Result<(Vec<Value>, Vec<Value>), InferenceError> {
         let (mut said, mut results): (Vec<Value>, Vec<Value>) = (Vec::new(), Vec::new());
-        for part in &message.parts {
+        for (part_at, part) in message.parts.iter().enumerate() {
             match part {
                 Part::Text { text } | Part::Refusal { text } => said.extend(text_block(text)),
                 Part::Thinking { text, signature: Some(proof), redacted, provider }
@@ -148,7 +146,7 @@ impl<'a> Lowering<'a> {
                 Part::ToolCall(call) => {
                     let id = self.wire_id(&call.id);
                     said.push(tool_use(call, &id));
-                    results.push(self.result(call, &id)?);
+                    results.push(self.result((at, part_at), &id)?);
                     if !out.tools.contains(&call.name) {
                         out.tools.push(call.name.clone());
                     }
@@ -178,14 +176,13 @@ impl<'a> Lowering<'a> {
         Ok((said, results))
     }
 
-    fn result(&mut self, call: &ToolCall, id: &str) -> Result<Value, InferenceError> {
-        let result = self.results.get_mut(call.id.as_str()).and_then(VecDeque::pop_front);
+    fn result(&self, call: Place, id: &str) -> Result<Value, InferenceError> {
         let mut block = Map::new();
         block.insert("type".into(), json!("tool_result"));
         block.insert("tool_use_id".into(), json!(id));
-        let (content, failed) = match result {
-            Some(Part::ToolResult { parts, is_error, .. }) => (result_content(parts)?, *is_error),
-            _ => (text_block(NO_RESULT).into_iter().collect(), true),
+        let (content, failed) = match self.pairs.outcome(call) {
+            Some(Outcome { parts, is_error }) => (result_content(parts)?, is_error),
+            None => (text_block(NO_RESULT).into_iter().collect(), true),
         };
         if !content.is_empty() {
             block.insert("content".into(), Value::Array(content));
@@ -211,13 +208,8 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// A model may have written something that is no JSON object, which the API refuses; so it is sent inside one.
 fn tool_use(call: &ToolCall, id: &str) -> Value {
-    let input = match call.arguments() {
-        Ok(input @ Value::Object(_)) => input,
-        _ => json!({"invalid_arguments": call.raw}),
-    };
-    let mut block = json!({"type": "tool_use", "id": id, "name": call.name, "input": input});
+    let mut block = json!({"type": "tool_use", "id": id, "name": call.name, "input": arguments_object(call)});
     if let Some(caller) = call.private_to(PROVIDER).and_then(|private| private.get(CALLER)) {
         block[CALLER] = caller.clone();
     }
@@ -232,7 +224,7 @@ fn result_content(parts: &[Part]) -> Result<Vec<Value>, InferenceError> {
             Part::Media(part) => content.push(media(part)?),
             Part::Opaque { provider, data } if provider == PROVIDER => content.push(data.clone()),
             Part::Opaque { .. } => {}
-            _ => return Err(unsupported("a tool's result holds something else than text and media")),
+            _ => return Err(unsupported(PROVIDER, "a tool's result holds something else than text and media")),
         }
     }
     Ok(content)

@@ -2,9 +2,9 @@
 
 use atomr_agents_core::{Message, Part, Role, ToolCall, Value};
 use atomr_agents_inference::InferenceError;
+use atomr_agents_provider::{Outcome, Pairs, arguments_object};
 use serde_json::{Map, json};
 
-use super::pairs::Pairs;
 use super::{CALL_ID, SIGNATURE, media, text};
 use crate::config::PROVIDER;
 use crate::generation::Generation;
@@ -20,7 +20,7 @@ const SERVER_PARTS: &[&str] = &["executableCode", "codeExecutionResult", "toolCa
 
 /// The `contents` of the request.
 pub(super) fn contents(messages: &[Message], generation: Generation) -> Result<Value, InferenceError> {
-    let lowering = Lowering { messages, pairs: Pairs::of(messages), generation };
+    let lowering = Lowering { pairs: Pairs::of(messages), generation };
     let mut turns = Turns::default();
     for (at, message) in messages.iter().enumerate() {
         match message.role {
@@ -63,8 +63,7 @@ impl Turns {
 }
 
 struct Lowering<'m> {
-    messages: &'m [Message],
-    pairs: Pairs,
+    pairs: Pairs<'m>,
     generation: Generation,
 }
 
@@ -139,7 +138,7 @@ impl Lowering<'_> {
             function.insert("id".into(), id);
         }
         function.insert("name".into(), call.name.as_str().into());
-        function.insert("args".into(), arguments(call));
+        function.insert("args".into(), arguments_object(call));
         let mut part = Map::new();
         part.insert("functionCall".into(), Value::Object(function));
         if let Some(signature) = kept(SIGNATURE).or_else(|| signs.then(|| UNSIGNED.into())) {
@@ -153,9 +152,9 @@ impl Lowering<'_> {
         let (mut lowered, mut beside) = (Vec::new(), Vec::new());
         for (part_at, part) in message.parts.iter().enumerate() {
             let Part::ToolCall(call) = part else { continue };
-            let (said, parts, is_error) = match self.pairs.result(self.messages, (at, part_at)) {
-                Some(Part::ToolResult { parts, is_error, .. }) => (text(parts), parts.as_slice(), *is_error),
-                _ => (NO_RESULT.to_owned(), [].as_slice(), true),
+            let (said, parts, is_error) = match self.pairs.outcome((at, part_at)) {
+                Some(Outcome { parts, is_error }) => (text(parts), parts, is_error),
+                None => (NO_RESULT.to_owned(), [].as_slice(), true),
             };
             let (inside, outside): (Vec<Value>, Vec<Value>) = shown(parts)?
                 .into_iter()
@@ -196,12 +195,4 @@ fn shown(parts: &[Part]) -> Result<Vec<Value>, InferenceError> {
         _ => None,
     });
     media.collect()
-}
-
-/// Arguments are an object here; what the model wrote otherwise is sent inside one.
-fn arguments(call: &ToolCall) -> Value {
-    match call.arguments() {
-        Ok(arguments @ Value::Object(_)) => arguments,
-        _ => json!({ "invalid_arguments": call.raw }),
-    }
 }

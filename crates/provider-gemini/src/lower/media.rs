@@ -2,9 +2,10 @@
 
 use atomr_agents_core::{Media, MediaSource, Value};
 use atomr_agents_inference::InferenceError;
+use atomr_agents_provider::{inside_data_url, unsupported};
 use serde_json::json;
 
-use super::unsupported;
+use crate::config::PROVIDER;
 
 /// Where uploaded files are, by name.
 const FILES: &str = "https://generativelanguage.googleapis.com/v1beta/";
@@ -16,7 +17,7 @@ const IN_RESULTS: &[&str] = &["image/png", "image/jpeg", "image/webp", "applicat
 pub(super) fn part(media: &Media) -> Result<Value, InferenceError> {
     match &media.source {
         MediaSource::Base64(data) => inline(&media.media_type, data),
-        MediaSource::Url(url) => match data_url(url) {
+        MediaSource::Url(url) => match inside_data_url(url) {
             Some((media_type, data)) => inline(media_type, data),
             None => Ok(file(url, &media.media_type)),
         },
@@ -32,7 +33,7 @@ pub(super) fn fits_into_a_result(part: &Value) -> bool {
 
 fn inline(media_type: &str, data: &str) -> Result<Value, InferenceError> {
     if media_type.is_empty() {
-        return Err(unsupported("bytes without a media type, e.g. image/png".to_owned()));
+        return Err(unsupported(PROVIDER, "bytes without a media type, e.g. image/png"));
     }
     Ok(json!({"inlineData": {"mimeType": media_type, "data": data}}))
 }
@@ -43,10 +44,4 @@ fn file(uri: &str, media_type: &str) -> Value {
     } else {
         json!({"fileData": {"mimeType": media_type, "fileUri": uri}})
     }
-}
-
-/// Media type and base64 of a `data:` URL.
-fn data_url(url: &str) -> Option<(&str, &str)> {
-    let (kind, data) = url.strip_prefix("data:")?.split_once(";base64,")?;
-    Some((kind.split(';').next().unwrap_or(kind), data))
 }

@@ -2,9 +2,11 @@
 
 use atomr_agents_core::{OutputSchema, Sampling, Value};
 use atomr_agents_inference::InferenceError;
+use atomr_agents_provider::{Settings, unsupported};
 use serde_json::{Map, json};
 
-use super::{schema, unsupported};
+use super::schema;
+use crate::config::PROVIDER;
 use crate::generation::Generation;
 
 /// The `generationConfig`.
@@ -14,12 +16,8 @@ pub(super) fn settings(
     generation: Generation,
     include_thoughts: bool,
 ) -> Result<Map<String, Value>, InferenceError> {
-    let mut settings = Map::new();
-    let mut set = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            settings.insert(name.to_owned(), value);
-        }
-    };
+    let mut settings = Settings::new();
+    let mut set = |name: &str, value: Option<Value>| settings.set(name, value);
     set("temperature", sampling.temperature.map(Value::from));
     set("topP", sampling.top_p.map(Value::from));
     set("maxOutputTokens", sampling.max_tokens.map(Value::from));
@@ -30,7 +28,7 @@ pub(super) fn settings(
         set("responseMimeType", Some("application/json".into()));
         set("responseJsonSchema", Some(schema(&output.schema)));
     }
-    Ok(settings)
+    Ok(settings.into_fields())
 }
 
 /// A level and a budget together are refused: the one that the model's generation was made for counts.
@@ -79,8 +77,12 @@ fn budget(effort: &str) -> Result<u32, InferenceError> {
         "minimal" | "low" => Ok(1024),
         "medium" => Ok(8192),
         "high" | "xhigh" | "max" => Ok(24_576),
-        other => Err(unsupported(format!(
-            "this model knows no reasoning effort {other:?}; say none, minimal, low, medium or high, or a thinking budget"
-        ))),
+        other => Err(unsupported(
+            PROVIDER,
+            format!(
+                "this model knows no reasoning effort {other:?}; say none, minimal, low, medium or high, or a thinking \
+                 budget"
+            ),
+        )),
     }
 }

@@ -2,10 +2,10 @@
 
 use atomr_agents_core::{Media, MediaKind, MediaSource, Message, ModelRequest, Part, Role, ToolChoice, Value};
 use atomr_agents_inference::InferenceError;
+use atomr_agents_provider::{Settings, arguments_text, data_url, unsupported, written};
 use serde::Serialize;
 use serde_json::{Map, json};
 
-use crate::arguments::arguments;
 use crate::config::{PROVIDER, Quirks};
 
 /// Under this key of an opaque part lie the reasoning blocks that a router wants back.
@@ -57,26 +57,12 @@ pub(crate) fn body(request: &ModelRequest, quirks: &Quirks) -> Result<Vec<u8>, I
         })
         .collect();
     let body = Body { model: &request.model, messages, tools, settings: settings(request, quirks) };
-    let written = if request.extra_body.is_empty() {
-        serde_json::to_vec(&body)
-    } else {
-        serde_json::to_value(&body).and_then(|mut whole| {
-            if let Value::Object(fields) = &mut whole {
-                fields.extend(request.extra_body.clone());
-            }
-            serde_json::to_vec(&whole)
-        })
-    };
-    written.map_err(|error| unsupported(&error.to_string()))
+    written(PROVIDER, &body, &request.extra_body)
 }
 
 fn settings(request: &ModelRequest, quirks: &Quirks) -> Map<String, Value> {
-    let mut settings = Map::new();
-    let mut set = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            settings.insert(name.to_owned(), value);
-        }
-    };
+    let mut settings = Settings::new();
+    let mut set = |name: &str, value: Option<Value>| settings.set(name, value);
     let sampling = &request.sampling;
     if !request.tools.is_empty() {
         set(
@@ -106,7 +92,7 @@ fn settings(request: &ModelRequest, quirks: &Quirks) -> Map<String, Value> {
         set("stream", Some(json!(true)));
         set("stream_options", quirks.stream_usage.then(|| json!({"include_usage": true})));
     }
-    settings
+    settings.into_fields()
 }
 
 fn lower_message(message: &Message, out: &mut Vec<Value>) -> Result<(), InferenceError> {
@@ -128,7 +114,7 @@ fn assistant(message: &Message) -> Option<Value> {
     let calls: Vec<Value> = message
         .tool_calls()
         .map(|call| {
-            json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments(&call.raw)}})
+            json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments_text(&call.raw)}})
         })
         .collect();
     let content = if text.is_empty() && !calls.is_empty() { Value::Null } else { Value::String(text) };
@@ -156,7 +142,7 @@ fn tool_results(message: &Message, out: &mut Vec<Value>) -> Result<(), Inference
     let mut media = Vec::new();
     for part in &message.parts {
         let Part::ToolResult { call_id, parts, .. } = part else {
-            return Err(unsupported("a message of role tool holds something else than tool results"));
+            return Err(unsupported(PROVIDER, "a message of role tool holds something else than tool results"));
         };
         let mut text = String::new();
         for part in parts {
@@ -188,16 +174,15 @@ fn content_part(part: &Part) -> Result<Value, InferenceError> {
     match part {
         Part::Text { text } => Ok(json!({"type": "text", "text": text})),
         Part::Media(media) => lower_media(media),
-        _ => Err(unsupported("a message of the user holds something else than text and media")),
+        _ => Err(unsupported(PROVIDER, "a message of the user holds something else than text and media")),
     }
 }
 
 fn lower_media(media: &Media) -> Result<Value, InferenceError> {
-    let data_url = |data: &str| format!("data:{};base64,{data}", media.media_type);
     match (&media.kind, &media.source) {
         (MediaKind::Image, MediaSource::Url(url)) => Ok(json!({"type": "image_url", "image_url": {"url": url}})),
         (MediaKind::Image, MediaSource::Base64(data)) => {
-            Ok(json!({"type": "image_url", "image_url": {"url": data_url(data)}}))
+            Ok(json!({"type": "image_url", "image_url": {"url": data_url(&media.media_type, data)}}))
         }
         (MediaKind::Audio, MediaSource::Base64(data)) => {
             let format = match media.media_type.as_str() {
@@ -207,24 +192,19 @@ fn lower_media(media: &Media) -> Result<Value, InferenceError> {
             Ok(json!({"type": "input_audio", "input_audio": {"data": data, "format": format}}))
         }
         (MediaKind::Document, MediaSource::FileId(id)) => Ok(json!({"type": "file", "file": {"file_id": id}})),
-        (MediaKind::Document, MediaSource::Base64(data)) => {
-            Ok(json!({"type": "file", "file": {"filename": "document", "file_data": data_url(data)}}))
-        }
+        (MediaKind::Document, MediaSource::Base64(data)) => Ok(
+            json!({"type": "file", "file": {"filename": "document", "file_data": data_url(&media.media_type, data)}}),
+        ),
         (kind, source) => {
             let source = match source {
                 MediaSource::Base64(_) => "bytes",
                 MediaSource::Url(_) => "a URL",
                 MediaSource::FileId(_) => "an uploaded file",
             };
-            Err(unsupported(&format!("chat completions take no {kind:?} as {source}").to_lowercase()))
+            Err(unsupported(PROVIDER, format!("chat completions take no {kind:?} as {source}").to_lowercase()))
         }
     }
 }
 
-fn unsupported(message: &str) -> InferenceError {
-    InferenceError::Unsupported { provider: PROVIDER.into(), message: message.to_owned() }
-}
-
 #[cfg(test)]
-#[path = "lower_tests.rs"]
 mod tests;

@@ -3,15 +3,13 @@
 mod lower;
 mod translate;
 
-use atomr_agents_core::{ModelEvent, ModelRequest};
-use atomr_agents_http::retry_after;
+use atomr_agents_core::ModelRequest;
 use atomr_agents_inference::{Capabilities, InferenceError, Lowered};
-use atomr_agents_provider::{Connection, Dialect, Reader, Refused, Route, Setup, from_wire};
-use atomr_agents_wire::ProviderError;
+use atomr_agents_provider::{Connection, Dialect, Refused, Route, Setup};
 
-use crate::classify::from_provider;
+use crate::classify::from_status;
 use crate::config::{OpenAiConfig, PROVIDER, Quirks};
-use translate::Translator;
+use translate::ChatReader;
 
 /// Chat completions, as a dialect.
 #[derive(Clone, Debug)]
@@ -44,49 +42,14 @@ impl Dialect for ChatCompletions {
     }
 
     fn reader(&self) -> ChatReader {
-        ChatReader { translator: Translator::new(self.max_tool_args), done_is_finish: self.quirks.done_is_finish }
+        ChatReader::new(self.max_tool_args, self.quirks.done_is_finish)
     }
 
     fn refused(&self, answer: Refused<'_>) -> InferenceError {
-        let wait = retry_after(answer.headers, None);
-        from_provider(answer.status, ProviderError::from_body(answer.body), wait, answer.request_id)
+        from_status(answer)
     }
 
     fn capabilities(&self, _model: &str) -> Capabilities {
         Capabilities::with_output(self.quirks.output)
-    }
-}
-
-/// Reads the answer to a chat completion.
-pub struct ChatReader {
-    translator: Translator,
-    done_is_finish: bool,
-}
-
-impl Reader for ChatReader {
-    fn event(&mut self, _name: Option<&str>, data: &str, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
-        self.translator.chunk(data, out).map_err(|error| from_wire(PROVIDER, error))
-    }
-
-    fn body(&mut self, json: &str, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
-        self.event(None, json, out)
-    }
-
-    fn is_over(&self) -> bool {
-        self.translator.saw_done_marker()
-    }
-
-    fn has_failed(&self) -> bool {
-        self.translator.failed()
-    }
-
-    fn end(self, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
-        self.translator.end(self.done_is_finish, out)
-    }
-}
-
-impl std::fmt::Debug for ChatReader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ChatReader").finish_non_exhaustive()
     }
 }

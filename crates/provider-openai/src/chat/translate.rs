@@ -2,71 +2,28 @@
 
 use atomr_agents_core::{FinishReason, ModelEvent, ToolCall, Usage, Value};
 use atomr_agents_inference::InferenceError;
-use atomr_agents_provider::from_wire;
-use atomr_agents_wire::{ChatDecoder, ChatEvent, ChatEventKind, ProviderError, ToolCallLimits, WireError};
+use atomr_agents_provider::{Reader, from_wire, interrupted, of_choice, started, take_terminal};
+use atomr_agents_wire::{ChatDecoder, ChatEvent, ChatEventKind, ProviderError, ToolCallLimits};
 use serde_json::json;
 
 use super::lower::REASONING_DETAILS;
-use crate::classify::from_provider;
+use crate::classify::from_stream;
 use crate::config::PROVIDER;
 
-/// Translates one answer.
-pub(crate) struct Translator {
+/// Reads the answer to a chat completion.
+#[derive(Debug)]
+pub struct ChatReader {
     decoder: ChatDecoder,
     decoded: Vec<ChatEvent>,
     details: Vec<Value>,
     error: Option<ProviderError>,
+    done_is_finish: bool,
 }
 
-impl Translator {
-    pub(crate) fn new(max_tool_args: usize) -> Self {
-        let limits = ToolCallLimits { max_tool_args, ..ToolCallLimits::default() };
-        Self { decoder: ChatDecoder::with_limits(limits), decoded: Vec::new(), details: Vec::new(), error: None }
-    }
-
-    /// Takes the data of one event.
-    pub(crate) fn chunk(&mut self, data: &str, out: &mut Vec<ModelEvent>) -> Result<(), WireError> {
-        self.decoder.chunk(data, &mut self.decoded)?;
-        self.translate(out);
-        Ok(())
-    }
-
-    /// Whether the provider has reported an error.
-    pub(crate) fn failed(&self) -> bool {
-        self.error.is_some()
-    }
-
-    /// Whether `[DONE]` was seen.
-    pub(crate) fn saw_done_marker(&self) -> bool {
-        self.decoder.saw_done_marker()
-    }
-
-    /// The body is at its end. Gives the error the provider reported, or that the answer has no end.
-    pub(crate) fn end(mut self, done_is_finish: bool, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
-        self.decoder.done(&mut self.decoded).map_err(|error| from_wire(PROVIDER, error))?;
-        // The terminal event of the first choice ends the stream, so it goes last.
-        let first_ends = |event: &ChatEvent| event.choice == 0 && matches!(event.kind, ChatEventKind::Finish { .. });
-        self.decoded.sort_by_key(first_ends);
-        if !self.details.is_empty() {
-            let details = std::mem::take(&mut self.details);
-            out.push(ModelEvent::Opaque(json!({ REASONING_DETAILS: details })));
-        }
-        let last = self.decoded.pop_if(|event| first_ends(event));
-        self.translate(out);
-        if let Some(error) = self.error {
-            return Err(from_provider(200, error, None, None));
-        }
-        match last {
-            Some(ChatEvent { kind, .. }) => out.extend(translated(kind)),
-            None if done_is_finish && self.decoder.saw_done_marker() => {
-                out.push(ModelEvent::Finish { reason: FinishReason::Stop, raw: String::new() });
-            }
-            None => {
-                let message = "no finish reason arrived".to_owned();
-                return Err(InferenceError::Interrupted { message, source: None });
-            }
-        }
-        Ok(())
+impl ChatReader {
+    pub(crate) fn new(max_tool_args: usize, done_is_finish: bool) -> Self {
+        let decoder = ChatDecoder::with_limits(ToolCallLimits { max_tool_args, ..ToolCallLimits::default() });
+        Self { decoder, decoded: Vec::new(), details: Vec::new(), error: None, done_is_finish }
     }
 
     fn translate(&mut self, out: &mut Vec<ModelEvent>) {
@@ -78,23 +35,54 @@ impl Translator {
                 ChatEventKind::ReasoningDetails(Value::Array(details)) if choice == 0 => self.details.extend(details),
                 ChatEventKind::ReasoningDetails(details) if choice == 0 => self.details.push(details),
                 kind => {
-                    let Some(event) = translated(kind) else { continue };
-                    out.push(match choice {
-                        0 => event,
-                        choice => ModelEvent::Alternative { choice, event: Box::new(event) },
-                    });
+                    out.extend(translated(kind).map(|event| of_choice(choice, event)));
                 }
             }
         }
     }
 }
 
+impl Reader for ChatReader {
+    fn event(&mut self, _name: Option<&str>, data: &str, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
+        self.decoder.chunk(data, &mut self.decoded).map_err(|error| from_wire(PROVIDER, error))?;
+        self.translate(out);
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.decoder.saw_done_marker()
+    }
+
+    fn has_failed(&self) -> bool {
+        self.error.is_some()
+    }
+
+    fn end(mut self, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
+        self.decoder.done(&mut self.decoded).map_err(|error| from_wire(PROVIDER, error))?;
+        if !self.details.is_empty() {
+            let details = std::mem::take(&mut self.details);
+            out.push(ModelEvent::Opaque(json!({ REASONING_DETAILS: details })));
+        }
+        let ends = |event: &ChatEvent| event.choice == 0 && matches!(event.kind, ChatEventKind::Finish { .. });
+        let last = take_terminal(&mut self.decoded, ends);
+        self.translate(out);
+        if let Some(error) = self.error {
+            return Err(from_stream(error));
+        }
+        match last {
+            Some(ChatEvent { kind, .. }) => out.extend(translated(kind)),
+            None if self.done_is_finish && self.decoder.saw_done_marker() => {
+                out.push(ModelEvent::Finish { reason: FinishReason::Stop, raw: String::new() });
+            }
+            None => return Err(interrupted("no finish reason arrived")),
+        }
+        Ok(())
+    }
+}
+
 fn translated(kind: ChatEventKind) -> Option<ModelEvent> {
     Some(match kind {
-        ChatEventKind::Started { id, model } => ModelEvent::Started {
-            id: Some(id).filter(|id| !id.is_empty()),
-            model: Some(model).filter(|m| !m.is_empty()),
-        },
+        ChatEventKind::Started { id, model } => started(id, model),
         ChatEventKind::Text(text) => ModelEvent::Text(text),
         ChatEventKind::Reasoning(text) => ModelEvent::Thinking(text),
         ChatEventKind::Refusal(text) => ModelEvent::Refusal(text),

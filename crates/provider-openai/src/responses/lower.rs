@@ -1,13 +1,16 @@
 //! A neutral request as a request of the Responses API.
 
+pub(super) mod items;
+
 use atomr_agents_core::{ModelRequest, ToolChoice, Value};
 use atomr_agents_inference::InferenceError;
+use atomr_agents_provider::{Settings, unsupported, written};
 use serde::Serialize;
 use serde_json::{Map, json};
 
 use super::PROVIDER;
 use super::config::ResponsesOptions;
-use super::items::{Input, input};
+use items::{Input, input};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -42,7 +45,7 @@ struct Function<'a> {
 /// The body of the request.
 pub(crate) fn body(request: &ModelRequest, options: &ResponsesOptions) -> Result<Vec<u8>, InferenceError> {
     if !request.sampling.stop.is_empty() {
-        return Err(unsupported("the Responses API knows no texts at which to stop"));
+        return Err(unsupported(PROVIDER, "the Responses API knows no texts at which to stop"));
     }
     let functions = request.tools.iter().map(|spec| {
         Tool::Function(Function {
@@ -56,26 +59,12 @@ pub(crate) fn body(request: &ModelRequest, options: &ResponsesOptions) -> Result
     let tools = functions.chain(options.tools.iter().map(Tool::Provider)).collect();
     let Input { instructions, items } = input(&request.messages)?;
     let body = Body { model: &request.model, instructions, input: items, tools, settings: settings(request, options) };
-    let written = if request.extra_body.is_empty() {
-        serde_json::to_vec(&body)
-    } else {
-        serde_json::to_value(&body).and_then(|mut whole| {
-            if let Value::Object(fields) = &mut whole {
-                fields.extend(request.extra_body.clone());
-            }
-            serde_json::to_vec(&whole)
-        })
-    };
-    written.map_err(|error| unsupported(&error.to_string()))
+    written(PROVIDER, &body, &request.extra_body)
 }
 
 fn settings(request: &ModelRequest, options: &ResponsesOptions) -> Map<String, Value> {
-    let mut settings = Map::new();
-    let mut set = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            settings.insert(name.to_owned(), value);
-        }
-    };
+    let mut settings = Settings::new();
+    let mut set = |name: &str, value: Option<Value>| settings.set(name, value);
     let sampling = &request.sampling;
     if !request.tools.is_empty() || !options.tools.is_empty() {
         set("tool_choice", tool_choice(&request.tool_choice, options));
@@ -96,19 +85,17 @@ fn settings(request: &ModelRequest, options: &ResponsesOptions) -> Map<String, V
     set("store", Some(json!(options.store)));
     set("stream", options.streaming.then(|| json!(true)));
     set("prompt_cache_retention", options.prompt_cache_retention.clone().map(Value::from));
-    let mut metadata = Map::new();
+    let mut metadata = Settings::new();
     for (name, value) in &request.metadata {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         match name.as_str() {
             "user_id" => set("safety_identifier", Some(text.into())),
             "prompt_cache_key" => set("prompt_cache_key", Some(text.into())),
-            _ => {
-                metadata.insert(name.clone(), text.into());
-            }
+            _ => metadata.set(name, Some(text)),
         }
     }
-    set("metadata", (!metadata.is_empty()).then_some(Value::Object(metadata)));
-    settings
+    set("metadata", metadata.into_object());
+    settings.into_fields()
 }
 
 fn tool_choice(choice: &ToolChoice, options: &ResponsesOptions) -> Option<Value> {
@@ -132,21 +119,12 @@ fn tool_choice(choice: &ToolChoice, options: &ResponsesOptions) -> Option<Value>
 
 /// A budget of no tokens is the effort `none`; another budget cannot be said here.
 fn reasoning(request: &ModelRequest, options: &ResponsesOptions) -> Option<Value> {
-    let mut reasoning = Map::new();
+    let mut reasoning = Settings::new();
     let none = || (request.sampling.thinking_budget == Some(0)).then(|| "none".to_owned());
-    if let Some(effort) = request.sampling.reasoning_effort.clone().or_else(none) {
-        reasoning.insert("effort".into(), effort.into());
-    }
-    if let Some(summary) = &options.reasoning_summary {
-        reasoning.insert("summary".into(), summary.as_str().into());
-    }
-    (!reasoning.is_empty()).then_some(Value::Object(reasoning))
-}
-
-pub(crate) fn unsupported(message: &str) -> InferenceError {
-    InferenceError::Unsupported { provider: PROVIDER.into(), message: message.to_owned() }
+    reasoning.set("effort", request.sampling.reasoning_effort.clone().or_else(none));
+    reasoning.set("summary", options.reasoning_summary.as_deref());
+    reasoning.into_object()
 }
 
 #[cfg(test)]
-#[path = "lower_tests.rs"]
 mod tests;

@@ -1,19 +1,16 @@
 //! The Responses API.
 
 mod config;
-mod items;
 mod lower;
 mod translate;
 
-use atomr_agents_core::{ModelEvent, ModelRequest};
-use atomr_agents_http::retry_after;
+use atomr_agents_core::ModelRequest;
 use atomr_agents_inference::{Capabilities, InferenceError, Lowered};
-use atomr_agents_provider::{Connection, Dialect, Reader, Refused, Route, Setup, from_wire};
-use atomr_agents_wire::ProviderError;
+use atomr_agents_provider::{Connection, Dialect, Refused, Route, Setup};
 
-use crate::classify::from_provider;
+use crate::classify::from_status;
 pub use config::{OpenAiResponsesConfig, ResponsesOptions};
-use translate::Translator;
+use translate::ResponsesReader;
 
 /// The name under which this client appears in errors and marks what only this provider understands.
 pub(crate) const PROVIDER: &str = "openai-responses";
@@ -56,7 +53,7 @@ impl Dialect for Responses {
     }
 
     fn reader(&self) -> ResponsesReader {
-        ResponsesReader { translator: Translator::new(self.max_tool_args) }
+        ResponsesReader::new(self.max_tool_args)
     }
 
     fn max_event_bytes(&self) -> usize {
@@ -64,44 +61,10 @@ impl Dialect for Responses {
     }
 
     fn refused(&self, answer: Refused<'_>) -> InferenceError {
-        let wait = retry_after(answer.headers, None);
-        from_provider(answer.status, ProviderError::from_body(answer.body), wait, answer.request_id)
+        from_status(answer)
     }
 
     fn capabilities(&self, _model: &str) -> Capabilities {
         Capabilities::with_output(self.options.output)
-    }
-}
-
-/// Reads a response.
-pub struct ResponsesReader {
-    translator: Translator,
-}
-
-impl Reader for ResponsesReader {
-    fn event(&mut self, _name: Option<&str>, data: &str, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
-        self.translator.chunk(data, out).map_err(|error| from_wire(PROVIDER, error))
-    }
-
-    fn body(&mut self, json: &str, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
-        self.translator.body(json, out).map_err(|error| from_wire(PROVIDER, error))
-    }
-
-    fn is_over(&self) -> bool {
-        self.translator.is_over()
-    }
-
-    fn has_failed(&self) -> bool {
-        self.translator.failed()
-    }
-
-    fn end(self, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
-        self.translator.end(out)
-    }
-}
-
-impl std::fmt::Debug for ResponsesReader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ResponsesReader").finish_non_exhaustive()
     }
 }

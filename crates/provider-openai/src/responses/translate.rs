@@ -2,22 +2,21 @@
 
 use atomr_agents_core::{Citation, FinishReason, ModelEvent, Private, ToolCall, Usage, Value};
 use atomr_agents_inference::InferenceError;
-use atomr_agents_provider::from_wire;
-use atomr_agents_wire::{
-    ProviderError, ResponsesDecoder, ResponsesEvent, ResponsesEventKind, ToolCallLimits, WireError,
-};
+use atomr_agents_provider::{Reader, from_wire, interrupted, started};
+use atomr_agents_wire::{ProviderError, ResponsesDecoder, ResponsesEvent, ResponsesEventKind, ToolCallLimits};
 use serde_json::json;
 
 use super::PROVIDER;
-use super::items::{CUSTOM_TOOL_CALL, reasoning_to_keep};
-use crate::classify::from_provider;
+use super::lower::items::{CUSTOM_TOOL_CALL, reasoning_to_keep};
+use crate::classify::from_stream;
 
 /// A custom tool's free text is told as the arguments `{"input": …}`: this, the escaped text, the end.
 const CUSTOM_BEGIN: &str = "{\"input\":\"";
 const CUSTOM_END: &str = "\"}";
 
-/// Translates one response.
-pub(crate) struct Translator {
+/// Reads a response.
+#[derive(Debug)]
+pub struct ResponsesReader {
     decoder: ResponsesDecoder,
     decoded: Vec<ResponsesEvent>,
     /// The numbers of the calls of custom tools.
@@ -31,7 +30,7 @@ pub(crate) struct Translator {
     finished: bool,
 }
 
-impl Translator {
+impl ResponsesReader {
     pub(crate) fn new(max_tool_args: usize) -> Self {
         let limits = ToolCallLimits { max_tool_args, ..ToolCallLimits::default() };
         Self {
@@ -46,41 +45,6 @@ impl Translator {
         }
     }
 
-    /// Takes the data of one event.
-    pub(crate) fn chunk(&mut self, data: &str, out: &mut Vec<ModelEvent>) -> Result<(), WireError> {
-        self.decoder.chunk(data, &mut self.decoded)?;
-        self.translate(out);
-        Ok(())
-    }
-
-    /// Takes a whole body.
-    pub(crate) fn body(&mut self, json: &str, out: &mut Vec<ModelEvent>) -> Result<(), WireError> {
-        self.decoder.body(json, &mut self.decoded)?;
-        self.translate(out);
-        Ok(())
-    }
-
-    /// Whether the provider has reported an error.
-    pub(crate) fn failed(&self) -> bool {
-        self.error.is_some()
-    }
-
-    /// Whether nothing that matters is to come.
-    pub(crate) fn is_over(&self) -> bool {
-        self.decoder.is_over()
-    }
-
-    /// The body is at its end. Gives the error the provider reported, or that the response has no end.
-    pub(crate) fn end(mut self, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
-        self.decoder.done(&mut self.decoded).map_err(|error| from_wire(PROVIDER, error))?;
-        self.translate(out);
-        match self.error {
-            Some(error) => Err(from_provider(200, error, None, None)),
-            None if self.finished => Ok(()),
-            None => Err(InferenceError::Interrupted { message: "the response did not end".into(), source: None }),
-        }
-    }
-
     fn translate(&mut self, out: &mut Vec<ModelEvent>) {
         let mut decoded = std::mem::take(&mut self.decoded);
         for ResponsesEvent { item, kind } in decoded.drain(..) {
@@ -91,10 +55,7 @@ impl Translator {
 
     fn event(&mut self, item: u32, kind: ResponsesEventKind, out: &mut Vec<ModelEvent>) {
         match kind {
-            ResponsesEventKind::Started { id, model } => out.push(ModelEvent::Started {
-                id: Some(id).filter(|id| !id.is_empty()),
-                model: Some(model).filter(|model| !model.is_empty()),
-            }),
+            ResponsesEventKind::Started { id, model } => out.push(started(id, model)),
             ResponsesEventKind::MessageStarted { phase } => {
                 if std::mem::replace(&mut self.phase, phase.is_some()) || self.phase {
                     let mut message = json!({"type": "message"});
@@ -165,6 +126,38 @@ impl Translator {
                 out.push(ModelEvent::ToolCallFinished { index, call });
             }
             _ => {} // log probabilities are not part of a transcript
+        }
+    }
+}
+
+impl Reader for ResponsesReader {
+    fn event(&mut self, _name: Option<&str>, data: &str, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
+        self.decoder.chunk(data, &mut self.decoded).map_err(|error| from_wire(PROVIDER, error))?;
+        self.translate(out);
+        Ok(())
+    }
+
+    fn body(&mut self, json: &str, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
+        self.decoder.body(json, &mut self.decoded).map_err(|error| from_wire(PROVIDER, error))?;
+        self.translate(out);
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.decoder.is_over()
+    }
+
+    fn has_failed(&self) -> bool {
+        self.error.is_some()
+    }
+
+    fn end(mut self, out: &mut Vec<ModelEvent>) -> Result<(), InferenceError> {
+        self.decoder.done(&mut self.decoded).map_err(|error| from_wire(PROVIDER, error))?;
+        self.translate(out);
+        match self.error {
+            Some(error) => Err(from_stream(error)),
+            None if self.finished => Ok(()),
+            None => Err(interrupted("the response did not end")),
         }
     }
 }

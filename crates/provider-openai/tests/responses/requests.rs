@@ -10,7 +10,7 @@ use atomr_agents_inference::InferenceClient;
 use atomr_agents_provider_openai::OpenAiResponsesClient;
 use serde_json::{Value, json};
 
-use super::{PROVIDER, cases, config, load};
+use super::{PROVIDER, RESPONSES, config};
 
 /// The neutral request and the provider's own tools.
 fn neutral(body: &Value) -> (ModelRequest, Vec<Value>) {
@@ -161,8 +161,8 @@ fn plain(mut body: Value) -> Value {
 #[test]
 fn recorded_requests_lower_to_themselves() {
     let mut seen = 0;
-    for case in cases() {
-        let recorded = load(&case).request;
+    for case in RESPONSES.cases() {
+        let recorded = RESPONSES.load(&case).request;
         if !recorded.is_object() {
             continue;
         }

@@ -1,9 +1,7 @@
 //! The tool calls of one candidate, and nothing else.
 
-use serde_json::value::RawValue;
-
 use super::chunk::{Candidate, Content, FunctionCall, Part};
-use crate::document::parse;
+use super::each_response;
 use crate::in_place::{InPlace, List, fill, read_document};
 use crate::{DONE_MARKER, ToolCallEvent, ToolCallLimits, WireError};
 
@@ -87,13 +85,7 @@ impl GeminiToolCalls {
         if json == DONE_MARKER {
             return Ok(());
         }
-        if json.starts_with('[') {
-            for document in parse::<Vec<&RawValue>>(json)? {
-                self.document(document.get(), out)?;
-            }
-            return Ok(());
-        }
-        self.document(json, out)
+        each_response(json, |document| self.document(document, out))
     }
 
     fn document(&mut self, json: &str, out: &mut Vec<ToolCallEvent>) -> Result<(), WireError> {

@@ -7,11 +7,10 @@ use std::collections::HashSet;
 
 use atomr_agents_core::{Media, MediaKind, MediaSource, Message, Part, Role, ToolCall, Value};
 use atomr_agents_inference::InferenceError;
+use atomr_agents_provider::{Pairs, Place, arguments_text, data_url, unsupported};
 use serde_json::{Map, json};
 
 use super::PROVIDER;
-use super::lower::unsupported;
-use crate::arguments::arguments;
 
 /// The type of the call of a custom tool.
 pub(crate) const CUSTOM_TOOL_CALL: &str = "custom_tool_call";
@@ -39,10 +38,9 @@ pub(crate) fn input(messages: &[Message]) -> Result<Input, InferenceError> {
     let (system, rest) = messages.split_at(leading);
     let texts: Vec<String> = system.iter().map(Message::text).filter(|text| !text.is_empty()).collect();
     let mut instructions = texts.join("\n\n");
-    let mut writer =
-        Writer { messages: rest, items: Vec::new(), ids: HashSet::new(), used: HashSet::new(), paired: paired(rest) };
-    for at in 0..rest.len() {
-        writer.message(at)?;
+    let mut writer = Writer { items: Vec::new(), ids: HashSet::new(), pairs: Pairs::of(rest), paired: paired(rest) };
+    for (at, message) in rest.iter().enumerate() {
+        writer.message(at, message)?;
     }
     let mut items = writer.items;
     if items.is_empty() && !instructions.is_empty() {
@@ -90,12 +88,10 @@ fn kind(item: &Value) -> &str {
 }
 
 struct Writer<'a> {
-    messages: &'a [Message],
     items: Vec<Value>,
     /// The ids of calls that are taken.
     ids: HashSet<String>,
-    /// The places of the results that have been written.
-    used: HashSet<(usize, usize)>,
+    pairs: Pairs<'a>,
     paired: HashSet<&'a str>,
 }
 
@@ -107,11 +103,10 @@ struct Said {
 }
 
 impl Writer<'_> {
-    fn message(&mut self, at: usize) -> Result<(), InferenceError> {
-        let message = &self.messages[at];
+    fn message(&mut self, at: usize, message: &Message) -> Result<(), InferenceError> {
         match message.role {
             Role::System => self.said_by("system", content(&message.parts)?),
-            Role::Assistant => self.assistant(at)?,
+            Role::Assistant => self.assistant(at, message)?,
             Role::User | Role::Tool => {
                 let own = message.parts.iter().filter_map(own_item);
                 for item in own {
@@ -133,11 +128,11 @@ impl Writer<'_> {
         self.items.push(json!({"role": role, "content": content}));
     }
 
-    fn assistant(&mut self, at: usize) -> Result<(), InferenceError> {
+    fn assistant(&mut self, at: usize, message: &Message) -> Result<(), InferenceError> {
         let begin = self.items.len();
         let mut said = Said::default();
         let mut outputs = Vec::new();
-        for part in &self.messages[at].parts {
+        for (part_at, part) in message.parts.iter().enumerate() {
             match part {
                 Part::Text { text } => said.text(text),
                 Part::Refusal { text } if !text.is_empty() => {
@@ -150,7 +145,7 @@ impl Writer<'_> {
                 }
                 Part::ToolCall(call) => {
                     self.items.extend(said.end());
-                    outputs.push(self.call(at, call)?);
+                    outputs.push(self.call((at, part_at), call)?);
                 }
                 part => {
                     if let Some(item) = own_item(part) {
@@ -174,7 +169,7 @@ impl Writer<'_> {
     }
 
     /// Writes a call, and gives its output.
-    fn call(&mut self, at: usize, call: &ToolCall) -> Result<Value, InferenceError> {
+    fn call(&mut self, at: Place, call: &ToolCall) -> Result<Value, InferenceError> {
         let id = self.new_id(&call.id);
         let private = call.private_to(PROVIDER);
         let custom = private.is_some_and(|private| kind(private) == CUSTOM_TOOL_CALL);
@@ -182,37 +177,18 @@ impl Writer<'_> {
         let mut item = if custom {
             json!({"type": CUSTOM_TOOL_CALL, "call_id": id, "name": name, "input": custom_input(&call.raw)})
         } else {
-            json!({"type": "function_call", "call_id": id, "name": name, "arguments": arguments(&call.raw)})
+            json!({"type": "function_call", "call_id": id, "name": name, "arguments": arguments_text(&call.raw)})
         };
         if let Some(namespace) = private.and_then(|private| private.get("namespace")) {
             item["namespace"] = namespace.clone();
         }
         self.items.push(item);
-        let output = match self.result(at, &call.id) {
-            Some(parts) => output(parts)?,
+        let output = match self.pairs.outcome(at) {
+            Some(outcome) => output(outcome.parts)?,
             None => NO_RESULT.into(),
         };
         let output_type = if custom { "custom_tool_call_output" } else { "function_call_output" };
         Ok(json!({"type": output_type, "call_id": id, "output": output}))
-    }
-
-    /// The result of the call `id` of the message `at`: the next one of that id that is not taken, before the id is used
-    /// for another call.
-    fn result(&mut self, at: usize, id: &str) -> Option<&[Part]> {
-        for (later, message) in self.messages.iter().enumerate().skip(at + 1) {
-            if message.role == Role::Assistant && message.tool_calls().any(|call| call.id == id) {
-                return None;
-            }
-            for (place, part) in message.parts.iter().enumerate() {
-                if let Part::ToolResult { call_id, parts, .. } = part
-                    && call_id == id
-                    && self.used.insert((later, place))
-                {
-                    return Some(parts);
-                }
-            }
-        }
-        None
     }
 
     /// The id, or another one if the API would not take it or it is taken.
@@ -330,14 +306,13 @@ fn output(parts: &[Part]) -> Result<Value, InferenceError> {
 }
 
 fn lower_media(media: &Media) -> Result<Value, InferenceError> {
-    let data_url = |data: &str| format!("data:{};base64,{data}", media.media_type);
     match (&media.kind, &media.source) {
         // The detail is the API's default, which its own SDK always says.
         (MediaKind::Image, MediaSource::Url(url)) => {
             Ok(json!({"type": "input_image", "detail": "auto", "image_url": url}))
         }
         (MediaKind::Image, MediaSource::Base64(data)) => {
-            Ok(json!({"type": "input_image", "detail": "auto", "image_url": data_url(data)}))
+            Ok(json!({"type": "input_image", "detail": "auto", "image_url": data_url(&media.media_type, data)}))
         }
         (MediaKind::Image, MediaSource::FileId(id)) => {
             Ok(json!({"type": "input_image", "detail": "auto", "file_id": id}))
@@ -347,12 +322,11 @@ fn lower_media(media: &Media) -> Result<Value, InferenceError> {
         (MediaKind::Document, MediaSource::Base64(data)) => {
             // The API goes by the name.
             let filename = if media.media_type == "application/pdf" { "document.pdf" } else { "document" };
-            Ok(json!({"type": "input_file", "filename": filename, "file_data": data_url(data)}))
+            Ok(json!({"type": "input_file", "filename": filename, "file_data": data_url(&media.media_type, data)}))
         }
-        (kind, _) => Err(unsupported(&format!("the Responses API takes no {kind:?}").to_lowercase())),
+        (kind, _) => Err(unsupported(PROVIDER, format!("the Responses API takes no {kind:?}").to_lowercase())),
     }
 }
 
 #[cfg(test)]
-#[path = "items_tests.rs"]
 mod tests;

@@ -6,7 +6,7 @@ use atomr_agents_core::Kind;
 use atomr_agents_inference::{ApiError, InferenceError, Phase};
 use atomr_infer_core::InferenceError as Failed;
 
-pub(crate) fn failed(error: Failed) -> InferenceError {
+pub(crate) fn from_runner(error: Failed) -> InferenceError {
     let message = error.to_string();
     let (class, status, retry_after) = match error {
         Failed::RateLimited { retry_after, .. } => (Kind::RateLimited, 429, retry_after),
@@ -50,7 +50,7 @@ mod tests {
             (Failed::Internal("bug".into()), Kind::Internal),
         ] {
             let words = error.to_string();
-            let told = failed(error);
+            let told = from_runner(error);
             assert_eq!(told.kind(), kind, "{words}");
         }
     }

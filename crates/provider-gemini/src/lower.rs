@@ -2,13 +2,13 @@
 
 mod contents;
 mod media;
-mod pairs;
 mod settings;
 
 use std::sync::Arc;
 
 use atomr_agents_core::{Message, ModelRequest, OutputSchema, Part, Role, ToolChoice, ToolSpec, Value};
 use atomr_agents_inference::InferenceError;
+use atomr_agents_provider::written;
 use serde_json::{Map, json};
 
 use crate::config::PROVIDER;
@@ -46,7 +46,8 @@ pub(crate) fn body(request: &ModelRequest, include_thoughts: bool) -> Result<Vec
         body.insert("generationConfig".into(), Value::Object(settings));
     }
     join(&mut body, &request.extra_body);
-    serde_json::to_vec(&body).map_err(|error| unsupported(error.to_string()))
+    // Joined already: here the extra fields go into objects that are there.
+    written(PROVIDER, &body, &Map::new())
 }
 
 fn system_part(message: &Message) -> Option<Value> {
@@ -121,10 +122,6 @@ fn text(parts: &[Part]) -> String {
         _ => None,
     });
     texts.collect()
-}
-
-fn unsupported(message: String) -> InferenceError {
-    InferenceError::Unsupported { provider: PROVIDER.into(), message }
 }
 
 #[cfg(test)]
