@@ -12,6 +12,7 @@ import concurrent_turns
 import decoders
 import import_time
 import many_turns
+import time_limit
 import tools_at_once
 import turn
 from common import child, failures, save, table, target
@@ -60,6 +61,7 @@ BENCHMARKS = {
     "turn": lambda: turn.main(list(PEERS)),
     "concurrent": lambda: concurrent_turns.main(concurrent_turns.DEFAULT),
     "many": many_turns.main,
+    "limit": time_limit.main,
     "guest": guest,
     "events": events,
     "decoders": decoders.main,
