@@ -77,12 +77,11 @@ fn current(py: Python<'_>) -> PyResult<&Py<PyAny>> {
 /// The scope of `ctx`, in which guests know the call that they serve.
 pub(crate) fn serving(ctx: &CallCtx) -> Option<Scope> {
     let scope = ctx.get::<Scope>()?;
-    let bound = Python::attach(|py| {
+    let ctx = ctx.clone();
+    Some(scope.binding(move |py| {
         let call = Py::new(py, CurrentCall(ctx.clone()))?;
-        Ok::<_, PyErr>(scope.binding(py, current(py)?.clone_ref(py), call.into_any()))
-    });
-    // Without the variable the guest still runs; what it starts is on its own.
-    Some(bound.unwrap_or_else(|_| (*scope).clone()))
+        Ok((current(py)?.clone_ref(py), call.into_any()))
+    }))
 }
 
 /// The call that the calling code serves, unless that call is over.

@@ -18,14 +18,17 @@ use crate::port::LoopPort;
 #[derive(Clone)]
 pub struct Scope {
     place: Arc<Place>,
+    /// A context variable that guests of this scope find set.
+    bound: Option<Bind>,
     work: Arc<Work>,
 }
+
+/// Makes a context variable and its value.
+type Bind = Arc<dyn for<'py> Fn(Python<'py>) -> PyResult<(Py<PyAny>, Py<PyAny>)> + Send + Sync>;
 
 struct Place {
     port: Arc<LoopPort>,
     context: Py<PyAny>,
-    /// A context variable that guests of this scope find set.
-    bound: Option<(Py<PyAny>, Py<PyAny>)>,
 }
 
 #[derive(Default)]
@@ -52,7 +55,7 @@ impl Scope {
 
     pub(crate) fn of(py: Python<'_>, port: Arc<LoopPort>) -> Result<Self, GuestError> {
         let context = glue::copy_context(py).map_err(|error| GuestError::raised(py, error))?;
-        Ok(Self { place: Arc::new(Place { port, context, bound: None }), work: Arc::default() })
+        Ok(Self { place: Arc::new(Place { port, context }), bound: None, work: Arc::default() })
     }
 
     pub(crate) fn port(&self) -> &Arc<LoopPort> {
@@ -62,18 +65,22 @@ impl Scope {
     /// A fresh copy of the captured context variables, for one guest call.
     pub(crate) fn context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let context = self.place.context.bind(py).call_method0(pyo3::intern!(py, "copy"))?;
-        if let Some((variable, value)) = &self.place.bound {
+        if let Some(bind) = &self.bound {
+            let (variable, value) = bind(py)?;
             let set = variable.bind(py).getattr(pyo3::intern!(py, "set"))?;
             context.call_method1(pyo3::intern!(py, "run"), (set, value))?;
         }
         Ok(context)
     }
 
-    /// The same place, where guests find this context variable set to this value.
+    /// The same place, where guests find the context variable that `bind` makes. It is made on the thread that starts the
+    /// guest, which holds the interpreter already.
     #[must_use]
-    pub fn binding(&self, py: Python<'_>, variable: Py<PyAny>, value: Py<PyAny>) -> Self {
-        let (port, context) = (self.place.port.clone(), self.place.context.clone_ref(py));
-        Self { place: Arc::new(Place { port, context, bound: Some((variable, value)) }), work: self.work.clone() }
+    pub fn binding(
+        &self,
+        bind: impl for<'py> Fn(Python<'py>) -> PyResult<(Py<PyAny>, Py<PyAny>)> + Send + Sync + 'static,
+    ) -> Self {
+        Self { bound: Some(Arc::new(bind)), ..self.clone() }
     }
 
     /// How many pieces of work (Rust and guest) still run for this scope.
@@ -91,7 +98,7 @@ impl Scope {
     /// The same place with a count of its own: for work that outlives whoever started it.
     #[must_use]
     pub fn aside(&self) -> Self {
-        Self { place: self.place.clone(), work: Arc::default() }
+        Self { work: Arc::default(), ..self.clone() }
     }
 
     /// Waits until nothing runs for this scope any more.
