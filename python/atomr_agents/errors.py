@@ -29,6 +29,17 @@ AgentError                      .kind .retryable .request_id .status .code .retr
 ├── ApprovalError               (ValueError) an approval does not belong to what waits for one
 ├── InvalidOutputError          (ValueError) the answer is not of `output_type`
 ├── RunCancelledError           the run was stopped
+├── StorageError                the store of runs failed or cannot be reached; what was acknowledged is kept
+│   ├── StorageFullError        it has no room left
+│   ├── CorruptError            what is stored is not what was written
+│   └── UnsupportedFormatError  it was written by a newer version
+├── LockedError                 somebody else holds the run, the session or the store
+├── FencedError                 somebody else took the run over; the last write was not kept
+├── ConflictError               what is stored is not what was expected: a second run of one id, a step that is gone
+├── OutcomeUnknownError         a call that must not happen twice may have happened before a crash
+├── IncompatibleError           a stored run does not fit the graph that would go on with it
+├── WorkflowError               a graph that cannot be run, or a step that broke its rules
+├── StateError                  a value that a channel of the state does not take
 ├── ToolDefinitionError         a tool cannot be offered: its name, its schema, two of one name
 │   └── SchemaError             (TypeError) no JSON Schema can be made from a signature or a type
 ├── ToolError                   a tool stopped the run; what tools merely raise is told to the model
@@ -258,6 +269,72 @@ class InvalidOutputError(AgentError, ValueError):
     """The final output does not match the requested type."""
 
     kind = "invalid_output"
+
+
+class StorageError(AgentError):
+    """The store of runs failed or cannot be reached. What was acknowledged before is kept; resume when it is back."""
+
+    kind = "storage"
+
+
+class StorageFullError(StorageError):
+    """The store of runs has no room left. Nothing of the last write was kept; make room and resume."""
+
+    kind = "storage_full"
+
+
+class CorruptError(StorageError):
+    """What is stored is not what was written. The message names the run and the place."""
+
+    kind = "corrupt"
+
+
+class UnsupportedFormatError(StorageError):
+    """What is stored was written by a newer version of this package."""
+
+    kind = "unsupported_format"
+
+
+class LockedError(AgentError):
+    """Somebody else holds what can have one holder at a time: a run, a session, a store."""
+
+    kind = "locked"
+
+
+class FencedError(AgentError):
+    """Somebody else took over this run or session. Nothing of the last write was kept."""
+
+    kind = "fenced"
+
+
+class ConflictError(AgentError):
+    """What is stored is not what was expected: a run of that id exists, a step is not there."""
+
+    kind = "conflict"
+
+
+class OutcomeUnknownError(AgentError):
+    """A call that must not happen twice was begun before a crash, and nobody knows whether it happened."""
+
+    kind = "outcome_unknown"
+
+
+class IncompatibleError(AgentError):
+    """A stored run does not fit what would go on with it, such as a graph that was changed."""
+
+    kind = "incompatible"
+
+
+class WorkflowError(AgentError):
+    """A graph of steps that cannot be run, or a step that broke its rules."""
+
+    kind = "workflow"
+
+
+class StateError(AgentError):
+    """A value that a channel of the state does not take."""
+
+    kind = "state"
 
 
 class RunCancelledError(AgentError):

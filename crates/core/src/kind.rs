@@ -92,6 +92,28 @@ kinds! {
     Contract = "contract", retryable: false;
     /// User code raised.
     Guest = "guest", retryable: false;
+    /// The store of runs failed or cannot be reached.
+    Storage = "storage", retryable: true;
+    /// The store of runs has no room left.
+    StorageFull = "storage_full", retryable: true;
+    /// What is stored is not what was written.
+    Corrupt = "corrupt", retryable: false;
+    /// What is stored was written by a newer version.
+    UnsupportedFormat = "unsupported_format", retryable: false;
+    /// Somebody else holds what can have one holder at a time.
+    Locked = "locked", retryable: true;
+    /// Somebody else took over: the writer must stop.
+    Fenced = "fenced", retryable: false;
+    /// What is stored is not what the writer expected (a run of that id exists, a step is gone).
+    Conflict = "conflict", retryable: false;
+    /// The effect of a call that must not happen twice may have happened; somebody must find out.
+    OutcomeUnknown = "outcome_unknown", retryable: false;
+    /// A stored run does not fit what would go on with it (another graph, another format of its state).
+    Incompatible = "incompatible", retryable: false;
+    /// A graph of steps that cannot be run, or a step that broke its rules.
+    Workflow = "workflow", retryable: false;
+    /// A value that a channel of the state does not take.
+    State = "state", retryable: false;
     /// The work was cancelled.
     Cancelled = "cancelled", retryable: false;
     /// The runtime cannot be used here (closed loop, fork, shut down).

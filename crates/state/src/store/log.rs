@@ -1,0 +1,31 @@
+//! Entries of a log.
+
+use bytes::Bytes;
+
+use crate::BlobId;
+
+/// An entry as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its position in the stream, from 0.
+    pub at: u64,
+    /// What it says. The store does not look inside.
+    pub body: Bytes,
+    /// The blobs that it needs.
+    pub refs: Vec<BlobId>,
+}
+
+/// An entry to be added.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewEntry {
+    /// What it says.
+    pub body: Bytes,
+    /// The blobs that it needs. They are in the store already or in the same batch.
+    pub refs: Vec<BlobId>,
+}
+
+impl From<Bytes> for NewEntry {
+    fn from(body: Bytes) -> Self {
+        Self { body, refs: Vec::new() }
+    }
+}
