@@ -20,8 +20,13 @@ use crate::ring::Effect;
 pub struct RunEvents {
     own: EventBus,
     shared: Vec<EventBus>,
+    recorder: Option<Recorder>,
     numbers: Mutex<Numbers>,
 }
+
+/// Sees each event that is no delta, in the order of their numbers, before it is published. It is called while the numbers
+/// are held: it takes the event and returns, and emits nothing.
+pub type Recorder = Box<dyn Fn(&Event) + Send + Sync>;
 
 #[derive(Default)]
 struct Numbers {
@@ -60,7 +65,16 @@ impl RunEvents {
     /// The same, keeping up to `capacity` events for a slow subscriber of the run's own bus.
     #[must_use]
     pub fn with_capacity(capacity: usize, shared: impl IntoIterator<Item = EventBus>) -> Self {
-        Self { own: EventBus::with_capacity(capacity), shared: shared.into_iter().collect(), numbers: Mutex::default() }
+        let (own, shared) = (EventBus::with_capacity(capacity), shared.into_iter().collect());
+        Self { own, shared, recorder: None, numbers: Mutex::default() }
+    }
+
+    /// The same, with the first event numbered `first` (at least 1), and each shown to `recorder`: for a run that is kept.
+    #[must_use]
+    pub fn recorded(mut self, first: u64, recorder: Recorder) -> Self {
+        self.recorder = Some(recorder);
+        self.numbers = Mutex::new(Numbers { seq: first.saturating_sub(1), ..Numbers::default() });
+        self
     }
 
     /// Sees the events of this run from now on, and the end of it.
@@ -88,6 +102,10 @@ impl RunEvents {
         self.lock().seq
     }
 
+    fn heard(&self) -> bool {
+        self.own.subscribers() > 0 || self.shared.iter().any(|bus| bus.subscribers() > 0)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Numbers> {
         self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -98,8 +116,10 @@ impl RunEvents {
         if numbers.closed {
             return Default::default();
         }
-        numbers.advance(kind.is_delta());
-        if !self.listening() {
+        let delta = kind.is_delta();
+        numbers.advance(delta);
+        let recorder = self.recorder.as_ref().filter(|_| !delta);
+        if recorder.is_none() && !self.heard() {
             return Default::default();
         }
         let event = Arc::new(Event {
@@ -111,6 +131,9 @@ impl RunEvents {
             time_ms: numbers.tick(),
             kind,
         });
+        if let Some(record) = recorder {
+            record(&event);
+        }
         let shared = self.shared.iter().map(|bus| bus.push(Arc::clone(&event))).collect();
         (self.own.push(event), shared)
     }
@@ -124,7 +147,7 @@ impl EventSink for RunEvents {
     }
 
     fn listening(&self) -> bool {
-        self.own.subscribers() > 0 || self.shared.iter().any(|bus| bus.subscribers() > 0)
+        self.recorder.is_some() || self.heard()
     }
 }
 
@@ -187,6 +210,19 @@ mod tests {
         assert_eq!(numbers(&mut own), [(1, 2), (2, 0)]);
         assert_eq!(own.try_recv_batch(1).unwrap_err(), TryRecvError::Closed);
         assert_eq!(events.count(), 4);
+    }
+
+    #[test]
+    fn a_recorder_sees_every_event_but_deltas_also_when_nobody_listens_and_numbers_go_on() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let record = Arc::clone(&seen);
+        let events = RunEvents::new([]).recorded(7, Box::new(move |event| record.lock().unwrap().push(event.seq)));
+        let ctx = CallCtx::new().with_sink(Arc::new(events));
+        assert!(ctx.listening());
+        for kind in [start(), text(), start()] {
+            ctx.emit(kind);
+        }
+        assert_eq!(*seen.lock().unwrap(), [7, 8]);
     }
 
     #[test]

@@ -1,0 +1,466 @@
+//! Writing a run.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use atomr_agents_core::{CancellationToken, Event, RunId};
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::frame::Chain;
+use super::heartbeat::Heartbeat;
+use super::pen::Pen;
+use super::reader::{Loaded, RunReader};
+use super::record::{RECORD_FORMAT, run_key};
+use crate::{
+    Begin, Body, EffectKey, End, Intent, Item, JournalOptions, Lease, NewBody, NewRun, Outcome, Placed, RunLogError,
+    RunRecord, RunStatus, Store, StoreError, StoredEvent,
+};
+
+/// After so many events without a commit they are written by themselves.
+const EVENTS_MAX: usize = 2_000;
+
+/// What the journal knows of an effect.
+#[derive(Clone, Debug, Default)]
+pub struct Recorded {
+    /// It was about to happen.
+    pub intent: Option<Intent>,
+    /// It happened.
+    pub outcome: Option<Outcome>,
+}
+
+/// The one writer of a run. Cheap to clone: clones write the same run, and what several of them stage while a commit is
+/// under way goes into the next one together.
+///
+/// ```
+/// use std::sync::Arc;
+/// use atomr_agents_state::{
+///     EffectKey, Intent, Journal, JournalOptions, MemoryStore, NewRun, Outcome, RunStatus, Store,
+/// };
+/// use serde_json::json;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+/// let new = NewRun { name: "r1".into(), kind: "workflow".into(), target: "demo".into(), ..NewRun::default() };
+/// let journal = Journal::begin(store.clone(), new, JournalOptions::default(), &json!("input")).await?;
+/// let key = EffectKey::new(1, "pay", 0);
+/// journal.intend(Intent::new(key.clone(), "tool", "pay")).await?;
+/// journal.record(key.clone(), &json!({"receipt": 7})).await?;
+/// journal.release().await?; // a process that is killed leaves the lease to run out
+///
+/// let journal = Journal::resume(store, "r1", JournalOptions::default()).await?;
+/// assert_eq!(journal.result(&key).await?, Some(json!({"receipt": 7})));
+/// journal.end(RunStatus::Finished, None, None).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Journal(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) options: JournalOptions,
+    pub(crate) name: String,
+    record: Mutex<RunRecord>,
+    turn: Mutex<(u32, RunId)>,
+    recorded: Mutex<HashMap<EffectKey, Recorded>>,
+    loaded: Vec<Placed>,
+    pen: Pen,
+    heartbeat: Heartbeat,
+    fault: OnceLock<RunLogError>,
+    pub(crate) runtime: tokio::runtime::Handle,
+}
+
+impl Inner {
+    /// Writes what is staged. Whoever was taken over stops for good.
+    pub(crate) async fn write(&self) -> Result<(), RunLogError> {
+        if let Some(fault) = self.fault.get() {
+            return Err(fault.clone());
+        }
+        let result = self.pen.write(self).await;
+        if let Err(error @ RunLogError::Store(StoreError::Fenced { .. })) = &result {
+            let _ = self.fault.set(error.clone());
+            self.heartbeat.lost().cancel();
+        }
+        result
+    }
+}
+
+impl Journal {
+    /// Begins a run with its first turn. When this returns, the run exists and can be resumed.
+    ///
+    /// # Errors
+    /// [`RunLogError::Exists`] when there is a run of that name, also one that somebody writes just now; and when the store
+    /// fails.
+    pub async fn begin<T: Serialize + ?Sized>(
+        store: Arc<dyn Store>,
+        new: NewRun,
+        options: JournalOptions,
+        input: &T,
+    ) -> Result<Self, RunLogError> {
+        let id = RunId::new();
+        let name = if new.name.is_empty() { id.to_string() } else { new.name };
+        let key = run_key(&name)?;
+        if let Some(stored) = store.get(&key).await? {
+            let status = RunRecord::decode(&name, &stored.value)?.status;
+            return Err(RunLogError::Exists { run: name, status });
+        }
+        let lease = match store.acquire(&key, &options.owner, options.lease).await {
+            Err(StoreError::Held { .. }) => return Err(RunLogError::Exists { run: name, status: RunStatus::Running }),
+            other => other?,
+        };
+        let now = store.now_ms().await?;
+        let record = RunRecord {
+            format: RECORD_FORMAT,
+            name,
+            id,
+            kind: new.kind,
+            target: new.target,
+            version: new.version,
+            status: RunStatus::Running,
+            turns: 0,
+            begun_ms: now,
+            updated_ms: now,
+            parent: None,
+            pruned: None,
+            labels: new.labels,
+        };
+        Self::start(store, record, options, lease, input).await
+    }
+
+    async fn start<T: Serialize + ?Sized>(
+        store: Arc<dyn Store>,
+        record: RunRecord,
+        options: JournalOptions,
+        lease: Lease,
+        input: &T,
+    ) -> Result<Self, RunLogError> {
+        let loaded = Loaded { frames: Vec::new(), end: 0, chain: Chain::start(&record.name) };
+        let journal = Self::over(store, record, options, lease, loaded);
+        journal.0.pen.expect_new();
+        journal.begin_turn(input).await?;
+        Ok(journal)
+    }
+
+    /// Goes on with a run: takes its lease and reads what was done.
+    ///
+    /// # Errors
+    /// [`RunLogError::NoSuchRun`]; [`StoreError::Held`] while somebody else writes it; [`RunLogError::Corrupt`] when what is needed
+    /// to go on is damaged; and when the store fails.
+    pub async fn resume(store: Arc<dyn Store>, name: &str, options: JournalOptions) -> Result<Self, RunLogError> {
+        let key = run_key(name)?;
+        if store.get(&key).await?.is_none() {
+            return Err(RunLogError::NoSuchRun { run: name.to_owned() });
+        }
+        let lease = store.acquire(&key, &options.owner, options.lease).await?;
+        // Only now, as the one before may have written until its lease was taken.
+        let read = async {
+            let reader = RunReader::open(Arc::clone(&store), name).await?;
+            let base = reader.base().await?;
+            let loaded = reader.load(base).await?;
+            Ok::<_, RunLogError>((reader, loaded))
+        };
+        match read.await {
+            Ok((reader, loaded)) => {
+                let turn = reader.turn_of(&loaded.frames);
+                let journal = Self::over(store, reader.record().clone(), options, lease, loaded);
+                *lock(&journal.0.turn) = turn;
+                Ok(journal)
+            }
+            Err(error) => {
+                // It is the error that matters; a lease that is not released runs out.
+                let _ = store.release(&lease).await;
+                Err(error)
+            }
+        }
+    }
+
+    fn over(store: Arc<dyn Store>, record: RunRecord, options: JournalOptions, lease: Lease, loaded: Loaded) -> Self {
+        let mut recorded: HashMap<EffectKey, Recorded> = HashMap::new();
+        let mut next_seq = 0;
+        for placed in &loaded.frames {
+            next_seq = next_seq.max(placed.frame.next_seq);
+            for item in &placed.frame.items {
+                match item {
+                    Item::Intent(intent) => {
+                        recorded.entry(intent.key.clone()).or_default().intent = Some(intent.clone());
+                    }
+                    Item::Outcome(outcome) => {
+                        recorded.entry(outcome.key.clone()).or_default().outcome = Some(outcome.clone());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let heartbeat = Heartbeat::start(Arc::clone(&store), lease.clone(), options.lease);
+        Self(Arc::new(Inner {
+            pen: Pen::new(&lease, loaded.end, loaded.chain, next_seq),
+            store,
+            options,
+            name: record.name.clone(),
+            turn: Mutex::new((record.turns, record.id)),
+            record: Mutex::new(record),
+            recorded: Mutex::new(recorded),
+            loaded: loaded.frames,
+            heartbeat,
+            fault: OnceLock::new(),
+            runtime: tokio::runtime::Handle::current(),
+        }))
+    }
+
+    /// The run's name.
+    #[must_use]
+    pub fn run(&self) -> &str {
+        &self.0.name
+    }
+
+    /// What is known of the run without its log.
+    #[must_use]
+    pub fn info(&self) -> RunRecord {
+        lock(&self.0.record).clone()
+    }
+
+    /// The turn: its count, and its id in events.
+    #[must_use]
+    pub fn turn(&self) -> (u32, RunId) {
+        *lock(&self.0.turn)
+    }
+
+    /// What was read when the run was resumed: the frames from the newest whole state on, or all.
+    #[must_use]
+    pub fn frames(&self) -> &[Placed] {
+        &self.0.loaded
+    }
+
+    /// A number that no event of this run has had. It is higher than the last one by the events that may have been told
+    /// and were not written before a crash.
+    #[must_use]
+    pub fn next_seq(&self) -> u64 {
+        self.0.pen.next_seq()
+    }
+
+    /// Where it is written.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.0.store
+    }
+
+    /// Cancelled when somebody else took the run over: nothing is written any more, and the work must stop.
+    #[must_use]
+    pub fn lost(&self) -> &CancellationToken {
+        self.0.heartbeat.lost()
+    }
+
+    /// What is known of an effect, in this process or one before.
+    #[must_use]
+    pub fn recorded(&self, key: &EffectKey) -> Option<Recorded> {
+        lock(&self.0.recorded).get(key).cloned()
+    }
+
+    /// The one result of an effect that was recorded with [`Self::record`].
+    ///
+    /// # Errors
+    /// [`RunLogError::OutcomeUnknown`] for one that must not happen twice, was begun, and has no outcome;
+    /// [`RunLogError::Corrupt`]; and when the store fails.
+    pub async fn result<T: serde::de::DeserializeOwned>(&self, key: &EffectKey) -> Result<Option<T>, RunLogError> {
+        let Some(recorded) = self.recorded(key) else { return Ok(None) };
+        match (recorded.outcome, recorded.intent) {
+            (Some(outcome), _) => {
+                let bodies: Vec<&Body> = outcome.bodies.iter().take(1).collect();
+                Ok(self.values(&bodies).await?.pop())
+            }
+            (None, Some(intent)) if intent.effect == crate::EffectClass::Once => {
+                Err(RunLogError::OutcomeUnknown { run: self.0.name.clone(), key: key.clone(), subject: intent.subject })
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The values of bodies, in the same order.
+    ///
+    /// # Errors
+    /// As [`RunReader::values`].
+    pub async fn values<T: serde::de::DeserializeOwned>(&self, bodies: &[&Body]) -> Result<Vec<T>, RunLogError> {
+        super::reader::read_bodies(&*self.0.store, &self.0.name, bodies).await
+    }
+
+    /// Makes a value part of the next commit.
+    ///
+    /// # Errors
+    /// [`RunLogError::NotJson`].
+    pub fn body<T: Serialize + ?Sized>(&self, value: &T) -> Result<Body, RunLogError> {
+        let NewBody { body, bytes } = Body::of(value)?;
+        if let (Body::Blob(id), Some(bytes)) = (&body, bytes) {
+            self.0.pen.stage(|staged| staged.blobs.push((*id, bytes)));
+        }
+        Ok(body)
+    }
+
+    /// Makes bytes under their hash part of the next commit.
+    pub fn stage_blobs(&self, blobs: impl IntoIterator<Item = (crate::BlobId, Bytes)>) {
+        self.0.pen.stage(|staged| staged.blobs.extend(blobs));
+    }
+
+    /// Makes an item part of the next commit.
+    pub fn stage(&self, item: Item) {
+        match &item {
+            Item::Intent(intent) => {
+                lock(&self.0.recorded).entry(intent.key.clone()).or_default().intent = Some(intent.clone());
+            }
+            Item::Outcome(outcome) => {
+                lock(&self.0.recorded).entry(outcome.key.clone()).or_default().outcome = Some(outcome.clone());
+            }
+            _ => {}
+        }
+        self.0.pen.stage(|staged| staged.items.push(item));
+    }
+
+    /// Forgets in memory which effects were recorded in steps before `step`: nobody asks for them any more.
+    pub fn forget_before(&self, step: u64) {
+        lock(&self.0.recorded).retain(|key, _| key.step >= step);
+    }
+
+    /// Makes an event part of the next commit. For the recorder of a run's event stream, which calls it in the order
+    /// of the events' numbers.
+    ///
+    /// # Errors
+    /// [`RunLogError::NotJson`].
+    pub fn stage_event(&self, event: &Event) -> Result<(), RunLogError> {
+        let stored = StoredEvent::of(event, self.turn().1)?;
+        let waiting = self.0.pen.stage(|staged| {
+            staged.last_seq = staged.last_seq.max(event.seq);
+            staged.items.push(Item::Event(stored));
+            staged.items.len()
+        });
+        // What is told before it is written must stay within the gap that a crash leaves in the numbers.
+        if waiting.is_multiple_of(EVENTS_MAX) {
+            self.0.pen.spawn_write(&self.0);
+        }
+        Ok(())
+    }
+
+    /// Writes what is staged, as [`JournalOptions::when`] says.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when somebody else took the run over; and when the store fails: then what was staged is kept, and
+    /// the next commit tries again.
+    pub async fn commit(&self) -> Result<(), RunLogError> {
+        match self.0.options.when {
+            When::Sync => self.flush().await,
+            When::Async => self.0.pen.write_behind(&self.0).await,
+            When::Exit => self.check(),
+        }
+    }
+
+    /// Writes what is staged, now.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub async fn flush(&self) -> Result<(), RunLogError> {
+        self.0.write().await
+    }
+
+    fn check(&self) -> Result<(), RunLogError> {
+        match self.0.fault.get() {
+            Some(fault) => Err(fault.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes that an effect is about to happen. When this returns it may be begun. The intent of one that must not happen
+    /// twice is always written before this returns.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub async fn intend(&self, intent: Intent) -> Result<(), RunLogError> {
+        let once = intent.effect == crate::EffectClass::Once;
+        self.stage(Item::Intent(intent));
+        if once { self.flush().await } else { self.commit().await }
+    }
+
+    /// Writes what an effect gave.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub async fn record<T: Serialize + ?Sized>(&self, key: EffectKey, value: &T) -> Result<(), RunLogError> {
+        let bodies = vec![self.body(value)?];
+        self.stage(Item::Outcome(Outcome { key, bodies, error: None }));
+        self.commit().await
+    }
+
+    /// Begins another turn of a run whose last one is over.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub async fn begin_turn<T: Serialize + ?Sized>(&self, input: &T) -> Result<(), RunLogError> {
+        let input = self.body(input)?;
+        let (turn, id) = {
+            let mut record = lock(&self.0.record);
+            record.turns += 1;
+            let id = if record.turns == 1 { record.id } else { RunId::new() };
+            (record.turns, id)
+        };
+        *lock(&self.0.turn) = (turn, id);
+        self.stage(Item::Begin(Begin { turn, id, input }));
+        self.status(RunStatus::Running);
+        self.flush().await
+    }
+
+    /// The run's status changes with the next commit.
+    pub fn status(&self, status: RunStatus) {
+        let record = {
+            let mut record = lock(&self.0.record);
+            record.status = status;
+            record.updated_ms = super::pen::clock_ms();
+            record.clone()
+        };
+        self.0.pen.stage(|staged| staged.record = Some(record));
+    }
+
+    /// Ends the turn, or puts it away: writes everything that is staged, and that it ended.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub async fn end(
+        &self,
+        status: RunStatus,
+        output: Option<Body>,
+        error: Option<crate::StoredError>,
+    ) -> Result<(), RunLogError> {
+        let (turn, _) = self.turn();
+        self.stage(Item::End(End { turn, status, output, error }));
+        self.status(status);
+        self.flush().await
+    }
+
+    /// Lets the run go, so that somebody else can go on with it at once. Dropping the last clone does the same, a little
+    /// later.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn release(&self) -> Result<(), RunLogError> {
+        Ok(self.0.heartbeat.release().await?)
+    }
+
+    /// How many items wait for the next commit.
+    #[must_use]
+    pub fn staged(&self) -> usize {
+        self.0.pen.waiting()
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journal")
+            .field("run", &self.0.name)
+            .field("store", &self.0.store.kind())
+            .finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The bytes of a blob and its id.
+pub(crate) type NewBlob = (crate::BlobId, Bytes);
