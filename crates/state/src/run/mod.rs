@@ -14,6 +14,7 @@ mod heartbeat;
 mod item;
 mod journal;
 mod key;
+mod open;
 mod options;
 mod pen;
 mod prune;
