@@ -9,12 +9,19 @@
 //!
 //! This crate knows no database, no model, no tool and no graph.
 
+mod channel;
 pub mod conformance;
 mod error;
 mod memory;
 mod run;
 mod store;
 
+pub use channel::{
+    AppendList, AppendMessages, Base, BuiltIn, Change as ChannelChange, ChannelForm, ChannelValue, Check, Delta,
+    Difference, Items, JsonType, LastWriteWins, MaxByTimestamp, MergeMap, ReduceError, Reducer, RunState, SchemaForm,
+    SharedList, SharedMap, SinceBase, StateError, StateSchema, StateSchemaBuilder, StateView, Write, reducer,
+    weight_of,
+};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use run::{
