@@ -53,8 +53,9 @@ def langgraph_conversation(saver: Any, stored: Callable[[], int], *, deltas: boo
     from langgraph.channels.delta import DeltaChannel
     from langgraph.graph import END, START, StateGraph
 
-    class State(TypedDict):
-        messages: Annotated[list[dict[str, str]], DeltaChannel(add_batch) if deltas else add]  # type: ignore[valid-type]
+    reducer = DeltaChannel(add_batch) if deltas else add
+    # Not a class: its annotations would be read where `reducer` is not known.
+    State = TypedDict("State", {"messages": Annotated[list[dict[str, str]], reducer]})  # noqa: UP013
 
     def model(held: Any) -> dict[str, Any]:
         return {"messages": [{"role": "assistant", "content": answer(len(held["messages"]))}]}
