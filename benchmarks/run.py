@@ -21,6 +21,7 @@ import time_limit
 import tools_at_once
 import turn
 from common import child, failures, save, table, target
+from crash import kills
 from peers import PEERS
 
 
@@ -77,6 +78,7 @@ BENCHMARKS = {
     "bytes": lambda: stored_bytes.main(list(stored_bytes.PEERS)),
     "idle-sessions": lambda: idle_sessions.main(list(idle_sessions.MAKERS)),
     "resume": lambda: resume.main(list(resume.PEERS)),
+    "crash": kills.main,
     "memory": lambda: agent_memory.main(list(agent_memory.MAKERS)),
 }
 
