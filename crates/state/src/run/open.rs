@@ -32,15 +32,12 @@ impl Journal {
         let id = RunId::new();
         let name = if new.name.is_empty() { id.to_string() } else { new.name };
         let key = run_key(&name)?;
-        if let Some(stored) = store.get(&key).await? {
-            let status = RunRecord::decode(&name, &stored.value)?.status;
-            return Err(RunLogError::Exists { run: name, status });
-        }
         let lease = match store.acquire(&key, &options.owner, options.lease).await {
             Err(StoreError::Held { .. }) => return Err(RunLogError::Exists { run: name, status: RunStatus::Running }),
             other => other?,
         };
-        let now = store.now_ms().await?;
+        // The store's clock, without asking it again.
+        let now = lease.until_ms.saturating_sub(u64::try_from(options.lease.as_millis()).unwrap_or(u64::MAX));
         let record = RunRecord {
             format: RECORD_FORMAT,
             name,
@@ -56,21 +53,17 @@ impl Journal {
             pruned: None,
             labels: new.labels,
         };
-        Self::start(store, record, options, lease, input).await
-    }
-
-    async fn start<T: Serialize + ?Sized>(
-        store: Arc<dyn Store>,
-        record: RunRecord,
-        options: JournalOptions,
-        lease: Lease,
-        input: &T,
-    ) -> Result<Self, RunLogError> {
         let loaded = Loaded { frames: Vec::new(), end: 0, chain: Chain::start(&record.name) };
-        let journal = Self::over(store, record, options, lease, loaded);
+        let journal = Self::over(Arc::clone(&store), record, options, lease, loaded);
         journal.0.pen.expect_new();
-        journal.begin_turn(input).await?;
-        Ok(journal)
+        match journal.begin_turn(input).await {
+            Err(RunLogError::Exists { run, status }) => {
+                journal.release().await?;
+                let stored = store.get(&key).await?.map(|stored| RunRecord::decode(&run, &stored.value)).transpose()?;
+                Err(RunLogError::Exists { run, status: stored.map_or(status, |record| record.status) })
+            }
+            other => other.map(|()| journal),
+        }
     }
 
     /// Goes on with a run: takes its lease and reads what was done.
