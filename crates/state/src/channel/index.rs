@@ -4,9 +4,11 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-const BITS: u32 = 5;
+/// A narrow tree: who copies a node touches all its children, and they lie apart in memory.
+const BITS: u32 = 3;
+const MASK: u64 = (1 << BITS) - 1;
 /// A leaf that holds more is split, as long as there are bits of the hash left to split it by.
-const FULL: usize = 8;
+const FULL: usize = 4;
 
 /// Positions by key. The order of its parts is that of a hash which differs from process to process; nothing of it shows.
 #[derive(Clone, Debug, Default)]
@@ -23,7 +25,7 @@ enum Node {
 
 #[derive(Clone, Debug, Default)]
 struct Branch {
-    /// Which of 32 children there are; they stand in `children` in this order.
+    /// Which of the children there are; they stand in `children` in this order.
     present: u32,
     children: Vec<Node>,
 }
@@ -44,7 +46,7 @@ impl Default for Node {
 impl Branch {
     /// The child's bit, and where it stands or would stand.
     fn place(&self, hash: u64, level: u32) -> (u32, usize) {
-        let bit = 1_u32 << ((hash >> (BITS * level)) & 31);
+        let bit = 1_u32 << ((hash >> (BITS * level)) & MASK);
         (bit, (self.present & (bit - 1)).count_ones() as usize)
     }
 }

@@ -171,30 +171,3 @@ proptest! {
         }
     }
 }
-
-/// Not a test of time, which would fail on a busy machine: run by hand, in release, it prints what an append costs while
-/// a view is held, in the first thousand steps and in the last.
-#[test]
-#[ignore = "prints figures"]
-fn what_an_append_costs_with_a_view_held() {
-    const STEPS: u32 = 100_000;
-    const PART: u32 = STEPS / 10;
-    for by in [AppendList, AppendMessages, MergeMap] {
-        let mut state = RunState::new(&StateSchema::builder().add_lww("count").add("log", by).build().unwrap());
-        let mut part = std::time::Instant::now();
-        let mut told = Vec::new();
-        for at in 1..=STEPS {
-            let _held = state.snapshot();
-            let value = match by {
-                MergeMap => json!({at.to_string(): at}),
-                _ => json!({"id": at.to_string(), "content": "a line"}),
-            };
-            state.apply([Write::new("node", "count", json!(at)), Write::new("node", "log", value)]).unwrap();
-            if at % PART == 0 {
-                told.push(part.elapsed().as_nanos() / u128::from(PART));
-                part = std::time::Instant::now();
-            }
-        }
-        println!("{by}: ns per step, each tenth of {STEPS}: {told:?}");
-    }
-}
