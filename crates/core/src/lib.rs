@@ -34,7 +34,7 @@ pub use meter::{Meter, Reservation};
 pub use model::{CachePoint, FinishReason, ModelEvent, ModelRequest, OutputSchema, Sampling, ToolChoice};
 pub use money::Money;
 pub use phase::Phase;
-pub use tool::{Private, ToolCall, ToolControl, ToolReturn, ToolSpec};
+pub use tool::{EffectClass, Private, ToolCall, ToolControl, ToolReturn, ToolSpec};
 pub use usage::Usage;
 
 pub use serde_json::Value;

@@ -1,5 +1,6 @@
 //! The events of one run.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,6 +36,9 @@ struct Numbers {
     count: u64,
     time_ms: u64,
     closed: bool,
+    /// The first number of each hold, in order, and the events that wait for the earliest to end.
+    holds: VecDeque<u64>,
+    held: VecDeque<Arc<Event>>,
 }
 
 impl Numbers {
@@ -75,6 +79,44 @@ impl RunEvents {
         self.recorder = Some(recorder);
         self.numbers = Mutex::new(Numbers { seq: first.saturating_sub(1), ..Numbers::default() });
         self
+    }
+
+    /// The same from the number `first` on, where that is found out only once the run has begun. Nothing was emitted yet.
+    pub fn go_on_from(&self, first: u64) {
+        let mut numbers = self.lock();
+        numbers.seq = numbers.seq.max(first.saturating_sub(1));
+    }
+
+    /// Keeps the events from the next one on from everybody until the hold is dropped; the recorder sees them at once. For
+    /// what shall be told only once it is written down. Of several holds each keeps back what came after it.
+    #[must_use = "dropping it ends it"]
+    pub fn hold(self: &Arc<Self>) -> Hold {
+        let mut numbers = self.lock();
+        let first = numbers.seq + 1;
+        numbers.holds.push_back(first);
+        Hold { events: Arc::clone(self), first }
+    }
+
+    fn push(&self, event: Arc<Event>) -> Vec<Effect> {
+        let shared = self.shared.iter().map(|bus| bus.push(Arc::clone(&event)));
+        let mut all: Vec<Effect> = shared.collect();
+        all.push(self.own.push(event));
+        all
+    }
+
+    fn end_hold(&self, first: u64) {
+        let mut effects = Vec::new();
+        {
+            let mut numbers = self.lock();
+            if let Some(at) = numbers.holds.iter().position(|held| *held == first) {
+                numbers.holds.remove(at);
+            }
+            let until = numbers.holds.front().copied().unwrap_or(u64::MAX);
+            while let Some(event) = numbers.held.pop_front_if(|event| event.seq < until) {
+                effects.extend(self.push(event));
+            }
+        }
+        effects.into_iter().for_each(Effect::run);
     }
 
     /// Sees the events of this run from now on, and the end of it.
@@ -134,8 +176,32 @@ impl RunEvents {
         if let Some(record) = recorder {
             record(&event);
         }
+        if !numbers.holds.is_empty() {
+            numbers.held.push_back(event);
+            if numbers.held.len() < DEFAULT_CAPACITY {
+                return Default::default();
+            }
+            // Whoever holds so long is not waited for: a queue has a bound, and nothing is lost here.
+            numbers.holds.clear();
+            let held = std::mem::take(&mut numbers.held);
+            let all = held.into_iter().flat_map(|event| self.push(event)).collect();
+            return (Effect::default(), all);
+        }
         let shared = self.shared.iter().map(|bus| bus.push(Arc::clone(&event))).collect();
         (self.own.push(event), shared)
+    }
+}
+
+/// Keeps events back until it is dropped; see [`RunEvents::hold`].
+#[derive(Debug)]
+pub struct Hold {
+    events: Arc<RunEvents>,
+    first: u64,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.events.end_hold(self.first);
     }
 }
 
@@ -223,6 +289,29 @@ mod tests {
             ctx.emit(kind);
         }
         assert_eq!(*seen.lock().unwrap(), [7, 8]);
+    }
+
+    #[test]
+    fn what_is_held_is_told_in_order_when_its_own_hold_and_all_earlier_ones_have_ended() {
+        let events = Arc::new(RunEvents::new([]));
+        events.go_on_from(10);
+        let mut subscription = events.subscribe();
+        let ctx = CallCtx::new().with_sink(events.clone());
+        ctx.emit(start());
+        let first = events.hold();
+        ctx.emit(start());
+        ctx.emit(text());
+        let second = events.hold();
+        ctx.emit(start());
+        assert_eq!(numbers(&mut subscription), [(10, 0)]);
+        drop(first);
+        assert_eq!(numbers(&mut subscription), [(11, 0), (11, 1)]);
+        let third = events.hold();
+        ctx.emit(start());
+        drop(third);
+        assert_eq!(subscription.try_recv_batch(1).unwrap_err(), TryRecvError::Empty);
+        drop(second);
+        assert_eq!(numbers(&mut subscription), [(12, 0), (13, 0)]);
     }
 
     #[test]

@@ -267,19 +267,31 @@ impl Journal {
     /// Begins another turn of a run whose last one is over.
     ///
     /// # Errors
-    /// As [`Self::commit`].
+    /// As [`Self::begin_turn_as`].
     pub async fn begin_turn<T: Serialize + ?Sized>(&self, input: &T) -> Result<(), RunLogError> {
+        let first = lock(&self.0.record).turns == 0;
+        let id = if first { lock(&self.0.record).id } else { RunId::new() };
+        self.begin_turn_as(id, input).await
+    }
+
+    /// Begins the first turn of a run or another one, under the id `id` in events.
+    ///
+    /// # Errors
+    /// [`RunLogError::Exists`] when a run of that name is there that was not resumed; and as [`Self::commit`].
+    pub async fn begin_turn_as<T: Serialize + ?Sized>(&self, id: RunId, input: &T) -> Result<(), RunLogError> {
         let input = self.body(input)?;
-        let (turn, id) = {
+        let turn = {
             let mut record = lock(&self.0.record);
             record.turns += 1;
-            let id = if record.turns == 1 { record.id } else { RunId::new() };
-            (record.turns, id)
+            record.turns
         };
         *lock(&self.0.turn) = (turn, id);
         self.stage(Item::Begin(Begin { turn, id, input }));
         self.status(RunStatus::Running);
-        self.flush().await
+        match self.flush().await {
+            Err(RunLogError::Exists { run, status }) => Err(self.taken(run, status).await?),
+            other => other,
+        }
     }
 
     /// The run's status changes with the next commit.

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub use atomr_agents_core::EffectClass;
+
 /// Which effect of a run: its step (the super-step of a graph, the turn of an agent), the path of the node or agent that
 /// performs it, and that one's own count. It is the same at every attempt, also after a crash, as none of the three
 /// depends on what finishes first.
@@ -80,18 +82,4 @@ impl<'de> Deserialize<'de> for EffectKey {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
         text.parse().map_err(de::Error::custom)
     }
-}
-
-/// What happens to the world when a call is made twice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EffectClass {
-    /// Nothing: it only looks. After a crash it is called again.
-    None,
-    /// Nothing more than when it is made once, as it hands on its idempotency key. After a crash it is called again
-    /// with the same one.
-    #[default]
-    Idempotent,
-    /// Something. After a crash it is not called again: the run stops with [`crate::RunLogError::OutcomeUnknown`].
-    Once,
 }

@@ -29,7 +29,23 @@ impl Journal {
         options: JournalOptions,
         input: &T,
     ) -> Result<Self, RunLogError> {
-        let id = RunId::new();
+        let journal = Self::create(store, new, RunId::new(), options).await?;
+        journal.begin_turn(input).await?;
+        Ok(journal)
+    }
+
+    /// Takes the lease of a run that is yet to begin, under the id `id` in events. Nothing is written before its first turn
+    /// begins ([`Journal::begin_turn_as`]); what is staged until then is written with it.
+    ///
+    /// # Errors
+    /// [`RunLogError::Exists`] while somebody writes a run of that name; one that nobody writes just now is found when the
+    /// first turn begins. And when the store fails.
+    pub async fn create(
+        store: Arc<dyn Store>,
+        new: NewRun,
+        id: RunId,
+        options: JournalOptions,
+    ) -> Result<Self, RunLogError> {
         let name = if new.name.is_empty() { id.to_string() } else { new.name };
         let key = run_key(&name)?;
         let lease = match store.acquire(&key, &options.owner, options.lease).await {
@@ -54,16 +70,17 @@ impl Journal {
             labels: new.labels,
         };
         let loaded = Loaded { frames: Vec::new(), end: 0, chain: Chain::start(&record.name) };
-        let journal = Self::over(Arc::clone(&store), record, options, lease, loaded);
+        let journal = Self::over(store, record, options, lease, loaded);
         journal.0.pen.expect_new();
-        match journal.begin_turn(input).await {
-            Err(RunLogError::Exists { run, status }) => {
-                journal.release().await?;
-                let stored = store.get(&key).await?.map(|stored| RunRecord::decode(&run, &stored.value)).transpose()?;
-                Err(RunLogError::Exists { run, status: stored.map_or(status, |record| record.status) })
-            }
-            other => other.map(|()| journal),
-        }
+        Ok(journal)
+    }
+
+    /// What to say when the first commit finds that the run is there: how that one is doing.
+    pub(super) async fn taken(&self, run: String, status: RunStatus) -> Result<RunLogError, RunLogError> {
+        self.release().await?;
+        let stored = self.0.store.get(&run_key(&run)?).await?;
+        let record = stored.map(|stored| RunRecord::decode(&run, &stored.value)).transpose()?;
+        Ok(RunLogError::Exists { status: record.map_or(status, |record| record.status), run })
     }
 
     /// Goes on with a run: takes its lease and reads what was done.
