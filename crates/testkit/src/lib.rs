@@ -5,6 +5,8 @@
 //! wants and broken how the test wants. [`RecordingClient`] keeps a run of one's own, and [`ReplayClient`] plays it again
 //! without a network.
 //!
+//! [`postgres`] finds a database for tests, or starts one.
+//!
 //! It does not know any engine: what it serves is told apart by whoever reads it. It writes the providers' formats and
 //! decodes none; it looks into a request only to see which format it asks for and to count the assistant's turns.
 //!
@@ -32,6 +34,8 @@ mod error;
 mod exchange;
 mod fault;
 mod formats;
+#[cfg(unix)]
+pub mod postgres;
 mod received;
 pub mod recordings;
 mod retry_after;

@@ -1,0 +1,24 @@
+//! The store on PostgreSQL.
+//!
+//! [`PostgresStore`] is an [`atomr_agents_state::Store`] that many processes share: one fenced statement per commit, leases
+//! on the database's clock, claims that never wait for each other, and a pool that outlives its server.
+//!
+//! It knows no run, no workflow and no agent: what it stores are records, logs, blobs and leases. It keeps no state in a
+//! session of the database.
+
+mod commit;
+mod dsn;
+mod fault;
+mod leases;
+mod link;
+mod migrate;
+mod numbers;
+mod options;
+mod reads;
+mod server;
+mod store;
+mod tasks;
+mod tls;
+
+pub use options::PostgresOptions;
+pub use store::PostgresStore;

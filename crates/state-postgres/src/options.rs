@@ -1,0 +1,100 @@
+//! How a store on PostgreSQL is set up.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use atomr_agents_state::StoreError;
+
+/// The longest name of a schema. PostgreSQL cuts names at 63 bytes.
+const NAME_MAX: usize = 63;
+
+/// How a [`crate::PostgresStore`] is set up.
+///
+/// ```
+/// use atomr_agents_state_postgres::PostgresOptions;
+///
+/// let options = PostgresOptions { schema: "agents".into(), ..PostgresOptions::default() };
+/// assert!(options.migrate && options.connections == 8);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostgresOptions {
+    /// The schema that holds the tables: 1 to 63 of `a-z`, `0-9` and `_`, not beginning with a digit or `pg_`.
+    pub schema: String,
+    /// Whether the schema is made, or brought to the format of this version, where it is not. Without it a schema that is
+    /// missing or old is an error, and no right to create anything is needed.
+    pub migrate: bool,
+    /// The most connections at once. Calls beyond it wait for their turn, at most [`PostgresOptions::outage`].
+    pub connections: usize,
+    /// How long making a connection may take. [`crate::PostgresStore::connect`] tries for that long, too.
+    pub connect_timeout: Duration,
+    /// How long the database may take to answer one call. It is then told to stop, and the connection is given up.
+    pub call_timeout: Duration,
+    /// As `call_timeout`, for [`atomr_agents_state::Store::sweep`], which reads what names blobs.
+    pub sweep_timeout: Duration,
+    /// For how long a call waits for a database that cannot be reached before it fails.
+    pub outage: Duration,
+    /// A file of certificates (PEM) to trust instead of the machine's. `sslrootcert` in the DSN says the same.
+    pub root_certificates: Option<PathBuf>,
+}
+
+impl Default for PostgresOptions {
+    fn default() -> Self {
+        Self {
+            schema: "atomr".to_owned(),
+            migrate: true,
+            connections: 8,
+            connect_timeout: Duration::from_secs(5),
+            call_timeout: Duration::from_secs(30),
+            sweep_timeout: Duration::from_secs(600),
+            outage: Duration::from_secs(30),
+            root_certificates: None,
+        }
+    }
+}
+
+/// The name of a schema that was looked at; the one text that is written into statements.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Schema(String);
+
+impl Schema {
+    pub(crate) fn new(name: &str) -> Result<Self, StoreError> {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        let begins = name.bytes().next().is_some_and(|byte| plain(byte) && !byte.is_ascii_digit());
+        if !begins || name.len() > NAME_MAX || !name.bytes().all(plain) || name.starts_with("pg_") {
+            let message = format!("{name:?} is not 1 to 63 of a-z, 0-9 and _, beginning with neither a digit nor pg_");
+            return Err(StoreError::Config { setting: "schema", message });
+        }
+        Ok(Self(name.to_owned()))
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// `sql` with this schema in the place of `SCHEMA`.
+    pub(crate) fn of(&self, sql: &str) -> String {
+        sql.replace("SCHEMA", &format!("\"{}\"", self.0))
+    }
+}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_is_a_plain_name() {
+        for good in ["atomr", "_a", "a1", "select", &"a".repeat(63)] {
+            assert_eq!(Schema::new(good).unwrap().of("SCHEMA.t"), format!("\"{good}\".t"));
+        }
+        for bad in ["", "1a", "A", "a-b", "a b", "a\"b", "a;b", "pg_x", "ä", "a\0", &"a".repeat(64)] {
+            assert!(matches!(Schema::new(bad), Err(StoreError::Config { setting: "schema", .. })), "{bad}");
+        }
+    }
+}

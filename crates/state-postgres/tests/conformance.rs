@@ -1,0 +1,36 @@
+//! What every store has to do alike, on a real server.
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+
+use atomr_agents_state::{Store, conformance};
+use support::{Schema, server};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_keeps_the_rules_of_the_seam() {
+    let Some(server) = server() else { return };
+    let schemas = Mutex::new(Vec::new());
+    conformance::store(|| async {
+        let schema = Schema::new(server.dsn());
+        let store: Arc<dyn Store> = Arc::new(schema.store().await);
+        schemas.lock().unwrap().push(schema);
+        store
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn it_keeps_them_on_one_thread_with_one_connection() {
+    use atomr_agents_state_postgres::{PostgresOptions, PostgresStore};
+    let Some(server) = server() else { return };
+    let schemas = Mutex::new(Vec::new());
+    conformance::store(|| async {
+        let schema = Schema::new(server.dsn());
+        let options = PostgresOptions { connections: 1, ..schema.options() };
+        let store: Arc<dyn Store> = Arc::new(PostgresStore::connect(server.dsn(), options).await.unwrap());
+        schemas.lock().unwrap().push(schema);
+        store
+    })
+    .await;
+}
