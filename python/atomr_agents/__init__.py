@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from . import core as core
     from . import errors as errors
     from . import guest as guest
+    from . import harness as harness
     from . import middleware as middleware
     from . import observability as observability
     from . import parser as parser
     from . import testkit as testkit
     from ._builder import AgentBuilder as AgentBuilder
     from ._builder import AgentRef as AgentRef
+    from ._context import LoopContext as LoopContext
     from ._context import RunContext as RunContext
     from ._context import StrategyContext as StrategyContext
     from ._handoffs import Handoff as Handoff
@@ -77,6 +79,9 @@ if TYPE_CHECKING:
     from .guest import inference_client as inference_client
     from .guest import list_factories as list_factories
     from .guest import tracer as tracer
+    from .harness import Harness as Harness
+    from .harness import HarnessOutcome as HarnessOutcome
+    from .harness import HarnessState as HarnessState
     from .middleware import AgentMiddleware as AgentMiddleware
     from .middleware import logging_middleware as logging_middleware
     from .middleware import rate_limit_middleware as rate_limit_middleware
@@ -111,8 +116,12 @@ _HOMES: dict[str, str | None] = {
     "EventStream": "observability",
     "Grants": "tool",
     "Handoff": "_handoffs",
+    "Harness": "harness",
+    "HarnessOutcome": "harness",
+    "HarnessState": "harness",
     "InMemoryLlmCache": "cache",
     "InferenceClient": "agent",
+    "LoopContext": "_context",
     "Message": "core",
     "ModelRetry": "errors",
     "ParsedToolCall": "tool",
@@ -146,6 +155,7 @@ _HOMES: dict[str, str | None] = {
     "fan_out": "callable_",
     "guest": None,
     "handoff_tool": "_handoffs",
+    "harness": None,
     "inference_client": "guest",
     "keyword_tool_strategy": "strategy",
     "lambda_": "callable_",
@@ -185,8 +195,12 @@ __all__ = [
     "EventStream",
     "Grants",
     "Handoff",
+    "Harness",
+    "HarnessOutcome",
+    "HarnessState",
     "InMemoryLlmCache",
     "InferenceClient",
+    "LoopContext",
     "Message",
     "ModelRetry",
     "ParsedToolCall",
@@ -220,6 +234,7 @@ __all__ = [
     "fan_out",
     "guest",
     "handoff_tool",
+    "harness",
     "inference_client",
     "keyword_tool_strategy",
     "lambda_",

@@ -10,8 +10,8 @@
 
 Each of them takes functions (plain or async), classes (which are instantiated without arguments) and instances,
 and each has a `..._from_factory(key)` that gives what was registered. A key can be registered again. The kinds of the
-registry are the names of the decorators; strategies are `strategy:instruction`, `strategy:tool`, `strategy:memory` and
-`strategy:skill`.
+registry are the names of the decorators; strategies are `strategy:instruction`, `strategy:tool`, `strategy:memory`,
+`strategy:skill`, `strategy:loop` and `strategy:termination`.
 
 Example:
     >>> from atomr_agents import guest
@@ -32,10 +32,12 @@ from ._native import guest as _native
 from ._native.guest import kinds, list_factories, methods, register, target
 from .strategy import (
     instruction_strategy_from_factory,
+    loop_strategy_from_factory,
     memory_strategy_from_factory,
     skill_strategy_from_factory,
     strategy,
     strategy_from_factory,
+    termination_strategy_from_factory,
     tool_strategy_from_factory,
 )
 from .tool import ToolSet, forget, tool, tool_from_factory
@@ -61,6 +63,7 @@ __all__ = [
     "instruction_strategy_from_factory",
     "kinds",
     "list_factories",
+    "loop_strategy_from_factory",
     "memory_strategy_from_factory",
     "methods",
     "register",
@@ -68,6 +71,7 @@ __all__ = [
     "strategy",
     "strategy_from_factory",
     "target",
+    "termination_strategy_from_factory",
     "tool",
     "tool_from_factory",
     "tool_strategy_from_factory",

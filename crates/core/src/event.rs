@@ -234,6 +234,41 @@ pub enum EventKind {
         /// Wall time in milliseconds.
         elapsed_ms: u64,
     },
+    /// A harness begins to loop, or goes on where it was left.
+    HarnessStarted {
+        /// The harness.
+        harness: String,
+        /// How many iterations have ended before.
+        iteration: u64,
+    },
+    /// An iteration of a harness has ended; where the run is kept in a store, it is there.
+    HarnessIteration {
+        /// The harness.
+        harness: String,
+        /// Which, from 1.
+        iteration: u64,
+        /// What the strategy called it; may be empty.
+        label: String,
+        /// The tokens that it used.
+        tokens: u64,
+        /// The tokens that are left; `None` without a limit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remaining_tokens: Option<u64>,
+        /// Wall time in milliseconds.
+        elapsed_ms: u64,
+    },
+    /// A harness has ended.
+    HarnessFinished {
+        /// The harness.
+        harness: String,
+        /// How many iterations it took.
+        iteration: u64,
+        /// Why it was ended; `None` for one that has reached what it is for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// Wall time in milliseconds, over all processes that have worked on it.
+        elapsed_ms: u64,
+    },
     /// The listener was too slow: so many events were dropped before this one. Only that listener sees it.
     Lagged {
         /// How many.
@@ -281,6 +316,9 @@ impl EventKind {
             EventKind::RunSuspended { .. } => "run_suspended",
             EventKind::ToolStarted { .. } => "tool_started",
             EventKind::ToolInvoked { .. } => "tool_invoked",
+            EventKind::HarnessStarted { .. } => "harness_started",
+            EventKind::HarnessIteration { .. } => "harness_iteration",
+            EventKind::HarnessFinished { .. } => "harness_finished",
             EventKind::Lagged { .. } => "lagged",
         }
     }

@@ -9,7 +9,7 @@ impl EventKind {
     /// that no kind is forgotten; the order has no meaning.
     #[must_use]
     pub fn samples() -> Vec<EventKind> {
-        [of_runs(), of_models(), of_budgets(), of_tools()].concat()
+        [of_runs(), of_models(), of_budgets(), of_tools(), of_harnesses()].concat()
     }
 }
 
@@ -74,6 +74,27 @@ fn of_tools() -> Vec<EventKind> {
             error: Some(Kind::Timeout),
             result: "no answer in time".into(),
             elapsed_ms: 400,
+        },
+    ]
+}
+
+fn of_harnesses() -> Vec<EventKind> {
+    let harness = || "research".to_owned();
+    vec![
+        EventKind::HarnessStarted { harness: harness(), iteration: 2 },
+        EventKind::HarnessIteration {
+            harness: harness(),
+            iteration: 3,
+            label: "search".into(),
+            tokens: 150,
+            remaining_tokens: Some(850),
+            elapsed_ms: 900,
+        },
+        EventKind::HarnessFinished {
+            harness: harness(),
+            iteration: 3,
+            reason: Some("iteration_cap".into()),
+            elapsed_ms: 2_700,
         },
     ]
 }

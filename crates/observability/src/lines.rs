@@ -213,6 +213,18 @@ impl LineFormatter {
                 format!("{} {how} in {}: {}", shown(name), duration(*elapsed_ms), shown(result))
             }
             EventKind::HandedOff { from, to } => format!("{} to {}", shown(from), shown(to)),
+            EventKind::HarnessStarted { harness, iteration: 0 } => shown(harness),
+            EventKind::HarnessStarted { harness, iteration } => {
+                format!("{} after iteration {iteration}", shown(harness))
+            }
+            EventKind::HarnessIteration { iteration, label, tokens, elapsed_ms, .. } => {
+                let label = if label.is_empty() { String::new() } else { format!(" {}", shown(label)) };
+                format!("{iteration}{label} in {}, {}", duration(*elapsed_ms), count(*tokens, "token"))
+            }
+            EventKind::HarnessFinished { iteration, reason, elapsed_ms, .. } => {
+                let how = reason.as_deref().map_or_else(|| "done".into(), shown);
+                format!("{how} after {} in {}", count(*iteration, "iteration"), duration(*elapsed_ms))
+            }
             EventKind::Lagged { missed } => format!("{} not shown: too many at once", count(*missed, "event")),
             // Pieces are joined; a kind that is newer than this list is shown by its name.
             _ => String::new(),
@@ -267,7 +279,10 @@ fn colour(kind: &EventKind) -> &'static str {
         | EventKind::OutputRejected { .. }
         | EventKind::RunSuspended { .. }
         | EventKind::Lagged { .. } => "\u{1b}[33m",
-        EventKind::RunStarted { .. } | EventKind::RunFinished { .. } => "\u{1b}[32m",
+        EventKind::RunStarted { .. }
+        | EventKind::RunFinished { .. }
+        | EventKind::HarnessStarted { .. }
+        | EventKind::HarnessFinished { .. } => "\u{1b}[32m",
         _ => PIECE,
     }
 }

@@ -243,6 +243,17 @@ guest_kinds! {
     GuestSkillStrategy("strategy:skill", "@strategy(kind=\"skill\")") {
         call applicable(ctx) itself;
     }
+
+    /// Does one iteration of a harness.
+    GuestLoopStrategy("strategy:loop", "@strategy(kind=\"loop\")") {
+        call step(state, ctx) itself;
+        once effect() optional;
+    }
+
+    /// Says before each iteration of a harness whether it shall be ended.
+    GuestTerminationStrategy("strategy:termination", "@strategy(kind=\"termination\")") {
+        call should_terminate(state, ctx) itself;
+    }
 }
 
 #[cfg(test)]

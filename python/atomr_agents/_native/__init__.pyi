@@ -8,6 +8,7 @@ from . import callable_ as callable_
 from . import core as core
 from . import errors as errors
 from . import guest as guest
+from . import harness as harness
 from . import observability as observability
 from . import parser as parser
 from . import strategy as strategy
@@ -24,6 +25,7 @@ __all__ = [
     "core",
     "errors",
     "guest",
+    "harness",
     "observability",
     "parser",
     "strategy",
