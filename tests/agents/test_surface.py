@@ -14,6 +14,7 @@ from atomr_agents import _native, errors
 INTERNAL = {
     # The faces hold these, or decorators make them.
     "agent": {"AgentCore", "CallNext", "NativeMiddleware", "PartialOutput", "RunHandle", "RunOutcome"},
+    "state": {"guest_store"},
     "testkit": {"NativeScript", "NativeReplayServer", "NativeReplay", "conformance_of"},
     "tool": {"NativeTool", "NativeToolMeta", "NativeToolSet", "NativeToolSetRegistry"},
 }
@@ -39,6 +40,7 @@ def test_there_are_submodules():
         "guest",
         "observability",
         "parser",
+        "state",
         "strategy",
         "testkit",
         "tool",

@@ -9,6 +9,7 @@ use atomr_agents_core::Kind;
 use atomr_agents_inference::InferenceError;
 use atomr_agents_observability::TracerError;
 use atomr_agents_py_bridge::{GuestError, original};
+use atomr_agents_state::{RunLogError, StoreError};
 use atomr_agents_strategy::StrategyError;
 use atomr_agents_tool::{PermissionError, ToolCallParserError, ToolDefinitionError, ToolError, ToolSetError};
 use pyo3::prelude::*;
@@ -163,6 +164,8 @@ kinded!(
     InferenceError,
     PermissionError,
     RunError,
+    RunLogError,
+    StoreError,
     StrategyError,
     ToolCallParserError,
     ToolDefinitionError,

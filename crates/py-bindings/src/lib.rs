@@ -21,6 +21,7 @@ mod permission;
 mod run;
 mod seconds;
 mod shared_events;
+mod state;
 mod strategy;
 mod testkit;
 mod tool;
@@ -58,6 +59,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     submodule(module, "callable_", callable::fill)?;
     submodule(module, "cache", cache::fill)?;
     submodule(module, "agent", agent::fill)?;
+    submodule(module, "state", state::fill)?;
     submodule(module, "testkit", testkit::fill)?;
     submodule(module, "_bridge_test", atomr_agents_py_bridge::selftest::register)
 }

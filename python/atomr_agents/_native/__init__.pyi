@@ -10,6 +10,7 @@ from . import errors as errors
 from . import guest as guest
 from . import observability as observability
 from . import parser as parser
+from . import state as state
 from . import strategy as strategy
 from . import testkit as testkit
 from . import tool as tool
@@ -26,6 +27,7 @@ __all__ = [
     "guest",
     "observability",
     "parser",
+    "state",
     "strategy",
     "testkit",
     "tool",
