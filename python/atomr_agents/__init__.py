@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from . import middleware as middleware
     from . import observability as observability
     from . import parser as parser
+    from . import state as state
     from . import testkit as testkit
     from ._builder import AgentBuilder as AgentBuilder
     from ._builder import AgentRef as AgentRef
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from .guest import callable_ as callable_
     from .guest import clear_factories as clear_factories
     from .guest import inference_client as inference_client
+    from .guest import journal as journal
     from .guest import list_factories as list_factories
     from .guest import tracer as tracer
     from .harness import Harness as Harness
@@ -157,6 +159,7 @@ _HOMES: dict[str, str | None] = {
     "handoff_tool": "_handoffs",
     "harness": None,
     "inference_client": "guest",
+    "journal": "guest",
     "keyword_tool_strategy": "strategy",
     "lambda_": "callable_",
     "list_factories": "guest",
@@ -168,6 +171,7 @@ _HOMES: dict[str, str | None] = {
     "rate_limit_middleware": "middleware",
     "redaction_middleware": "middleware",
     "retry_middleware": "middleware",
+    "state": None,
     "static_tool_strategy": "strategy",
     "strategy": None,
     "testkit": None,
@@ -236,6 +240,7 @@ __all__ = [
     "handoff_tool",
     "harness",
     "inference_client",
+    "journal",
     "keyword_tool_strategy",
     "lambda_",
     "list_factories",
@@ -247,6 +252,7 @@ __all__ = [
     "rate_limit_middleware",
     "redaction_middleware",
     "retry_middleware",
+    "state",
     "static_tool_strategy",
     "strategy",
     "testkit",

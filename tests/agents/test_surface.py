@@ -15,6 +15,7 @@ INTERNAL = {
     # The faces hold these, or decorators make them.
     "harness": {"HarnessCore"},
     "agent": {"AgentCore", "CallNext", "NativeMiddleware", "PartialOutput", "RunHandle", "RunOutcome"},
+    "state": {"guest_store"},
     "testkit": {"NativeScript", "NativeReplayServer", "NativeReplay", "conformance_of"},
     "tool": {"NativeTool", "NativeToolMeta", "NativeToolSet", "NativeToolSetRegistry"},
 }
@@ -41,6 +42,7 @@ def test_there_are_submodules():
         "harness",
         "observability",
         "parser",
+        "state",
         "strategy",
         "testkit",
         "tool",

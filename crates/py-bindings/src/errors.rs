@@ -10,6 +10,7 @@ use atomr_agents_harness::{HarnessError, HarnessFailure};
 use atomr_agents_inference::InferenceError;
 use atomr_agents_observability::TracerError;
 use atomr_agents_py_bridge::{GuestError, original};
+use atomr_agents_state::{RunLogError, StoreError};
 use atomr_agents_strategy::StrategyError;
 use atomr_agents_tool::{PermissionError, ToolCallParserError, ToolDefinitionError, ToolError, ToolSetError};
 use pyo3::prelude::*;
@@ -177,6 +178,8 @@ kinded!(
     InferenceError,
     PermissionError,
     RunError,
+    RunLogError,
+    StoreError,
     StrategyError,
     ToolCallParserError,
     ToolDefinitionError,

@@ -23,6 +23,7 @@ mod permission;
 mod run;
 mod seconds;
 mod shared_events;
+mod state;
 mod strategy;
 mod termination;
 mod testkit;
@@ -62,6 +63,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     submodule(module, "cache", cache::fill)?;
     submodule(module, "agent", agent::fill)?;
     submodule(module, "harness", harness::fill)?;
+    submodule(module, "state", state::fill)?;
     submodule(module, "testkit", testkit::fill)?;
     submodule(module, "_bridge_test", atomr_agents_py_bridge::selftest::register)
 }

@@ -254,6 +254,22 @@ guest_kinds! {
     GuestTerminationStrategy("strategy:termination", "@strategy(kind=\"termination\")") {
         call should_terminate(state, ctx) itself;
     }
+
+    /// Keeps runs: a store of records, logs, blobs and leases.
+    GuestJournal("journal", "@journal") {
+        call commit(batch);
+        call get(key);
+        call scan(space, prefix, after, limit, reverse);
+        call read(key, start, limit);
+        call end(key);
+        call blobs(ids);
+        call acquire(key, owner, ttl_ms);
+        call renew(lease, ttl_ms);
+        call release(lease);
+        call claim(space, owner, ttl_ms, limit);
+        call sweep(grace_ms);
+        call now() optional;
+    }
 }
 
 #[cfg(test)]

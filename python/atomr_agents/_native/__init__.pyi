@@ -11,6 +11,7 @@ from . import guest as guest
 from . import harness as harness
 from . import observability as observability
 from . import parser as parser
+from . import state as state
 from . import strategy as strategy
 from . import testkit as testkit
 from . import tool as tool
@@ -28,6 +29,7 @@ __all__ = [
     "harness",
     "observability",
     "parser",
+    "state",
     "strategy",
     "testkit",
     "tool",

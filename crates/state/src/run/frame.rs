@@ -84,6 +84,15 @@ impl Frame {
         Ok((Bytes::from(bytes), link))
     }
 
+    /// Which links the frame after a damaged one may follow: the one that the damaged frame says it has, and the one that its
+    /// bytes give after one of the links `before`.
+    pub(crate) fn links_past(entry: &Entry, before: &[Chain]) -> Vec<Chain> {
+        let told = entry.body.get(1..HEAD).and_then(|link| link.try_into().ok()).map(Chain);
+        let (Some(told), Some(body)) = (told, entry.body.get(HEAD..)) else { return Vec::new() };
+        let given = before.iter().map(|chain| chain.next(entry.at, entry.body[0], body));
+        std::iter::once(told).chain(given).collect()
+    }
+
     /// The frame that an entry holds, and its link; `chain` is the link before it, where it is known.
     pub(crate) fn decode(run: &str, entry: &Entry, chain: Option<Chain>) -> Result<(Self, Chain), RunLogError> {
         let corrupt = |message: String| RunLogError::Corrupt { run: run.to_owned(), at: entry.at, message };

@@ -1,0 +1,59 @@
+//! `_native.state`: what outlives the process.
+
+mod checkpointer;
+mod checkpoints;
+mod guest;
+mod guest_data;
+mod guest_error;
+mod store;
+
+use std::collections::BTreeMap;
+
+use atomr_agents_core::Value;
+use atomr_agents_py_bridge::{IntoReply, awaitable, block_on, json};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::errors::{Fault, Kinded, config};
+
+pub(crate) use store::store_of;
+
+pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    store::fill(module)?;
+    checkpoints::fill(module)?;
+    checkpointer::fill(module)
+}
+
+/// The work as a coroutine.
+fn coroutine<T, E>(py: Python<'_>, work: impl Future<Output = Result<T, E>> + Send + 'static) -> PyResult<Py<PyAny>>
+where
+    T: IntoReply,
+    E: Kinded + Send,
+{
+    awaitable(py, move |_scope| async move { work.await.map_err(Fault) })
+}
+
+/// The work, waited for.
+fn blocking<T, E>(py: Python<'_>, work: impl Future<Output = Result<T, E>> + Send + 'static) -> PyResult<T>
+where
+    T: Send + 'static,
+    E: Kinded + Send,
+{
+    Ok(block_on(py, work)?.map_err(Fault)?)
+}
+
+/// A `dict` of channels and their values.
+fn channels(values: &Bound<'_, PyAny>) -> PyResult<BTreeMap<String, Value>> {
+    match json::from_py(values)? {
+        Value::Object(map) => Ok(map.into_iter().collect()),
+        _ => Err(config(format!("the values of channels are a dict, not {}", values.get_type().qualname()?))),
+    }
+}
+
+fn to_dict<'py>(py: Python<'py>, values: &BTreeMap<String, Value>) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    for (name, value) in values {
+        dict.set_item(name, json::to_py(py, value)?)?;
+    }
+    Ok(dict)
+}
