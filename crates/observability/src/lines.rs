@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
-use atomr_agents_core::{Event, EventKind, Money, RunId, Usage};
+use atomr_agents_core::{Event, EventKind, Kind, Money, RunId, Usage};
 
 use crate::output::Render;
 use crate::redact;
@@ -204,6 +204,19 @@ impl LineFormatter {
             EventKind::ApprovalResolved { name, approved, .. } => {
                 format!("{} {}", shown(name), if *approved { "approved" } else { "denied" })
             }
+            EventKind::NodeStarted { node, step } => format!("{} in super-step {step}", shown(node)),
+            EventKind::NodeFinished { node, error, elapsed_ms, .. } => {
+                let how = error.map_or("ok", Kind::as_str);
+                format!("{} {how} in {}", shown(node), duration(*elapsed_ms))
+            }
+            EventKind::NodeRetried { node, attempt, wait_ms, reason } => {
+                format!("{}, attempt {attempt} in {}: {}", shown(node), duration(*wait_ms), shown(reason))
+            }
+            EventKind::CheckpointSaved { step, source } => format!("{step} ({})", shown(source)),
+            EventKind::StateWritten { channels, .. } => shown(&channels.join(", ")),
+            EventKind::InterruptRaised { interrupt, .. } | EventKind::InterruptResumed { interrupt } => {
+                shown(interrupt)
+            }
             EventKind::ToolInvoked { name, ok, error, result, elapsed_ms, .. } => {
                 let how = match error {
                     Some(error) => error.as_str(),
@@ -273,11 +286,15 @@ const PIECE: &str = "\u{1b}[36m";
 
 fn colour(kind: &EventKind) -> &'static str {
     match kind {
-        EventKind::RunFailed { .. } | EventKind::ToolInvoked { ok: false, .. } => "\u{1b}[31m",
+        EventKind::RunFailed { .. }
+        | EventKind::ToolInvoked { ok: false, .. }
+        | EventKind::NodeFinished { ok: false, .. } => "\u{1b}[31m",
         EventKind::ModelRetried { .. }
         | EventKind::ModelFallback { .. }
         | EventKind::OutputRejected { .. }
         | EventKind::RunSuspended { .. }
+        | EventKind::NodeRetried { .. }
+        | EventKind::InterruptRaised { .. }
         | EventKind::Lagged { .. } => "\u{1b}[33m",
         EventKind::RunStarted { .. }
         | EventKind::RunFinished { .. }
