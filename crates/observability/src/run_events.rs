@@ -199,6 +199,13 @@ pub struct Hold {
     first: u64,
 }
 
+impl Hold {
+    /// Ends it, and what it kept back is told to nobody.
+    pub fn discard(self) {
+        self.events.lock().held.retain(|event| event.seq < self.first);
+    }
+}
+
 impl Drop for Hold {
     fn drop(&mut self) {
         self.events.end_hold(self.first);

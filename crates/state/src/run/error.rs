@@ -58,6 +58,16 @@ pub enum RunLogError {
         /// What was called.
         subject: String,
     },
+    /// Nobody asks whether this call happened.
+    #[error("nobody asks whether {key} of run {run:?} happened; what is open is: {}", open.join(", "))]
+    NotOpen {
+        /// The run.
+        run: String,
+        /// The effect.
+        key: EffectKey,
+        /// The effects of which that is asked.
+        open: Vec<String>,
+    },
     /// What is read is not what was written.
     #[error("run {run:?} is damaged at position {at}: {message}")]
     Corrupt {
@@ -104,6 +114,7 @@ impl RunLogError {
             | Self::Over { .. }
             | Self::NoSuchRun { .. }
             | Self::NoSuchStep { .. }
+            | Self::NotOpen { .. }
             | Self::Needed { .. } => Kind::Conflict,
             Self::OutcomeUnknown { .. } => Kind::OutcomeUnknown,
             Self::Corrupt { .. } => Kind::Corrupt,
