@@ -40,6 +40,7 @@
 //! (`<database>-high`) with the number of the last commit; a database that has fewer is `Corrupt`. Whoever puts an older
 //! copy in the place of a database on purpose removes that file with it.
 
+mod backup;
 mod connect;
 mod fault;
 mod high;
@@ -51,7 +52,9 @@ mod schema;
 mod store;
 mod sum;
 mod tables;
+mod verify;
 mod writer;
 
 pub use options::SqliteOptions;
 pub use store::SqliteStore;
+pub use verify::Damage;

@@ -99,7 +99,7 @@ fn id(conn: &Connection, place: &Place) -> Result<[u8; 16], Fault> {
 
 /// How many commits the database has.
 pub(crate) fn commits(conn: &Connection) -> Result<u64, Fault> {
-    let commits: i64 =
-        conn.prepare_cached("SELECT commits FROM head WHERE one = 1")?.query_row([], |row| row.get(0))?;
-    Ok(commits.cast_unsigned())
+    let mut statement = conn.prepare_cached("SELECT commits FROM head WHERE one = 1")?;
+    let commits: Option<i64> = statement.query_row([], |row| row.get(0)).optional()?;
+    commits.map(i64::cast_unsigned).ok_or_else(|| damaged("the count of commits", "it is missing"))
 }

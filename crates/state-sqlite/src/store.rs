@@ -11,11 +11,13 @@ use atomr_agents_state::{
 };
 use bytes::Bytes;
 
+use crate::backup::backup;
 use crate::connect;
 use crate::options::SqliteOptions;
 use crate::place::Place;
 use crate::readers::{Readers, Reading};
 use crate::tables;
+use crate::verify::{Damage, verify};
 use crate::writer::Writer;
 
 /// Up to so many rows are read on the caller's thread.
@@ -48,6 +50,46 @@ impl SqliteStore {
         let readers = Readers::new(place.clone(), &options);
         let writer = Writer::new(place, options, readers.clone(), opened);
         Ok(Self { inner: Arc::new(Inner { writer, readers }) })
+    }
+
+    /// Reads everything and tells what is not as it was written: the structure of the file, checksums, gaps in logs,
+    /// references to blobs that are not there. Others go on writing meanwhile. Nothing found is an empty list; it ends after a
+    /// thousand findings.
+    ///
+    /// # Errors
+    /// When the medium fails.
+    ///
+    /// ```
+    /// # use atomr_agents_state_sqlite::{SqliteOptions, SqliteStore};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// let store = SqliteStore::open(folder.path().join("runs.db"), SqliteOptions::default())?;
+    /// assert!(store.verify().await?.is_empty());
+    /// # Ok(()) }
+    /// ```
+    pub async fn verify(&self) -> Result<Vec<Damage>, StoreError> {
+        let place = self.inner.writer.place().clone();
+        self.inner.readers.read(Reading::Much, move |conn| verify(conn, &place)).await
+    }
+
+    /// Copies the database as it is now into a new file, which only its owner can read. Others go on writing meanwhile. Copying
+    /// the file itself while it is open would leave out what is in its write-ahead log.
+    ///
+    /// # Errors
+    /// [`StoreError::Config`] if there is a file already; what either medium does wrong, and then there is no new file.
+    ///
+    /// ```
+    /// # use atomr_agents_state_sqlite::{SqliteOptions, SqliteStore};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// let store = SqliteStore::open(folder.path().join("runs.db"), SqliteOptions::default())?;
+    /// store.backup(folder.path().join("copy.db")).await?;
+    /// SqliteStore::open(folder.path().join("copy.db"), SqliteOptions::default())?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn backup(&self, to: impl AsRef<Path>) -> Result<(), StoreError> {
+        let to = Place::find(to.as_ref())?;
+        self.inner.readers.read(Reading::Much, move |conn| backup(conn, &to)).await
     }
 
     /// Where the database is, with every symbolic link resolved.

@@ -58,6 +58,11 @@ fn until(now_ms: u64, ttl: Duration) -> u64 {
     now_ms.saturating_add(ttl).min(i64::MAX.cast_unsigned())
 }
 
+/// The newest token of a lease, 0 if there is none.
+pub(crate) fn newest_token(conn: &Connection, key: &Key) -> Result<u64, Fault> {
+    Ok(find(conn, key)?.map_or(0, |held| held.token))
+}
+
 /// Whether a fence lets its writer through.
 pub(super) fn holds(conn: &Connection, fence: &Fence) -> Result<(), Fault> {
     held(conn, fence).map(drop)

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 
 pub(crate) use apply::apply;
 pub(crate) use blobs::get as get_blob;
-pub(crate) use leases::{acquire, claim, release, renew};
+pub(crate) use leases::{acquire, claim, newest_token, release, renew};
 pub(crate) use logs::{end, read};
 pub(crate) use records::{get as get_record, scan};
 pub(crate) use sweep::sweep;

@@ -6,9 +6,10 @@ use atomr_agents_state::{Durability, StoreError};
 use rusqlite::Connection;
 
 use crate::connect::{self, Opened};
-use crate::fault::{Fault, damaged};
+use crate::fault::Fault;
 use crate::high::High;
 use crate::place::Place;
+use crate::schema;
 use crate::store::clock_ms;
 use crate::tables::Tx;
 
@@ -85,14 +86,10 @@ impl Session {
     }
 
     fn count(&self) -> Result<u64, Fault> {
-        let mut count =
-            self.conn.prepare_cached("UPDATE head SET commits = commits + 1 WHERE one = 1 RETURNING commits")?;
-        let mut rows = count.query([])?;
-        let Some(row) = rows.next()? else { return Err(damaged("the count of commits", "it is missing")) };
-        let commits: i64 = row.get(0)?;
-        // A statement that changes something is done when it has been stepped to its end.
-        rows.next()?;
-        Ok(commits.cast_unsigned())
+        let commit = schema::commits(&self.conn)? + 1;
+        let mut count = self.conn.prepare_cached("UPDATE head SET commits = ?1 WHERE one = 1")?;
+        count.execute([commit.cast_signed()])?;
+        Ok(commit)
     }
 
     /// Commits, and notes it beside the database.

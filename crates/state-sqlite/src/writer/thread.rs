@@ -45,14 +45,19 @@ impl Shared {
     }
 }
 
-/// Copies most of the log while others go on writing, and the rest while nobody does: only a log that was copied whole begins
-/// anew. A checkpoint that another process is busy with is its own business.
+/// At this many times the pages after which a checkpoint is due, writing waits for it.
+const TOO_LONG: i64 = 4;
+
+/// Copies the log while others go on writing. Only a log that was copied whole begins anew, and where somebody writes all the
+/// time there is always a rest: when the log has become too long, the rest is copied while nobody writes. A checkpoint that
+/// another process is busy with is its own business.
 fn checkpoint(shared: &Shared, copier: &mut Option<Connection>) -> Result<(), Fault> {
     let conn = match copier {
         Some(conn) => conn,
         None => copier.insert(connect::connect(&shared.place)?),
     };
-    if copy(conn)? {
+    let (pages, copied) = copy(conn)?;
+    if copied >= pages || pages < TOO_LONG * i64::from(shared.options.checkpoint_pages) {
         return Ok(());
     }
     let guard = shared.session.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,9 +67,7 @@ fn checkpoint(shared: &Shared, copier: &mut Option<Connection>) -> Result<(), Fa
     }
 }
 
-/// True if all of the log was copied.
-fn copy(conn: &Connection) -> Result<bool, Fault> {
-    let sql = "PRAGMA wal_checkpoint(PASSIVE)";
-    let (pages, copied): (i64, i64) = conn.query_row(sql, [], |row| Ok((row.get(1)?, row.get(2)?)))?;
-    Ok(copied >= pages)
+/// How many pages the log has, and how many of them are in the database.
+fn copy(conn: &Connection) -> Result<(i64, i64), Fault> {
+    Ok(conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))?)
 }
