@@ -139,9 +139,11 @@ pub(crate) async fn commit(server: &Server, sql: &CommitSql, batch: Batch) -> Re
             Err(Fault::Fenced { newest }) => return Err(fenced(server, batch.fence.as_ref(), newest)),
             Err(Fault::Conflict { change, found }) => return Err(conflict(server, &batch, change, found)),
             Err(Fault::Outage(why)) => {
-                if settle(server, sql, ticket, &mut patience, why).await? {
+                if settle(server, sql, ticket, &mut patience, &why).await? {
                     return Ok(());
                 }
+                // It did not happen and will not: it is made again, if there is patience left.
+                server.bear(Fault::Outage(why), &mut patience).await?;
             }
             Err(fault) => server.bear(fault, &mut patience).await?,
         }
@@ -154,7 +156,7 @@ async fn settle(
     sql: &CommitSql,
     ticket: Ticket,
     patience: &mut Patience,
-    why: String,
+    why: &str,
 ) -> Result<bool, StoreError> {
     let doubt = |error: StoreError| match error {
         StoreError::Unavailable { store, message } => {

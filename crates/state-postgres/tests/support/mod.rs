@@ -11,6 +11,8 @@ use atomr_agents_state_postgres::{PostgresOptions, PostgresStore};
 use atomr_agents_testkit::postgres::{self, TestServer};
 use tokio_postgres::{Client, NoTls};
 
+pub(crate) mod proxy;
+
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
 /// A name that no other test has.
@@ -80,4 +82,24 @@ impl Drop for Schema {
 
 pub(crate) fn key(space: &str, name: &str) -> Key {
     Key::new(space, name).unwrap()
+}
+
+/// `dsn` with another address.
+pub(crate) fn at(dsn: &str, address: std::net::SocketAddr) -> String {
+    let mut url = url::Url::parse(dsn).unwrap();
+    url.set_host(Some(&address.ip().to_string())).unwrap();
+    url.set_port(Some(address.port())).unwrap();
+    url.into()
+}
+
+/// The address in `dsn`.
+pub(crate) fn address(dsn: &str) -> std::net::SocketAddr {
+    let url = url::Url::parse(dsn).unwrap();
+    let host = url.host_str().unwrap_or("localhost").trim_matches(['[', ']']).to_owned();
+    std::net::ToSocketAddrs::to_socket_addrs(&(host, url.port().unwrap_or(5432))).unwrap().next().unwrap()
+}
+
+/// `dsn` with one more setting.
+pub(crate) fn with(dsn: &str, setting: &str) -> String {
+    format!("{dsn}{}{setting}", if dsn.contains('?') { '&' } else { '?' })
 }
