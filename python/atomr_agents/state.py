@@ -1,4 +1,4 @@
-"""What outlives the process: stores, and the checkpoints of runs in them.
+"""What outlives the process: the channels of a state, stores, and the checkpoints of runs in them.
 
 Example:
     >>> from atomr_agents.state import CheckpointKey, in_memory_checkpointer
@@ -13,27 +13,57 @@ Example:
 from __future__ import annotations
 
 from ._native.state import (
+    AppendList,
+    AppendMessages,
     Checkpointer,
     CheckpointKey,
     CheckpointMeta,
     InMemoryCheckpointer,
+    LastWriteWins,
+    MaxByTimestamp,
+    MergeMap,
     PruneReport,
+    Reducer,
+    RunState,
     Snapshot,
+    StateSchema,
+    StateView,
     Store,
     in_memory_store,
 )
 
 __all__ = [
+    "AppendList",
+    "AppendMessages",
     "CheckpointKey",
     "CheckpointMeta",
     "Checkpointer",
     "InMemoryCheckpointer",
+    "LastWriteWins",
+    "MaxByTimestamp",
+    "MergeMap",
     "PruneReport",
+    "Reducer",
+    "RunState",
     "Snapshot",
+    "StateSchema",
+    "StateView",
     "Store",
+    "add_messages",
+    "append_list",
     "in_memory_checkpointer",
     "in_memory_store",
+    "last_write_wins",
+    "max_by_timestamp",
+    "merge_map",
 ]
+
+# As they are noted in a type hint: `Annotated[list, append_list]`.
+last_write_wins = LastWriteWins()
+append_list = AppendList()
+add_messages = AppendMessages()
+merge_map = MergeMap()
+max_by_timestamp = MaxByTimestamp()
 
 
 def in_memory_checkpointer() -> InMemoryCheckpointer:

@@ -10,7 +10,7 @@ use atomr_agents_harness::{HarnessError, HarnessFailure};
 use atomr_agents_inference::InferenceError;
 use atomr_agents_observability::TracerError;
 use atomr_agents_py_bridge::{GuestError, original};
-use atomr_agents_state::{RunLogError, StoreError};
+use atomr_agents_state::{ReduceError, RunLogError, StateError, StoreError};
 use atomr_agents_strategy::StrategyError;
 use atomr_agents_tool::{PermissionError, ToolCallParserError, ToolDefinitionError, ToolError, ToolSetError};
 use pyo3::prelude::*;
@@ -177,8 +177,10 @@ kinded!(
     HarnessFailure,
     InferenceError,
     PermissionError,
+    ReduceError,
     RunError,
     RunLogError,
+    StateError,
     StoreError,
     StrategyError,
     ToolCallParserError,

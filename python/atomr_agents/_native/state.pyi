@@ -1,21 +1,247 @@
-"""What outlives the process: stores and checkpointers."""
+"""What outlives the process: channels, stores and checkpointers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, final
 
 from typing_extensions import disjoint_base
 
 __all__ = [
+    "AppendList",
+    "AppendMessages",
     "CheckpointKey",
     "CheckpointMeta",
     "Checkpointer",
     "InMemoryCheckpointer",
+    "LastWriteWins",
+    "MaxByTimestamp",
+    "MergeMap",
     "PruneReport",
+    "Reducer",
+    "RunState",
     "Snapshot",
+    "StateSchema",
+    "StateView",
     "Store",
     "guest_store",
     "in_memory_store",
 ]
+
+@disjoint_base
+class Reducer:
+    """What is common to the built-in reducers: they can be called, and noted in a type hint (the class as well).
+
+    Example:
+        >>> AppendList()([1], [2, 3])
+        [1, 2, 3]
+    """
+
+    @property
+    def name(self) -> str:
+        """Its name in errors and in the fingerprint of a schema."""
+    def __call__(self, current: Any, incoming: Any) -> Any:
+        """What a channel that holds `current` holds after `incoming` was written; `current` is left as it is.
+
+        Raises:
+            StateError: It cannot take one of the two; the message says what to do.
+        """
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class LastWriteWins(Reducer):
+    """What was written last. Two tasks of one super-step must not write the same channel.
+
+    Example:
+        >>> LastWriteWins()("draft", "final")
+        'final'
+    """
+
+    def __new__(cls) -> LastWriteWins: ...
+
+@final
+class AppendList(Reducer):
+    """A list: lists are joined, None adds nothing, anything else is appended.
+
+    Example:
+        >>> AppendList()(["a"], {"b": 1})
+        ['a', {'b': 1}]
+    """
+
+    def __new__(cls) -> AppendList: ...
+
+@final
+class AppendMessages(Reducer):
+    """A list of dicts: one is appended, or takes the place of the one that has the same `id` (a str); of a list each one.
+    None adds nothing. A `Message` is its dict.
+
+    Example:
+        >>> AppendMessages()([{"id": "1", "text": "Oslo?"}], {"id": "1", "text": "Rome?"})
+        [{'id': '1', 'text': 'Rome?'}]
+    """
+
+    def __new__(cls) -> AppendMessages: ...
+
+@final
+class MergeMap(Reducer):
+    """A dict: the keys of what is written are set, the others stay. Dicts within are not merged; None adds nothing.
+
+    Example:
+        >>> MergeMap()({"a": 1, "b": 1}, {"b": 2})
+        {'a': 1, 'b': 2}
+    """
+
+    def __new__(cls) -> MergeMap: ...
+
+@final
+class MaxByTimestamp(Reducer):
+    """The dict with the greatest `ts_ms` (an int) of all that were written; of equal ones the later.
+
+    Example:
+        >>> MaxByTimestamp()({"ts_ms": 2, "rate": 1.1}, {"ts_ms": 1, "rate": 1.0})
+        {'ts_ms': 2, 'rate': 1.1}
+    """
+
+    def __new__(cls) -> MaxByTimestamp: ...
+
+@final
+class StateSchema:
+    """The channels of a state, each with its reducer and what it begins with.
+
+    Args:
+        type: A TypedDict, a dataclass or a pydantic model, whose fields are the channels. A field is reduced as its hint
+            says (`Annotated[list, append_list]`), and keeps the last write otherwise.
+
+    Example:
+        >>> schema = StateSchema().add("log", AppendList()).add("count", default=0, type=int)
+        >>> schema.channels
+        ['log', 'count']
+    """
+
+    def __new__(cls, type: object = None) -> StateSchema: ...
+    def add(
+        self,
+        name: str,
+        reducer: Callable[[Any, Any], Any] | type[Reducer] | None = None,
+        *,
+        default: Any = None,
+        type: Any = None,
+    ) -> StateSchema:
+        """Adds a channel, and gives the schema. States that were made before do not have it.
+
+        Args:
+            name: Its name.
+            reducer: A built-in one, or a function `(current, incoming) -> new`; None keeps the last write.
+                `operator.add` appends to a list.
+            default: What it begins with.
+            type: A type of Python; what it does not admit is refused. Of a list that is appended to it is the list's.
+
+        Raises:
+            ConfigError: There is a channel of this name, or the default is none for it.
+            ContractError: The reducer cannot be called with two values.
+        """
+    @property
+    def channels(self) -> list[str]:
+        """The names, in the order in which they were added."""
+    @property
+    def fingerprint(self) -> str:
+        """Stays the same as long as names, reducers and defaults do: a stored run is pinned to it."""
+    def difference(self, was: StateSchema) -> list[str]:
+        """What is different from `was`, one sentence for each channel.
+
+        Example:
+            >>> StateSchema().add("log", AppendList()).difference(StateSchema().add("log"))
+            ['channel `log` has the reducer append_list instead of last_write_wins']
+        """
+    def to_dict(self) -> dict[str, Any]:
+        """Name, reducer and default of each channel."""
+    def __len__(self) -> int: ...
+    def __contains__(self, channel: str, /) -> bool: ...
+
+@final
+class StateView:
+    """A state as it was at one moment. It can be read like a dict, and is not changed by what is written later.
+
+    A list that is read is the reader's own, its items are those that every reader gets: they are for reading.
+    """
+
+    @property
+    def step(self) -> int:
+        """How many super-steps made it so."""
+    def __getitem__(self, channel: str, /) -> Any:
+        """What a channel holds.
+
+        Raises:
+            StateError: There is no such channel.
+        """
+    def keys(self) -> list[str]:
+        """The names of the channels."""
+    def to_dict(self) -> dict[str, Any]:
+        """All channels and what they hold."""
+    def __iter__(self) -> Iterator[str]: ...
+    def __contains__(self, channel: str, /) -> bool: ...
+    def __len__(self) -> int: ...
+
+@final
+class RunState:
+    """What the channels of a run hold, and how many super-steps made it so. It has one writer at a time.
+
+    Args:
+        schema: A `StateSchema`, or a class from which one can be made.
+
+    Example:
+        >>> state = RunState(StateSchema().add("log", AppendList()).add("answer"))
+        >>> state.apply([("fan[10]", "log", "ten"), ("fan[9]", "log", "nine")])
+        [{'channel': 'log', 'change': {'append': ['nine', 'ten']}}]
+        >>> state.read("log"), state.step
+        (['nine', 'ten'], 1)
+    """
+
+    def __new__(cls, schema: object) -> RunState: ...
+    @staticmethod
+    def replay(
+        schema: object, base: Mapping[str, Any], checkpoints: Iterable[tuple[int, list[dict[str, Any]]]] | None = None
+    ) -> RunState:
+        """The state that stored changes make of a stored base: those of each step with its number, the oldest first.
+
+        Raises:
+            CorruptError: What was stored does not fit the schema.
+        """
+    @property
+    def step(self) -> int:
+        """How many super-steps were applied."""
+    @property
+    def fingerprint(self) -> str:
+        """That of its schema."""
+    def read(self, channel: str) -> Any:
+        """What a channel holds.
+
+        Raises:
+            StateError: There is no such channel.
+        """
+    def snapshot(self) -> StateView:
+        """The state as it is now. It shares everything, and costs nothing."""
+    def write(self, channel: str, value: Any) -> list[dict[str, Any]]:
+        """Reduces one write outside of a super-step, and tells what is new in the channel.
+
+        Raises:
+            StateError: There is no such channel, or it does not take the value. It holds what it held.
+            GuestError: A reducer of yours raised; that is the cause.
+            ContractError: The value, or what a reducer of yours returned, is no JSON.
+        """
+    def overwrite(self, channel: str, value: Any) -> list[dict[str, Any]]:
+        """Lets a channel hold `value` and nothing of what it held, without asking its reducer."""
+    def apply(self, writes: Iterable[tuple[str, str, Any]]) -> list[dict[str, Any]]:
+        """Reduces all writes of a super-step, each `(task, channel, value)`, and tells what is new in each channel.
+
+        They are taken in the order of the tasks' names, numbers in them as numbers, whatever the order in which they
+        are given.
+
+        Raises:
+            StateError: A write cannot be taken, or two tasks wrote a channel that keeps one write. None of the writes
+                is in the state then.
+        """
+    def base(self) -> dict[str, Any]:
+        """The whole state, to be stored: `{"step": 1, "channels": {...}}`."""
 
 @final
 class Store:

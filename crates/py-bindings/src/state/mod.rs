@@ -5,6 +5,10 @@ mod checkpoints;
 mod guest;
 mod guest_data;
 mod guest_error;
+mod mirror;
+mod reducers;
+mod run_state;
+mod schema;
 mod store;
 
 use std::collections::BTreeMap;
@@ -12,13 +16,17 @@ use std::collections::BTreeMap;
 use atomr_agents_core::Value;
 use atomr_agents_py_bridge::{IntoReply, awaitable, block_on, json};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList};
+use serde_json::json;
 
+use crate::core::Message;
 use crate::errors::{Fault, Kinded, config};
 
 pub(crate) use store::store_of;
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    reducers::fill(module)?;
+    run_state::fill(module)?;
     store::fill(module)?;
     checkpoints::fill(module)?;
     checkpointer::fill(module)
@@ -40,6 +48,21 @@ where
     E: Kinded + Send,
 {
     Ok(block_on(py, work)?.map_err(Fault)?)
+}
+
+/// What is written to a channel. A message, and each of a list of messages, is its dict.
+fn written(value: &Bound<'_, PyAny>) -> Result<Value, json::JsonFault> {
+    let message = |value: &Bound<'_, PyAny>| value.cast::<Message>().ok().map(|message| json!(message.get().0));
+    if let Some(message) = message(value) {
+        return Ok(message);
+    }
+    match value.cast::<PyList>() {
+        Ok(list) if list.iter().any(|item| item.is_instance_of::<Message>()) => {
+            let item = |item: Bound<'_, PyAny>| message(&item).map_or_else(|| json::from_py(&item), Ok);
+            list.iter().map(item).collect()
+        }
+        _ => json::from_py(value),
+    }
 }
 
 /// A `dict` of channels and their values.

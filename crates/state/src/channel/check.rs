@@ -8,6 +8,8 @@ use atomr_agents_core::Value;
 /// A type of JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum JsonType {
+    /// `null`.
+    Null,
     /// `true` or `false`.
     Boolean,
     /// A number without a fraction.
@@ -25,6 +27,7 @@ pub enum JsonType {
 impl JsonType {
     fn admits(self, value: &Value) -> bool {
         match self {
+            Self::Null => value.is_null(),
             Self::Boolean => value.is_boolean(),
             Self::Integer => value.is_i64() || value.is_u64(),
             Self::Number => value.is_number(),
@@ -38,6 +41,7 @@ impl JsonType {
 impl fmt::Display for JsonType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Null => "null",
             Self::Boolean => "a boolean",
             Self::Integer => "an integer",
             Self::Number => "a number",
@@ -80,6 +84,30 @@ impl Check {
         Self(Arc::new(ask))
     }
 
+    /// What is of one of these types.
+    ///
+    /// ```
+    /// use atomr_agents_state::{Check, JsonType, RunState, StateSchema};
+    /// use serde_json::json;
+    ///
+    /// let text = Check::any_of([JsonType::String, JsonType::Null]);
+    /// let mut state = RunState::new(&StateSchema::builder().add_lww("answer").check("answer", text).build()?);
+    /// let error = state.write("answer", json!(3)).unwrap_err();
+    /// assert!(error.to_string().contains("it takes a string or null, and this is 3"));
+    /// # Ok::<(), atomr_agents_state::StateError>(())
+    /// ```
+    #[must_use]
+    pub fn any_of(types: impl IntoIterator<Item = JsonType>) -> Self {
+        let types: Vec<JsonType> = types.into_iter().collect();
+        Self::by(move |value| {
+            if types.iter().any(|kind| kind.admits(value)) {
+                return Ok(());
+            }
+            let names: Vec<String> = types.iter().map(ToString::to_string).collect();
+            Err(format!("it takes {}", names.join(" or ")))
+        })
+    }
+
     pub(crate) fn ask(&self, value: &Value) -> Result<(), String> {
         (self.0)(value)
     }
@@ -87,7 +115,7 @@ impl Check {
 
 impl From<JsonType> for Check {
     fn from(kind: JsonType) -> Self {
-        Self::by(move |value| if kind.admits(value) { Ok(()) } else { Err(format!("it takes {kind}")) })
+        Self::any_of([kind])
     }
 }
 

@@ -48,6 +48,7 @@ fn any_value() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         (0..5_i64).prop_map(Value::from),
+        proptest::num::f64::NORMAL.prop_map(Value::from),
         message(),
         map(),
         stamped(),

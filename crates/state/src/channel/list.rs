@@ -74,6 +74,15 @@ impl SharedList {
         Items(self.items.iter_from(at))
     }
 
+    /// The positions at which it has another item than `old`, and the items: of two states of one list what was done
+    /// between them, found without going through the rest. What `old` has beyond the end is not told.
+    #[must_use]
+    pub fn changes_since(&self, old: &Self) -> Vec<(usize, &Value)> {
+        let mut changes = Vec::new();
+        self.items.changes_since(&old.items, &mut |at, item| changes.push((at, &**item)));
+        changes
+    }
+
     /// About how many bytes it takes as JSON. It is kept, not counted.
     #[must_use]
     pub fn weight(&self) -> usize {

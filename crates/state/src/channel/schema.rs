@@ -56,6 +56,12 @@ impl StateSchema {
         StateSchemaBuilder::default()
     }
 
+    /// The same channels, to add some.
+    #[must_use]
+    pub fn to_builder(&self) -> StateSchemaBuilder {
+        StateSchemaBuilder { channels: self.0.channels.clone(), checks: Vec::new() }
+    }
+
     /// The names of the channels, in the order in which they were added.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.channels.iter().map(|channel| &*channel.name)

@@ -93,6 +93,66 @@ impl<T: Clone> Vector<T> {
         Iter { vector: self, at, leaf: self.leaf(at).get(at % WIDTH..).unwrap_or_default().iter() }
     }
 
+    /// Tells each position at which there is another item than in `old`, and the item. Parts that the two share are not
+    /// looked at: between two states of one list it costs what was done to it, not what is in it.
+    pub(crate) fn changes_since<'v>(&'v self, old: &Self, tell: &mut impl FnMut(usize, &'v T))
+    where
+        T: PartialEq,
+    {
+        self.changes_below(&self.root, self.height, 0, old, tell);
+        self.changes_of(&self.tail, self.len - self.tail.len(), old, tell);
+    }
+
+    fn changes_below<'v>(
+        &'v self,
+        node: &'v Node<T>,
+        level: usize,
+        first: usize,
+        old: &Self,
+        tell: &mut impl FnMut(usize, &'v T),
+    ) where
+        T: PartialEq,
+    {
+        match node {
+            Node::Leaf(items) => self.changes_of(items, first, old, tell),
+            Node::Branch(children) if old.branch(level, first).is_some_and(|old| Arc::ptr_eq(old, children)) => {}
+            Node::Branch(children) => {
+                for (at, child) in children.iter().enumerate() {
+                    self.changes_below(child, level - 1, first + (at << (BITS * level)), old, tell);
+                }
+            }
+        }
+    }
+
+    fn changes_of<'v>(&'v self, items: &'v [T], first: usize, old: &Self, tell: &mut impl FnMut(usize, &'v T))
+    where
+        T: PartialEq,
+    {
+        let before = old.leaf(first);
+        if std::ptr::eq(before, items) {
+            return;
+        }
+        for (at, item) in items.iter().enumerate().filter(|(at, item)| before.get(*at) != Some(item)) {
+            tell(first + at, item);
+        }
+    }
+
+    /// The branch of a level that holds position `at`, if there is one of that level.
+    fn branch(&self, level: usize, at: usize) -> Option<&Arc<Vec<Node<T>>>> {
+        if at >> (BITS * (self.height + 1)) != 0 {
+            return None;
+        }
+        let (mut node, mut here) = (&self.root, self.height);
+        loop {
+            let Node::Branch(children) = node else { return None };
+            if here <= level {
+                return (here == level).then_some(children);
+            }
+            node = children.get((at >> (BITS * here)) % WIDTH)?;
+            here -= 1;
+        }
+    }
+
     /// The leaf in which position `at` lies; empty beyond the end.
     fn leaf(&self, at: usize) -> &[T] {
         if at >= self.len {
@@ -207,6 +267,36 @@ mod tests {
             ours.push(item);
             let copied = of(&ours).difference(&of(&copy)).count();
             assert!(copied <= 1 + ours.height, "{copied} nodes for one item");
+        }
+    }
+
+    #[test]
+    fn the_changes_between_two_are_those_that_there_are_and_shared_parts_are_not_looked_at() {
+        #[derive(Clone, Debug)]
+        struct Item<'c>(usize, &'c std::cell::Cell<usize>);
+        impl PartialEq for Item<'_> {
+            fn eq(&self, other: &Self) -> bool {
+                self.1.set(self.1.get() + 1);
+                self.0 == other.0
+            }
+        }
+        let looked = std::cell::Cell::new(0);
+        for (len, more) in [(0, 0), (0, 70), (31, 2), (1_024, 1), (1_056, 40), (33_000, 900), (34_000, 1)] {
+            let mut old = Vector::default();
+            (0..len).for_each(|at| old.push(Item(at, &looked)));
+            let mut new = old.clone();
+            let mut wanted: Vec<usize> = (0..len).step_by(977).collect();
+            wanted.iter().for_each(|at| _ = new.replace(*at, Item(usize::MAX, &looked)));
+            (len..len + more).for_each(|at| new.push(Item(at, &looked)));
+            wanted.extend(len..len + more);
+            let mut told = Vec::new();
+            looked.set(0);
+            new.changes_since(&old, &mut |at, _| told.push(at));
+            assert_eq!(told, wanted, "{len} and {more}");
+            assert!(looked.get() <= WIDTH * (len / 977 + 3), "{} of {len} were looked at", looked.get());
+            told.clear();
+            old.changes_since(&new, &mut |at, _| told.push(at));
+            assert!(told.iter().eq(wanted.iter().take_while(|at| **at < len)));
         }
     }
 
