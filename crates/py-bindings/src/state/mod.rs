@@ -5,12 +5,14 @@ mod checkpoints;
 mod guest;
 mod guest_data;
 mod guest_error;
+mod journal;
+mod runs;
 mod store;
 
 use std::collections::BTreeMap;
 
 use atomr_agents_core::Value;
-use atomr_agents_py_bridge::{IntoReply, awaitable, block_on, json};
+use atomr_agents_py_bridge::{IntoReply, awaitable, block_on, json, runtime};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -21,7 +23,9 @@ pub(crate) use store::store_of;
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     store::fill(module)?;
     checkpoints::fill(module)?;
-    checkpointer::fill(module)
+    checkpointer::fill(module)?;
+    runs::fill(module)?;
+    journal::fill(module)
 }
 
 /// The work as a coroutine.
@@ -56,4 +60,11 @@ fn to_dict<'py>(py: Python<'py>, values: &BTreeMap<String, Value>) -> PyResult<B
         dict.set_item(name, json::to_py(py, value)?)?;
     }
     Ok(dict)
+}
+
+/// Waits for something that takes a moment and calls no Python: also inside of a running event loop, which stands still
+/// for as long.
+fn moment<T: Send>(py: Python<'_>, work: impl Future<Output = T> + Send) -> PyResult<T> {
+    let handle = runtime::handle(py)?;
+    Ok(py.detach(|| handle.block_on(work)))
 }
