@@ -315,7 +315,11 @@ impl Driver {
     }
 
     /// Records the end of the run in the machine and announces it.
-    pub(crate) fn conclude(&self, outcome: Result<RunResult, AgentError>, started: Instant) -> Result<RunResult, RunError> {
+    pub(crate) fn conclude(
+        &self,
+        outcome: Result<RunResult, AgentError>,
+        started: Instant,
+    ) -> Result<RunResult, RunError> {
         let elapsed_ms = millis(started.elapsed());
         match outcome {
             Ok(mut result) => {

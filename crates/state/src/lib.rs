@@ -26,10 +26,10 @@ pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use run::{
     BadEffectKey, Begin, Body, Checkpoint, CheckpointKey, CheckpointMeta, Checkpointer, Damage, Due, EffectClass,
-    EffectKey, End, ForkAt, ForkOptions, Frame, Intent, Item, Journal, JournalOptions, JournalScope, NewBody, NewRun,
-    Outcome, Parent, Placed, PruneReport, Pruned, Recorded, RunFilter, RunLogError, RunPage, RunPlace, RunReader,
-    RunRecord, RunStatus, Saved, StoredChannel, StoredDelta, StoredError, StoredEvent, StoredState, Verified, When,
-    compact, fork, list_runs, note, prune, remove, verify_run, whole,
+    EffectKey, End, EventTail, ForkAt, ForkOptions, Frame, Intent, Item, Journal, JournalOptions, JournalScope,
+    NewBody, NewRun, Outcome, Parent, Placed, PruneReport, Pruned, Recorded, RunFilter, RunLogError, RunPage, RunPlace,
+    RunReader, RunRecord, RunStatus, Saved, StoredChannel, StoredDelta, StoredError, StoredEvent, StoredState,
+    Verified, When, compact, fork, list_runs, note, prune, remove, verify_run, whole,
 };
 pub use store::{
     BadBlobId, Batch, BlobId, Change, Durability, Entry, Expect, Fence, Key, Lease, NewEntry, Record, Scan, Store,

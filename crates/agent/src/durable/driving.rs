@@ -26,12 +26,7 @@ impl Driver {
     }
 
     /// Feeds the machine a reply that is recorded, if it is.
-    pub(crate) async fn said_before(
-        &self,
-        log: &Log,
-        prepared: &Prepared,
-        iteration: u32,
-    ) -> Result<bool, AgentError> {
+    pub(crate) async fn said_before(&self, log: &Log, prepared: &Prepared, iteration: u32) -> Result<bool, AgentError> {
         let Some(Said { reply, cost }) = log.reply(iteration).await? else { return Ok(false) };
         if let Some(meter) = self.ctx.meter() {
             let tokens = TokenCounts::of(&reply.usage).total();

@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use atomr_agents_agent::{AgentBuilder, AgentOptions, BoxedAgent, Durable, EffectClass};
 use atomr_agents_core::Value;
-use atomr_agents_state::{
-    Batch, BlobId, Entry, Key, Lease, MemoryStore, Record, Scan, Store, StoreError, Swept,
-};
+use atomr_agents_state::{Batch, BlobId, Entry, Key, Lease, MemoryStore, Record, Scan, Store, StoreError, Swept};
 use atomr_agents_strategy::StaticTools;
 use atomr_agents_testkit::ScriptedModel;
 use atomr_agents_tool::{FnTool, IdempotencyKey, Tool, ToolDescriptor};

@@ -5,16 +5,18 @@ mod checkpoints;
 mod guest;
 mod guest_data;
 mod guest_error;
+mod journal;
 mod mirror;
 mod reducers;
 mod run_state;
+mod runs;
 mod schema;
 mod store;
 
 use std::collections::BTreeMap;
 
 use atomr_agents_core::Value;
-use atomr_agents_py_bridge::{IntoReply, awaitable, block_on, json};
+use atomr_agents_py_bridge::{IntoReply, awaitable, block_on, json, runtime};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use serde_json::json;
@@ -29,7 +31,9 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     run_state::fill(module)?;
     store::fill(module)?;
     checkpoints::fill(module)?;
-    checkpointer::fill(module)
+    checkpointer::fill(module)?;
+    runs::fill(module)?;
+    journal::fill(module)
 }
 
 /// The work as a coroutine.
@@ -79,4 +83,11 @@ fn to_dict<'py>(py: Python<'py>, values: &BTreeMap<String, Value>) -> PyResult<B
         dict.set_item(name, json::to_py(py, value)?)?;
     }
     Ok(dict)
+}
+
+/// Waits for something that takes a moment and calls no Python: also inside of a running event loop, which stands still
+/// for as long.
+fn moment<T: Send>(py: Python<'_>, work: impl Future<Output = T> + Send) -> PyResult<T> {
+    let handle = runtime::handle(py)?;
+    Ok(py.detach(|| handle.block_on(work)))
 }

@@ -22,6 +22,7 @@ mod prune;
 mod reader;
 mod record;
 mod scope;
+mod tail;
 mod verify;
 
 pub use body::{Body, NewBody};
@@ -39,4 +40,5 @@ pub use prune::{PruneReport, compact, prune, remove};
 pub use reader::{Placed, RunReader};
 pub use record::{NewRun, Parent, Pruned, RunRecord, RunStatus};
 pub use scope::JournalScope;
+pub use tail::EventTail;
 pub use verify::{Damage, Verified, verify_run};

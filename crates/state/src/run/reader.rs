@@ -256,7 +256,7 @@ pub(crate) fn base_prefix(run: &str) -> String {
 }
 
 /// Where a run's own log begins now, and the link before it if `from` is there.
-fn start_of(record: &RunRecord, from: u64) -> Result<(u64, Option<Chain>), RunLogError> {
+pub(crate) fn start_of(record: &RunRecord, from: u64) -> Result<(u64, Option<Chain>), RunLogError> {
     let Some(pruned) = &record.pruned else { return Ok((0, Some(Chain::start(&record.name)))) };
     let Some(chain) = Chain::parse(&pruned.chain) else {
         let message = "its record does not say what was pruned".to_owned();
@@ -273,7 +273,7 @@ fn start_of(record: &RunRecord, from: u64) -> Result<(u64, Option<Chain>), RunLo
     Ok((pruned.at, Some(chain)))
 }
 
-fn expect_at(run: &str, entry: &Entry, at: u64) -> Result<(), RunLogError> {
+pub(crate) fn expect_at(run: &str, entry: &Entry, at: u64) -> Result<(), RunLogError> {
     if entry.at == at {
         return Ok(());
     }
