@@ -10,12 +10,18 @@ import sys
 import agent_memory
 import concurrent_turns
 import decoders
+import fan_out
+import idle_sessions
 import import_time
 import many_turns
+import resume
+import steps
+import stored_bytes
 import time_limit
 import tools_at_once
 import turn
 from common import child, failures, save, table, target
+from crash import kills
 from peers import PEERS
 
 
@@ -67,6 +73,12 @@ BENCHMARKS = {
     "decoders": decoders.main,
     "import": lambda: import_time.main(list(import_time.IMPORTS)),
     "tools": lambda: tools_at_once.main(tools_at_once.DEFAULT),
+    "steps": lambda: steps.main(list(steps.LOOPS)),
+    "fan-out": lambda: fan_out.main(list(fan_out.PEERS)),
+    "bytes": lambda: stored_bytes.main(list(stored_bytes.PEERS)),
+    "idle-sessions": lambda: idle_sessions.main(list(idle_sessions.MAKERS)),
+    "resume": lambda: resume.main(list(resume.PEERS)),
+    "crash": kills.main,
     "memory": lambda: agent_memory.main(list(agent_memory.MAKERS)),
 }
 

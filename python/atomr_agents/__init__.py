@@ -28,12 +28,15 @@ if TYPE_CHECKING:
     from . import core as core
     from . import errors as errors
     from . import guest as guest
+    from . import harness as harness
     from . import middleware as middleware
     from . import observability as observability
     from . import parser as parser
+    from . import state as state
     from . import testkit as testkit
     from ._builder import AgentBuilder as AgentBuilder
     from ._builder import AgentRef as AgentRef
+    from ._context import LoopContext as LoopContext
     from ._context import RunContext as RunContext
     from ._context import StrategyContext as StrategyContext
     from ._handoffs import Handoff as Handoff
@@ -75,8 +78,12 @@ if TYPE_CHECKING:
     from .guest import callable_ as callable_
     from .guest import clear_factories as clear_factories
     from .guest import inference_client as inference_client
+    from .guest import journal as journal
     from .guest import list_factories as list_factories
     from .guest import tracer as tracer
+    from .harness import Harness as Harness
+    from .harness import HarnessOutcome as HarnessOutcome
+    from .harness import HarnessState as HarnessState
     from .middleware import AgentMiddleware as AgentMiddleware
     from .middleware import logging_middleware as logging_middleware
     from .middleware import rate_limit_middleware as rate_limit_middleware
@@ -111,8 +118,12 @@ _HOMES: dict[str, str | None] = {
     "EventStream": "observability",
     "Grants": "tool",
     "Handoff": "_handoffs",
+    "Harness": "harness",
+    "HarnessOutcome": "harness",
+    "HarnessState": "harness",
     "InMemoryLlmCache": "cache",
     "InferenceClient": "agent",
+    "LoopContext": "_context",
     "Message": "core",
     "ModelRetry": "errors",
     "ParsedToolCall": "tool",
@@ -146,7 +157,9 @@ _HOMES: dict[str, str | None] = {
     "fan_out": "callable_",
     "guest": None,
     "handoff_tool": "_handoffs",
+    "harness": None,
     "inference_client": "guest",
+    "journal": "guest",
     "keyword_tool_strategy": "strategy",
     "lambda_": "callable_",
     "list_factories": "guest",
@@ -158,6 +171,7 @@ _HOMES: dict[str, str | None] = {
     "rate_limit_middleware": "middleware",
     "redaction_middleware": "middleware",
     "retry_middleware": "middleware",
+    "state": None,
     "static_tool_strategy": "strategy",
     "strategy": None,
     "testkit": None,
@@ -185,8 +199,12 @@ __all__ = [
     "EventStream",
     "Grants",
     "Handoff",
+    "Harness",
+    "HarnessOutcome",
+    "HarnessState",
     "InMemoryLlmCache",
     "InferenceClient",
+    "LoopContext",
     "Message",
     "ModelRetry",
     "ParsedToolCall",
@@ -220,7 +238,9 @@ __all__ = [
     "fan_out",
     "guest",
     "handoff_tool",
+    "harness",
     "inference_client",
+    "journal",
     "keyword_tool_strategy",
     "lambda_",
     "list_factories",
@@ -232,6 +252,7 @@ __all__ = [
     "rate_limit_middleware",
     "redaction_middleware",
     "retry_middleware",
+    "state",
     "static_tool_strategy",
     "strategy",
     "testkit",

@@ -63,6 +63,38 @@ class RunContext(Generic[Deps]):
         return f"RunContext(run_id={self.run_id!r}, tool_name={self.tool_name!r}, path={self.path!r})"
 
 
+class LoopContext(RunContext[Deps]):
+    """The run that a loop or a termination serves. A strategy that wants it has a second parameter.
+
+    Example:
+        >>> from atomr_agents import Harness
+        >>> def once(state, ctx: LoopContext[str]):
+        ...     return {"kind": "done", "output": [ctx.deps, bool(ctx.idempotency_key)]}
+        >>> Harness(once).run_sync(deps="Ada").output
+        ['Ada', True]
+    """
+
+    __slots__ = ("idempotency_key",)
+
+    idempotency_key: str
+    """Names the iteration, the same in every attempt: what is done under it twice shall count once. Empty in a
+    termination."""
+
+    def __init__(
+        self,
+        deps: Deps,
+        run_id: str,
+        path: str,
+        idempotency_key: str,
+        config: tuple[tuple[str, ...], dict[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(deps, run_id, "", "", path, config)
+        self.idempotency_key = idempotency_key
+
+    def __repr__(self) -> str:
+        return f"LoopContext(run_id={self.run_id!r}, path={self.path!r})"
+
+
 class StrategyContext(RunContext[Deps]):
     """The run that a strategy serves, and what is asked in it.
 

@@ -28,5 +28,8 @@ EventKind = Literal[
     "approval_requested",
     "approval_resolved",
     "handed_off",
+    "harness_started",
+    "harness_iteration",
+    "harness_finished",
     "lagged",
 ]

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from ._native.tool import NativeTool
     from .tool import Tool
 
-METHODS = {"instruction": "render", "tool": "select", "memory": "retrieve", "skill": "applicable"}
+METHODS = {
+    "instruction": "render",
+    "tool": "select",
+    "memory": "retrieve",
+    "skill": "applicable",
+    "loop": "step",
+    "termination": "should_terminate",
+}
 """The families, and the method by which an object is a strategy of each."""
 
 
@@ -65,6 +72,10 @@ def several(given: Any, wanted: str = "a list of tools or functions") -> list[To
 
 def handle(family: str, given: Any) -> Any:
     """The strategy of the core that this is, or that stands for this object written in Python."""
+    if family in ("loop", "termination"):
+        from . import _loops
+
+        return _loops.loop(given) if family == "loop" else _loops.termination(given)
     from ._native import strategy
 
     handles: dict[str, Any] = {

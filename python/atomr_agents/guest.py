@@ -6,12 +6,13 @@
 | `@callable_`        | a function of one value, or `invoke(input)`             | the object itself |
 | `@tracer`           | a function of an event, or `on_event(event)`, `flush()` | the object itself |
 | `@inference_client` | an async generator, or `stream(request)`                | the object itself |
+| `@journal`          | an object with the methods of a store; see `JournalBase` | the object itself |
 | `@strategy(kind=…)` | a function of the context; see `atomr_agents.strategy`  | the object itself |
 
 Each of them takes functions (plain or async), classes (which are instantiated without arguments) and instances,
 and each has a `..._from_factory(key)` that gives what was registered. A key can be registered again. The kinds of the
-registry are the names of the decorators; strategies are `strategy:instruction`, `strategy:tool`, `strategy:memory` and
-`strategy:skill`.
+registry are the names of the decorators; strategies are `strategy:instruction`, `strategy:tool`, `strategy:memory`,
+`strategy:skill`, `strategy:loop` and `strategy:termination`.
 
 Example:
     >>> from atomr_agents import guest
@@ -32,10 +33,12 @@ from ._native import guest as _native
 from ._native.guest import kinds, list_factories, methods, register, target
 from .strategy import (
     instruction_strategy_from_factory,
+    loop_strategy_from_factory,
     memory_strategy_from_factory,
     skill_strategy_from_factory,
     strategy,
     strategy_from_factory,
+    termination_strategy_from_factory,
     tool_strategy_from_factory,
 )
 from .tool import ToolSet, forget, tool, tool_from_factory
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._native.agent import InferenceClient
+    from ._native.state import Store
     from .callable_ import Callable
 
 T = TypeVar("T")
@@ -59,8 +63,11 @@ __all__ = [
     "inference_client",
     "inference_client_from_factory",
     "instruction_strategy_from_factory",
+    "journal",
+    "journal_from_factory",
     "kinds",
     "list_factories",
+    "loop_strategy_from_factory",
     "memory_strategy_from_factory",
     "methods",
     "register",
@@ -68,6 +75,7 @@ __all__ = [
     "strategy",
     "strategy_from_factory",
     "target",
+    "termination_strategy_from_factory",
     "tool",
     "tool_from_factory",
     "tool_strategy_from_factory",
@@ -143,6 +151,37 @@ def inference_client(target: Any = None, /, *, name: str | None = None) -> Any:
     return _registering("inference_client", target, name)
 
 
+@overload
+def journal(target: T, /) -> T: ...
+@overload
+def journal(*, name: str | None = None) -> Function[[T], T]: ...
+def journal(target: Any = None, /, *, name: str | None = None) -> Any:
+    """Registers a store of runs: an object, or a class without arguments, with the methods of a store.
+
+    `atomr_agents.state.JournalBase` has all of them but two; `atomr_agents.testkit.check_store` checks them. The object
+    itself comes back, and can be given wherever a store is taken.
+
+    Example:
+        >>> from atomr_agents.state import Checkpointer, CheckpointKey, JournalBase
+        >>> @journal(name="dict")
+        ... class Kept(JournalBase):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.items = {}
+        ...     def select(self, first, last, limit, reverse):
+        ...         names = sorted((name for name in self.items if first <= name < last), reverse=reverse)
+        ...         return [(name, self.items[name]) for name in names[:limit]]
+        ...     def write(self, changes, durable):
+        ...         self.items.update(changes)
+        ...         self.items = {name: value for name, value in self.items.items() if value is not None}
+        >>> checkpointer = Checkpointer(Kept)
+        >>> checkpointer.save_sync(CheckpointKey("w", "r", 0), {"n": 1})
+        >>> checkpointer.latest_sync("w", "r").values()
+        {'n': 1}
+    """
+    return _registering("journal", target, name)
+
+
 def _registering(kind: str, target: Any, name: str | None) -> Any:
     from . import _checks
 
@@ -192,6 +231,16 @@ def inference_client_from_factory(key: str) -> InferenceClient:
     from ._native.agent import InferenceClient
 
     return InferenceClient.guest(target("inference_client", key), key)
+
+
+def journal_from_factory(key: str) -> Store:
+    """The store that was registered under this key; a KeyError lists what there is."""
+    from ._native.state import Store
+    from ._stores import of_guest
+
+    found = of_guest(target("journal", key))
+    assert isinstance(found, Store)  # what is registered is a store
+    return found
 
 
 def clear_factories() -> int:

@@ -9,7 +9,12 @@ each run. This module is also the decorator of its name.
 | `skill`       | `applicable(ctx)`                                   | a list of `Skill`s                            |
 
 Each is a function of a `StrategyContext` (plain or async), or a class or an instance with the method. All are asked at
-once, before the first model call of a run.
+once, before the first model call of a run. The other two are those of a `Harness`; see `atomr_agents.harness`:
+
+| kind          | method                    | what it answers with                                                     |
+|---------------|---------------------------|--------------------------------------------------------------------------|
+| `loop`        | `step(state)`             | `{"kind": "continue", "working_memory"}` or `{"kind": "done", "output"}` |
+| `termination` | `should_terminate(state)` | True or False, or the reason to end it                                   |
 
 Example:
     >>> from atomr_agents import Agent, strategy
@@ -41,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from typing import Any, Literal, Protocol, TypeAlias, overload
 
+    from ._native.harness import LoopStrategy, TerminationStrategy
     from .tool import Tool
 
     T = TypeVar("T")
@@ -87,12 +93,14 @@ __all__ = [
     "ToolStrategyHandle",
     "instruction_strategy_from_factory",
     "keyword_tool_strategy",
+    "loop_strategy_from_factory",
     "memory_strategy_from_factory",
     "skill_strategy_from_factory",
     "static_skill_strategy",
     "static_tool_strategy",
     "strategy",
     "strategy_from_factory",
+    "termination_strategy_from_factory",
     "tool_strategy_from_factory",
 ]
 
@@ -148,13 +156,17 @@ if TYPE_CHECKING:
     def strategy(kind: Literal["memory"], *, name: str | None = None) -> Callable[[T], T]: ...
     @overload
     def strategy(kind: Literal["skill"], *, name: str | None = None) -> Callable[[T], T]: ...
+    @overload
+    def strategy(kind: Literal["loop"], *, name: str | None = None) -> Callable[[T], T]: ...
+    @overload
+    def strategy(kind: Literal["termination"], *, name: str | None = None) -> Callable[[T], T]: ...
 
 
 def strategy(kind: str, *, name: str | None = None) -> Any:
     """Registers a strategy; the object itself comes back.
 
     Args:
-        kind: `instruction`, `tool`, `memory` or `skill`.
+        kind: `instruction`, `tool`, `memory`, `skill`, `loop` or `termination`.
         name: Its key; otherwise the function's or class's own name.
 
     Raises:
@@ -224,6 +236,18 @@ def memory_strategy_from_factory(key: str) -> MemoryStrategyHandle:
 def skill_strategy_from_factory(key: str) -> SkillStrategyHandle:
     """The skill strategy that was registered under this key; a KeyError lists what there is."""
     handle: SkillStrategyHandle = strategy_from_factory("skill", key)
+    return handle
+
+
+def loop_strategy_from_factory(key: str) -> LoopStrategy:
+    """The loop strategy that was registered under this key; a KeyError lists what there is."""
+    handle: LoopStrategy = strategy_from_factory("loop", key)
+    return handle
+
+
+def termination_strategy_from_factory(key: str) -> TerminationStrategy:
+    """The termination strategy that was registered under this key; a KeyError lists what there is."""
+    handle: TerminationStrategy = strategy_from_factory("termination", key)
     return handle
 
 

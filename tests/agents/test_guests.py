@@ -19,7 +19,7 @@ from atomr_agents import (
 from atomr_agents.errors import ContractError, RefusalError
 from atomr_agents.testkit import ScriptedModel
 
-FAMILIES = ["instruction", "tool", "memory", "skill"]
+FAMILIES = ["instruction", "tool", "memory", "skill", "loop", "termination"]
 
 
 def strategy_of(family: str) -> Any:

@@ -2,11 +2,13 @@
 
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use atomr_agents_core::{CallCtx, EventKind, EventSink, Money, Role, RunId, TurnInput};
 use atomr_agents_inference::InferenceClient;
 use atomr_agents_observability::RunEvents;
+use atomr_agents_state::Journal;
 use atomr_agents_strategy::{
     InstructionStrategy, MemoryStrategy, NoMemory, SkillStrategy, StaticInstructions, StaticSkills, StaticTools,
     ToolStrategy,
@@ -15,11 +17,14 @@ use atomr_agents_tool::CheckedTool;
 
 use crate::bill::Bill;
 use crate::driver::{Driver, Resumed};
+use crate::durable::{Kept, Where, recorder, scope_of};
 use crate::engine::Engine;
 use crate::handoff;
 use crate::output::OutputCheck;
 use crate::run::RunState;
-use crate::{AgentError, AgentOptions, Decision, Machine, PendingRun, Run, RunError, RunInput, RunResult, Transcript};
+use crate::{
+    AgentError, AgentOptions, Decision, Machine, OnChange, PendingRun, Run, RunError, RunInput, RunResult, Transcript,
+};
 
 /// Remembers the types of the strategies without holding any.
 type Strategies<I, T, Ms, Sk> = PhantomData<fn() -> (I, T, Ms, Sk)>;
@@ -73,13 +78,57 @@ impl BoxedAgent {
 
     /// Begins a run without starting it. A context that has listeners of its own makes it a run inside another
     /// run: its events join the outer stream, one step deeper in the path.
+    ///
+    /// With [`AgentOptions::durable`] it is kept, under the text of its id; inside a run that is kept it is recorded there.
     pub fn begin(&self, input: impl Into<RunInput>, ctx: CallCtx) -> Run {
-        let input = input.into();
+        let kept = match (scope_of(&ctx), &self.engine.options.durable) {
+            (Some(scope), _) => Kept::Scope(scope),
+            (None, Some(durable)) => Kept::New(Where::Named(Box::new(durable.clone()), String::new())),
+            (None, None) => Kept::No,
+        };
+        self.begin_kept(input.into(), kept, ctx)
+    }
+
+    /// As [`BoxedAgent::begin`], kept under this name: [`BoxedAgent::resume_run`] goes on with it. A name that is used ends
+    /// the run with [`atomr_agents_state::RunLogError::Exists`] before anything happens.
+    pub fn begin_as(&self, name: &str, input: impl Into<RunInput>, ctx: CallCtx) -> Run {
+        self.begin_kept(input.into(), self.named(name).map_or(Kept::Nowhere, Kept::New), ctx)
+    }
+
+    /// The next turn of a run whose log is open, which is let go by whoever opened it. The history of the input is what the
+    /// log has already; where its transcript was changed since, the log has a checkpoint that says so.
+    pub fn begin_in(&self, journal: Journal, input: impl Into<RunInput>, ctx: CallCtx) -> Run {
+        self.begin_kept(input.into(), Kept::New(Where::Open(journal, OnChange::default())), ctx)
+    }
+
+    /// Goes on with a run that was begun under this name, in whatever process: one that was killed, cancelled, failed or
+    /// put away. What is recorded is not done again; what has no outcome is, unless it must not happen twice. Where calls wait
+    /// for somebody's word, `decisions` may say what is to be done with them; without any the run is suspended again.
+    ///
+    /// It ends with [`AgentError::Log`] where it cannot go on: there is no such run, it is over, somebody else is at it, it
+    /// was begun by another version of the agent, or nobody knows whether a call happened ([`crate::resolve`]).
+    pub fn resume_run(&self, name: &str, decisions: &[Decision], ctx: CallCtx) -> Run {
+        let kept = self.named(name).map_or(Kept::Nowhere, |place| Kept::GoOn(place, decisions.to_vec()));
+        self.begin_kept(RunInput::default(), kept, ctx)
+    }
+
+    /// As [`BoxedAgent::resume_run`], with the last turn of a run whose log is open; whoever opened it lets it go.
+    pub fn resume_in(&self, journal: Journal, on_change: OnChange, decisions: &[Decision], ctx: CallCtx) -> Run {
+        let kept = Kept::GoOn(Where::Open(journal, on_change), decisions.to_vec());
+        self.begin_kept(RunInput::default(), kept, ctx)
+    }
+
+    fn named(&self, name: &str) -> Option<Where> {
+        let durable = self.engine.options.durable.clone()?;
+        Some(Where::Named(Box::new(durable), name.to_owned()))
+    }
+
+    pub(crate) fn begin_kept(&self, input: RunInput, kept: Kept, ctx: CallCtx) -> Run {
         let turn = input.turn();
         let machine = Machine::new(input.history, input.messages, self.engine.options.max_iterations);
-        let state = RunState { machine, bill: Bill::new(Some(Money::default())) };
+        let state = RunState { run: ctx.run, machine, bill: Bill::new(Some(Money::default())) };
         // Not the id of the run: runs inside another one share that.
-        self.start(state, turn, RunId::new(), None, ctx)
+        self.start(state, turn, RunId::new(), None, kept, ctx)
     }
 
     /// The same context, in which a run inside another one has events of its own as well: they can be subscribed to, and
@@ -118,7 +167,12 @@ impl BoxedAgent {
     /// assert_eq!(result.output, "Done.");
     /// # }
     /// ```
+    ///
+    /// A run that is kept goes on in its log, and the agent must have the store.
     pub fn resume(&self, pending: PendingRun, decisions: &[Decision], mut ctx: CallCtx) -> Run {
+        if let Some(name) = pending.kept() {
+            return self.resume_run(name, decisions, ctx);
+        }
         ctx.run = pending.run();
         let (before, key, cost, spent) = (pending.machine().clone(), pending.key(), pending.cost(), pending.spent());
         let holder = before.agent().map(str::to_owned);
@@ -129,25 +183,40 @@ impl BoxedAgent {
         let (history, rest) = machine.messages().split_at(machine.history_len().min(machine.messages().len()));
         let asked = rest.iter().take_while(|message| message.role != Role::Assistant);
         let turn = TurnInput { input: asked.cloned().collect(), history: history.to_vec() };
-        let state = RunState { machine, bill: Bill::new(cost) };
-        self.start(state, turn, key, Some(Resumed { used, spent, holder }), ctx)
+        let state = RunState { run: ctx.run, machine, bill: Bill::new(cost) };
+        self.start(state, turn, key, Some(Resumed { used, spent, holder }), Kept::No, ctx)
     }
 
-    fn start(&self, state: RunState, turn: TurnInput, key: RunId, resumed: Option<Resumed>, ctx: CallCtx) -> Run {
-        let own = || Arc::new(RunEvents::new(self.engine.options.buses.iter().cloned()));
+    fn start(
+        &self,
+        state: RunState,
+        turn: TurnInput,
+        key: RunId,
+        resumed: Option<Resumed>,
+        kept: Kept,
+        ctx: CallCtx,
+    ) -> Run {
+        let slot = kept.has_events().then(Arc::<OnceLock<Journal>>::default);
+        let own = || {
+            let events = RunEvents::new(self.engine.options.buses.iter().cloned());
+            Arc::new(match &slot {
+                Some(slot) => events.recorded(1, recorder(slot)),
+                None => events,
+            })
+        };
         let (ctx, events) = match ctx.sink().cloned() {
             None => {
                 let events = own();
                 (ctx.scoped().with_sink(events.clone()), Some(events))
             }
-            Some(outer) if ctx.get::<Heard>().is_some_and(|heard| heard.0) => {
+            Some(outer) if slot.is_some() || ctx.get::<Heard>().is_some_and(|heard| heard.0) => {
                 let events = own();
                 let both = Both { own: events.clone(), outer };
                 (ctx.child(self.name()).with(Heard(false)).with_sink(Arc::new(both)), Some(events))
             }
             Some(_) => (ctx.child(self.name()), None),
         };
-        let transcript = Transcript { run: ctx.run, state: Arc::new(Mutex::new(state)) };
+        let transcript = Transcript { state: Arc::new(Mutex::new(state)) };
         let driver = Driver {
             engine: Arc::clone(&self.engine),
             transcript: transcript.clone(),
@@ -156,6 +225,12 @@ impl BoxedAgent {
             events: events.clone(),
             key,
             resumed,
+            kept,
+            log: None,
+            recorder: slot,
+            again: false,
+            decisions: Vec::new(),
+            once: AtomicUsize::new(0),
         };
         Run { transcript, events, future: Box::pin(driver.run()) }
     }

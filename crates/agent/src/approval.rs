@@ -27,6 +27,9 @@ pub struct PendingRun {
     #[serde(default)]
     spent: Amount,
     calls: Vec<PendingCall>,
+    /// The name under which it is kept: then it goes on in its log, and decisions are recorded there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kept: Option<String>,
 }
 
 /// A suspended run with decisions made about its calls.
@@ -168,7 +171,20 @@ impl PendingRun {
         let machine = state.machine.clone();
         let (calls, cost) = (waiting(key, &machine), state.bill.cost());
         let agent = agent.to_owned();
-        (!calls.is_empty()).then_some(Self { format: FORMAT, run, key, agent, machine, cost, spent, calls })
+        let kept = None;
+        (!calls.is_empty()).then_some(Self { format: FORMAT, run, key, agent, machine, cost, spent, calls, kept })
+    }
+
+    pub(crate) fn kept_as(mut self, name: Option<&str>) -> Self {
+        self.kept = name.map(str::to_owned);
+        self
+    }
+
+    /// The name under which the run is kept, if it is: it can be taken up by it, also by another process
+    /// ([`crate::BoxedAgent::resume_run`]).
+    #[must_use]
+    pub fn kept(&self) -> Option<&str> {
+        self.kept.as_deref()
     }
 
     pub(crate) fn key(&self) -> RunId {
@@ -220,24 +236,34 @@ impl PendingRun {
         if !matches!(machine.next(), Effect::Suspend(_)) {
             return Err(ApprovalError::Altered);
         }
-        let calls = waiting(self.key, &machine);
-        if decisions.is_empty() {
-            return Err(ApprovalError::Undecided { waiting: calls.into_iter().map(|call| call.name).collect() });
-        }
-        let mut used: Vec<PendingCall> = Vec::new();
-        for decision in decisions {
-            let Some(call) = calls.iter().find(|call| call.digest == decision.digest) else {
-                return Err(ApprovalError::NoSuchCall { digest: decision.digest.clone() });
-            };
-            if used.contains(call) {
-                return Err(ApprovalError::DecidedTwice { name: call.name.clone() });
-            }
-            let fits = machine.decide(call.call_index, decision.verdict.clone());
-            fits.map_err(|_| ApprovalError::NoSuchCall { digest: decision.digest.clone() })?;
-            used.push(call.clone());
-        }
+        let used = decide(self.key, &mut machine, decisions)?;
         Ok(Decided { machine, used })
     }
+}
+
+/// Makes these decisions. The calls that they are about; the digests are computed anew from the calls that would be run.
+pub(crate) fn decide(
+    key: RunId,
+    machine: &mut Machine,
+    decisions: &[Decision],
+) -> Result<Vec<PendingCall>, ApprovalError> {
+    let calls = waiting(key, machine);
+    if decisions.is_empty() {
+        return Err(ApprovalError::Undecided { waiting: calls.into_iter().map(|call| call.name).collect() });
+    }
+    let mut used: Vec<PendingCall> = Vec::new();
+    for decision in decisions {
+        let Some(call) = calls.iter().find(|call| call.digest == decision.digest) else {
+            return Err(ApprovalError::NoSuchCall { digest: decision.digest.clone() });
+        };
+        if used.contains(call) {
+            return Err(ApprovalError::DecidedTwice { name: call.name.clone() });
+        }
+        let fits = machine.decide(call.call_index, decision.verdict.clone());
+        fits.map_err(|_| ApprovalError::NoSuchCall { digest: decision.digest.clone() })?;
+        used.push(call.clone());
+    }
+    Ok(used)
 }
 
 fn waiting(key: RunId, machine: &Machine) -> Vec<PendingCall> {

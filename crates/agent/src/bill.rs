@@ -16,6 +16,8 @@ pub(crate) type Streamed = Arc<Mutex<ReplyBuilder>>;
 pub(crate) struct Bill {
     /// `None` once a call of unknown price was made.
     cost: Option<Money>,
+    /// As much of it as was told ([`Bill::paid`]).
+    told: Option<Money>,
     /// Used by calls whose answer the machine was not fed yet, or never will be.
     unfed: Usage,
     /// The answers under way. A middleware may ask for several at once.
@@ -26,11 +28,32 @@ pub(crate) struct Bill {
 
 impl Bill {
     pub(crate) fn new(cost: Option<Money>) -> Self {
-        Self { cost, unfed: Usage::default(), live: Vec::new(), broken: None }
+        Self { cost, told: cost, unfed: Usage::default(), live: Vec::new(), broken: None }
     }
 
     pub(crate) fn cost(&self) -> Option<Money> {
         self.cost
+    }
+
+    /// A call was answered in another process.
+    pub(crate) fn recorded(&mut self, cost: Option<Money>) {
+        self.add(cost);
+        self.told = self.cost;
+    }
+
+    /// What was paid since this was asked last; `None` where that is not known.
+    pub(crate) fn paid(&mut self) -> Option<Money> {
+        let before = std::mem::replace(&mut self.told, self.cost)?;
+        let after = self.cost?;
+        Some(Money::from_micro_usd(after.micro_usd().saturating_sub(before.micro_usd())))
+    }
+
+    /// One call of unknown price makes the whole unknown.
+    fn add(&mut self, cost: Option<Money>) {
+        self.cost = self.cost.zip(cost).map(|(mut sum, cost)| {
+            sum += cost;
+            sum
+        });
     }
 
     fn open(&mut self, streamed: Streamed) {
@@ -41,11 +64,7 @@ impl Bill {
     fn answered(&mut self, streamed: &Streamed, usage: &Usage, cost: Option<Money>) {
         self.live.retain(|live| !Arc::ptr_eq(live, streamed));
         self.unfed += usage;
-        // One call of unknown price makes the whole unknown.
-        self.cost = self.cost.zip(cost).map(|(mut sum, cost)| {
-            sum += cost;
-            sum
-        });
+        self.add(cost);
     }
 
     fn broke_off(&mut self, streamed: &Streamed, broken: ReplyBuilder) {

@@ -1,15 +1,18 @@
 //! Performs what the run machine asks for.
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use atomr_agents_core::{AgentContext, Amount, CallCtx, EventKind, Kind, Meter, RunId, TurnInput};
 use atomr_agents_inference::{InferenceError, Phase};
 use atomr_agents_observability::RunEvents;
+use atomr_agents_state::Journal;
 use atomr_agents_tool::{ToolError, Toolbox};
 
 use crate::approval::PendingCall;
+use crate::durable::{Kept, Log, of_request};
 use crate::engine::{Engine, Prepared};
 use crate::handoff;
 use crate::ledger::claim_all;
@@ -18,10 +21,13 @@ use crate::middleware::model_chain;
 use crate::model_call::Number;
 use crate::run::{Answer, Ending};
 use crate::tool_calls::call_tools;
-use crate::{AgentError, ApprovalError, Effect, Failure, PendingRun, RunError, RunResult, Transcript};
+use crate::{AgentError, ApprovalError, Decision, Effect, Failure, PendingRun, RunError, RunResult, Transcript};
 
 /// How long the parts of a run may take to end once it was cancelled.
 const WIND_DOWN: Duration = Duration::from_secs(1);
+
+/// How long calls that must not happen twice are waited for, so that how they ended is known.
+pub(crate) const ONCE_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long they may take when the run's time is up: whoever set the limit waits for it.
 const LATE: Duration = Duration::from_millis(30);
@@ -36,6 +42,16 @@ pub(crate) struct Driver {
     /// Names this conversation alone: runs inside another one share its id.
     pub(crate) key: RunId,
     pub(crate) resumed: Option<Resumed>,
+    pub(crate) kept: Kept,
+    /// Its log, once it is open.
+    pub(crate) log: Option<Log>,
+    /// Tells the recorder of its events where the log is.
+    pub(crate) recorder: Option<Arc<OnceLock<Journal>>>,
+    /// It goes on in its log, with decisions about calls that wait.
+    pub(crate) again: bool,
+    pub(crate) decisions: Vec<Decision>,
+    /// How many calls are under way that are waited for if the run ends early: they must not happen twice.
+    pub(crate) once: AtomicUsize,
 }
 
 /// What is known of a run that was put away.
@@ -51,6 +67,10 @@ pub(crate) struct Resumed {
 impl Driver {
     pub(crate) async fn run(mut self) -> Result<RunResult, RunError> {
         let started = Instant::now();
+        let opened = match self.kept {
+            Kept::No => Ok(()),
+            _ => self.opened().await,
+        };
         let options = &self.engine.options;
         let meter = match self.ctx.meter() {
             Some(outer) => outer.child(options.budget),
@@ -69,13 +89,31 @@ impl Driver {
         let _end = self.ctx.cancel.clone().drop_guard();
         let this = Arc::new(self);
         let (agent, model) = (this.engine.options.name.clone(), this.engine.model.clone());
-        this.ctx.emit(EventKind::RunStarted { agent, model });
         let untold = Untold { driver: &this, started };
-        let outcome = this.guarded(limit).await;
+        let outcome = match opened {
+            Ok(()) => {
+                this.ctx.emit(EventKind::RunStarted { agent, model });
+                this.guarded(limit).await
+            }
+            Err(error) => Err(error),
+        };
         std::mem::forget(untold);
-        let result = this.conclude(outcome, started);
+        let result = match &this.log {
+            None => this.conclude(outcome, started),
+            Some(log) => this.conclude_kept(log, outcome, started).await,
+        };
         this.close();
         result
+    }
+
+    /// Opens the log, unless the run is cancelled before it could be.
+    async fn opened(&mut self) -> Result<(), AgentError> {
+        let cancel = self.ctx.cancel.clone();
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(AgentError::Cancelled),
+            opened = Box::pin(self.open()) => opened,
+        }
     }
 
     /// Ends the stream of the run's events; a run inside another one leaves the outer stream open.
@@ -94,6 +132,7 @@ impl Driver {
             biased;
             () = self.ctx.cancel.cancelled() => (AgentError::Cancelled, WIND_DOWN),
             () = wait(limit) => (too_late(limit), LATE),
+            error = self.taken_over() => (error, LATE),
             outcome = &mut turns => return outcome.map_err(|error| match error {
                 // The model call may be the first to notice that the run's time is up.
                 AgentError::Inference(InferenceError::Timeout { phase: Phase::Deadline, .. }) if limit.is_some() => {
@@ -103,6 +142,7 @@ impl Driver {
             }),
         };
         self.ctx.cancel.cancel();
+        let grace = if self.once.load(Ordering::Relaxed) > 0 { ONCE_WITHIN } else { grace };
         // What does not end in time is dropped with this future.
         let _ = tokio::time::timeout(grace, turns).await;
         Err(early)
@@ -111,6 +151,7 @@ impl Driver {
     async fn turns(self: &Arc<Self>) -> Result<RunResult, AgentError> {
         let (turn, mut active) = self.begin().await?;
         let mut holder = self.resumed.as_ref().and_then(|resumed| resumed.holder.clone());
+        let mut decisions = &self.decisions[..];
         loop {
             let (effect, name) = {
                 let state = self.transcript.lock();
@@ -129,10 +170,14 @@ impl Driver {
                 None => Arc::new(self.prepare(&engine, &turn).await?),
             };
             match effect {
-                Effect::CallModel { iteration } => self.model(&prepared, iteration).await?,
+                Effect::CallModel { iteration } => match &self.log {
+                    Some(log) if self.said_before(log, &prepared, iteration).await? => {}
+                    _ => self.model(&prepared, iteration).await?,
+                },
                 Effect::CallTools(tasks) => call_tools(self, &prepared, tasks).await?,
                 Effect::CheckAnswer { text, .. } => self.check(&prepared, text).await?,
                 Effect::Fail(failure) => return Err(AgentError::Failure(failure)),
+                Effect::Suspend(_) if self.decide(&mut decisions).await? => {}
                 Effect::Suspend(_) => return self.suspended(&prepared),
                 Effect::Finish { finish, text, value, .. } => {
                     let answer = Answer { text, value, ending: Ending::Done(finish) };
@@ -147,9 +192,13 @@ impl Driver {
     async fn begin(&self) -> Result<(TurnInput, Option<Arc<Prepared>>), AgentError> {
         let mut turn = self.turn.clone();
         let Some(resumed) = &self.resumed else {
+            if self.again {
+                return Ok((turn, None)); // what it began with is recorded
+            }
             for each in &self.engine.options.middleware {
                 each.before_agent(&mut turn, &self.ctx).await?;
             }
+            self.begin_turn(&turn).await?;
             if turn != self.turn {
                 self.transcript.lock().machine.set_input(turn.history.clone(), turn.input.clone())?;
             }
@@ -192,6 +241,7 @@ impl Driver {
             let state = self.transcript.lock();
             prepared.request(state.machine.messages(), iteration)
         };
+        let digest = self.log.as_ref().map(|_| of_request(&request));
         let middleware = &prepared.engine.options.middleware;
         for each in middleware {
             each.before_model(&mut request, &self.ctx).await?;
@@ -211,6 +261,10 @@ impl Driver {
             }
             reply
         };
+        match (&self.log, digest) {
+            (Some(log), Some(digest)) => return self.said(log, prepared, reply, digest).await,
+            _ => {}
+        }
         let mut state = self.transcript.lock();
         // Not what the middleware says was used: it may have made the call several times, or not at all.
         reply.usage = state.bill.take();
@@ -243,13 +297,14 @@ impl Driver {
         let spent = self.ctx.meter().map(Meter::spent).unwrap_or_default();
         let state = self.transcript.lock();
         let pending = PendingRun::of(self.ctx.run, self.key, &self.engine.options.name, &state, spent)
-            .ok_or(crate::MachineError("to be suspended"))?;
+            .ok_or(crate::MachineError("to be suspended"))?
+            .kept_as(self.log.as_ref().and_then(Log::name));
         let answer = Answer { text: String::new(), value: None, ending: Ending::Suspended(Box::new(pending)) };
-        Ok(state.result(self.ctx.run, &prepared.engine.options.name, answer))
+        Ok(state.result(&prepared.engine.options.name, answer))
     }
 
     async fn finished(&self, prepared: &Prepared, answer: Answer) -> Result<RunResult, AgentError> {
-        let mut result = self.transcript.lock().result(self.ctx.run, &prepared.engine.options.name, answer);
+        let mut result = self.transcript.lock().result(&prepared.engine.options.name, answer);
         for each in self.engine.options.middleware.iter().rev() {
             each.after_agent(&mut result, &self.ctx).await?;
         }
@@ -260,7 +315,11 @@ impl Driver {
     }
 
     /// Records the end of the run in the machine and announces it.
-    fn conclude(&self, outcome: Result<RunResult, AgentError>, started: Instant) -> Result<RunResult, RunError> {
+    pub(crate) fn conclude(
+        &self,
+        outcome: Result<RunResult, AgentError>,
+        started: Instant,
+    ) -> Result<RunResult, RunError> {
         let elapsed_ms = millis(started.elapsed());
         match outcome {
             Ok(mut result) => {

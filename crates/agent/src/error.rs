@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use atomr_agents_core::{BudgetExceeded, Kind};
 use atomr_agents_inference::InferenceError;
+use atomr_agents_state::RunLogError;
 use atomr_agents_strategy::StrategyError;
 use atomr_agents_tool::{ToolDefinitionError, ToolError};
 use thiserror::Error;
@@ -53,6 +54,9 @@ pub enum AgentError {
     /// A suspended run is not taken up.
     #[error(transparent)]
     Approval(#[from] ApprovalError),
+    /// The run's log cannot be written or read, somebody else writes it, or it says that the run cannot go on here.
+    #[error(transparent)]
+    Log(#[from] RunLogError),
     /// Too many wait already.
     #[error("the queue of the {queue} is full: {limit} wait in it")]
     Overloaded {
@@ -106,6 +110,7 @@ impl AgentError {
             Self::Config { .. } => Kind::Config,
             Self::Budget(exceeded) => exceeded.kind(),
             Self::Approval(error) => error.kind(),
+            Self::Log(error) => error.kind(),
             Self::Overloaded { .. } => Kind::Overloaded,
             Self::Middleware { .. } => Kind::Guest,
             Self::Timeout { .. } => Kind::Timeout,

@@ -12,7 +12,7 @@ use atomr_agents_tool::Grants;
 use crate::ledger::{ApprovalLedger, MemoryLedger};
 use crate::middleware::AgentMiddleware;
 use crate::output::OutputValidator;
-use crate::{AgentError, Handoff};
+use crate::{AgentError, Durable, Handoff};
 
 /// How an agent runs. All durations are wall time.
 #[derive(Clone, Debug)]
@@ -62,6 +62,9 @@ pub struct AgentOptions {
     pub prices: Arc<PriceTable>,
     /// Counts prompts under a budget of tokens or money. Default: an estimate from above.
     pub counter: Arc<dyn TokenCounter>,
+    /// Where runs are kept, so that one that was killed goes on in its middle. Default: nowhere. A run inside another one
+    /// that is kept is recorded in that one's log.
+    pub durable: Option<Durable>,
     /// Buses that see the events of every run.
     pub buses: Vec<EventBus>,
 }
@@ -92,6 +95,7 @@ impl Default for AgentOptions {
             extra_body: serde_json::Map::new(),
             counter: Arc::new(EstimatingCounter),
             prices: Arc::clone(PRICES.get_or_init(|| Arc::new(PriceTable::builtin()))),
+            durable: None,
             buses: Vec::new(),
         }
     }

@@ -19,6 +19,9 @@ use crate::{Machine, PendingRun, RunError};
 pub struct RunResult {
     /// The run.
     pub run: RunId,
+    /// The name under which it is kept, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
     /// The agent that had the conversation at the end.
     pub agent: String,
     /// The final text; empty for a run that waits for people.
@@ -64,6 +67,8 @@ pub struct Partial {
 
 /// What changes while a run goes on.
 pub(crate) struct RunState {
+    /// The run; one that goes on has the id it had before, once that is known.
+    pub(crate) run: RunId,
     pub(crate) machine: Machine,
     pub(crate) bill: Bill,
 }
@@ -81,13 +86,14 @@ pub(crate) enum Ending {
 }
 
 impl RunState {
-    pub(crate) fn result(&self, run: RunId, agent: &str, answer: Answer) -> RunResult {
+    pub(crate) fn result(&self, agent: &str, answer: Answer) -> RunResult {
         let (finish, pending) = match answer.ending {
             Ending::Done(finish) => (finish, None),
             Ending::Suspended(pending) => (FinishReason::ToolCalls, Some(pending)),
         };
         RunResult {
-            run,
+            run: self.run,
+            kept: None,
             agent: agent.to_owned(),
             output: answer.text,
             value: answer.value,
@@ -108,7 +114,6 @@ impl RunState {
 /// A view of a run's transcript that stays good when the run is dropped.
 #[derive(Clone)]
 pub struct Transcript {
-    pub(crate) run: RunId,
     pub(crate) state: Arc<Mutex<RunState>>,
 }
 
@@ -122,7 +127,7 @@ impl Transcript {
         messages.extend(said);
         let mut usage = state.machine.usage().clone();
         usage += &unfed;
-        Partial { run: self.run, messages, usage, cost }
+        Partial { run: state.run, messages, usage, cost }
     }
 
     /// The run machine as it is now.
@@ -139,7 +144,7 @@ impl Transcript {
 
 impl fmt::Debug for Transcript {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transcript").field("run", &self.run).finish_non_exhaustive()
+        f.debug_struct("Transcript").field("run", &self.lock().run).finish_non_exhaustive()
     }
 }
 
@@ -153,10 +158,10 @@ pub struct Run {
 }
 
 impl Run {
-    /// The run's id.
+    /// The run's id. One that goes on by its name has the id that it had before, as soon as its log was read.
     #[must_use]
     pub fn id(&self) -> RunId {
-        self.transcript.run
+        self.transcript.lock().run
     }
 
     /// The run's events from here on; `None` for a run inside another run, whose events go to the outer one.

@@ -34,7 +34,11 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    fn check(&self) -> Result<(), CallableError> {
+    /// Whether it makes sense.
+    ///
+    /// # Errors
+    /// [`CallableError::Invalid`] for a policy that would never call or whose waits would shrink.
+    pub fn check(&self) -> Result<(), CallableError> {
         let invalid = |setting, message: String| Err(CallableError::Invalid { setting, message });
         if self.max_attempts == 0 {
             return invalid("max_attempts", "0 would never call; 1 calls once and never again".into());
@@ -55,8 +59,10 @@ impl RetryPolicy {
         wait.map_or(self.max_backoff, |wait| wait.min(self.max_backoff))
     }
 
-    /// A wait between nothing and the ceiling, so that many callers do not come back at the same moment.
-    fn wait(&self, attempt: u32) -> Duration {
+    /// How long to wait after `attempt` calls: between nothing and the longest, so that many callers do not come back at the
+    /// same moment.
+    #[must_use]
+    pub fn wait(&self, attempt: u32) -> Duration {
         self.ceiling(attempt).mul_f64(rand::random_range(0.0..=1.0))
     }
 }

@@ -21,7 +21,7 @@ pub struct Budget {
     /// Wall time, from the start of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<Duration>,
-    /// Model calls.
+    /// Model calls, and iterations of harnesses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iterations: Option<u64>,
     /// Tool calls.
@@ -47,7 +47,7 @@ pub enum Resource {
     Cost,
     /// Wall time, in milliseconds.
     Time,
-    /// Model calls.
+    /// Model calls, and iterations of harnesses.
     Iterations,
     /// Tool calls.
     ToolCalls,
@@ -73,7 +73,7 @@ pub struct Amount {
     pub tokens: u64,
     /// What model calls cost, as far as prices are known.
     pub cost: Money,
-    /// Model calls.
+    /// Model calls, and iterations of harnesses.
     pub iterations: u64,
     /// Tool calls.
     pub tool_calls: u64,

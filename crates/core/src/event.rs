@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallCtx, Kind, Money, RunId, Usage};
+use crate::{Kind, Money, RunId, Usage};
 
 /// Something that happened in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -203,6 +203,64 @@ pub enum EventKind {
         /// Wall time in milliseconds.
         elapsed_ms: u64,
     },
+    /// A step of a graph begins.
+    NodeStarted {
+        /// The step.
+        node: Arc<str>,
+        /// The super-step, from 1.
+        step: u64,
+    },
+    /// A step of a graph ended.
+    NodeFinished {
+        /// The step.
+        node: Arc<str>,
+        /// The super-step, from 1.
+        step: u64,
+        /// Whether it succeeded.
+        ok: bool,
+        /// What went wrong.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Kind>,
+        /// Wall time in milliseconds, waits for answers included.
+        elapsed_ms: u64,
+    },
+    /// A step of a graph failed and is tried again.
+    NodeRetried {
+        /// The step.
+        node: Arc<str>,
+        /// The attempt that begins after the wait.
+        attempt: u32,
+        /// Milliseconds until then.
+        wait_ms: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The state after a super-step is in the store.
+    CheckpointSaved {
+        /// The super-step; 0 for the input.
+        step: u64,
+        /// Why it was made: `input`, `step`, `update`, `goto`.
+        source: String,
+    },
+    /// Somebody wrote to the state of a run from outside.
+    StateWritten {
+        /// The super-step that this counts as.
+        step: u64,
+        /// The channels.
+        channels: Vec<Arc<str>>,
+    },
+    /// A step of a graph asks somebody, and waits.
+    InterruptRaised {
+        /// What an answer names.
+        interrupt: String,
+        /// The step.
+        node: Arc<str>,
+    },
+    /// Somebody answered what a step asked.
+    InterruptResumed {
+        /// What the answer named.
+        interrupt: String,
+    },
     /// A tool starts.
     ToolStarted {
         /// Position among the calls of this answer, from 0.
@@ -232,6 +290,41 @@ pub enum EventKind {
         /// The text the model sees.
         result: String,
         /// Wall time in milliseconds.
+        elapsed_ms: u64,
+    },
+    /// A harness begins to loop, or goes on where it was left.
+    HarnessStarted {
+        /// The harness.
+        harness: String,
+        /// How many iterations have ended before.
+        iteration: u64,
+    },
+    /// An iteration of a harness has ended; where the run is kept in a store, it is there.
+    HarnessIteration {
+        /// The harness.
+        harness: String,
+        /// Which, from 1.
+        iteration: u64,
+        /// What the strategy called it; may be empty.
+        label: String,
+        /// The tokens that it used.
+        tokens: u64,
+        /// The tokens that are left; `None` without a limit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remaining_tokens: Option<u64>,
+        /// Wall time in milliseconds.
+        elapsed_ms: u64,
+    },
+    /// A harness has ended.
+    HarnessFinished {
+        /// The harness.
+        harness: String,
+        /// How many iterations it took.
+        iteration: u64,
+        /// Why it was ended; `None` for one that has reached what it is for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// Wall time in milliseconds, over all processes that have worked on it.
         elapsed_ms: u64,
     },
     /// The listener was too slow: so many events were dropped before this one. Only that listener sees it.
@@ -279,20 +372,21 @@ impl EventKind {
             EventKind::ApprovalResolved { .. } => "approval_resolved",
             EventKind::HandedOff { .. } => "handed_off",
             EventKind::RunSuspended { .. } => "run_suspended",
+            EventKind::NodeStarted { .. } => "node_started",
+            EventKind::NodeFinished { .. } => "node_finished",
+            EventKind::NodeRetried { .. } => "node_retried",
+            EventKind::CheckpointSaved { .. } => "checkpoint_saved",
+            EventKind::StateWritten { .. } => "state_written",
+            EventKind::InterruptRaised { .. } => "interrupt_raised",
+            EventKind::InterruptResumed { .. } => "interrupt_resumed",
             EventKind::ToolStarted { .. } => "tool_started",
             EventKind::ToolInvoked { .. } => "tool_invoked",
+            EventKind::HarnessStarted { .. } => "harness_started",
+            EventKind::HarnessIteration { .. } => "harness_iteration",
+            EventKind::HarnessFinished { .. } => "harness_finished",
             EventKind::Lagged { .. } => "lagged",
         }
     }
-}
-
-/// Where events go. The sink numbers them; emitting never waits for a listener.
-pub trait EventSink: Send + Sync {
-    /// Takes one event of the run that `ctx` belongs to.
-    fn emit(&self, ctx: &CallCtx, kind: EventKind);
-
-    /// Whether anybody would see it.
-    fn listening(&self) -> bool;
 }
 
 #[cfg(test)]

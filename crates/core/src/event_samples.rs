@@ -9,7 +9,7 @@ impl EventKind {
     /// that no kind is forgotten; the order has no meaning.
     #[must_use]
     pub fn samples() -> Vec<EventKind> {
-        [of_runs(), of_models(), of_budgets(), of_tools()].concat()
+        [of_runs(), of_graphs(), of_models(), of_budgets(), of_tools(), of_harnesses()].concat()
     }
 }
 
@@ -25,6 +25,20 @@ fn of_runs() -> Vec<EventKind> {
         EventKind::RunFinished { usage: usage(), cost: Some(Money::from_micro_usd(36)), elapsed_ms: 1_200 },
         EventKind::RunFailed { error: Kind::Timeout, message: "no answer in time".into(), elapsed_ms: 1_200 },
         EventKind::Lagged { missed: 7 },
+    ]
+}
+
+fn of_graphs() -> Vec<EventKind> {
+    let (node, interrupt): (Arc<str>, _) = ("review".into(), "3:review/interrupt#0".to_owned());
+    let (called, reason) = (|| Arc::clone(&node), "overloaded".to_owned());
+    vec![
+        EventKind::NodeStarted { node: called(), step: 3 },
+        EventKind::NodeRetried { node: called(), attempt: 2, wait_ms: 250, reason },
+        EventKind::InterruptRaised { interrupt: interrupt.clone(), node: called() },
+        EventKind::InterruptResumed { interrupt },
+        EventKind::NodeFinished { node: called(), step: 3, ok: false, error: Some(Kind::Timeout), elapsed_ms: 400 },
+        EventKind::StateWritten { step: 4, channels: vec!["notes".into()] },
+        EventKind::CheckpointSaved { step: 4, source: "update".into() },
     ]
 }
 
@@ -74,6 +88,27 @@ fn of_tools() -> Vec<EventKind> {
             error: Some(Kind::Timeout),
             result: "no answer in time".into(),
             elapsed_ms: 400,
+        },
+    ]
+}
+
+fn of_harnesses() -> Vec<EventKind> {
+    let harness = || "research".to_owned();
+    vec![
+        EventKind::HarnessStarted { harness: harness(), iteration: 2 },
+        EventKind::HarnessIteration {
+            harness: harness(),
+            iteration: 3,
+            label: "search".into(),
+            tokens: 150,
+            remaining_tokens: Some(850),
+            elapsed_ms: 900,
+        },
+        EventKind::HarnessFinished {
+            harness: harness(),
+            iteration: 3,
+            reason: Some("iteration_cap".into()),
+            elapsed_ms: 2_700,
         },
     ]
 }

@@ -1,9 +1,53 @@
 //! Tool calls and what tools are made known by.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Part;
+
+/// What happens to the world when a call is made twice.
+///
+/// ```
+/// use atomr_agents_core::EffectClass;
+///
+/// assert_eq!("once".parse(), Ok(EffectClass::Once));
+/// assert!("twice".parse::<EffectClass>().is_err());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EffectClass {
+    /// Nothing: it only looks. After a crash it is called again.
+    None,
+    /// Nothing more than when it is made once, as it hands on its idempotency key. After a crash it is called again
+    /// with the same one.
+    #[default]
+    Idempotent,
+    /// Something. After a crash it is not called again: the run stops, and somebody must find out whether it happened.
+    Once,
+}
+
+impl EffectClass {
+    /// The name users see, in snake case.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Idempotent => "idempotent",
+            Self::Once => "once",
+        }
+    }
+}
+
+impl FromStr for EffectClass {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = [Self::None, Self::Idempotent, Self::Once].into_iter().find(|class| class.as_str() == text);
+        known.ok_or_else(|| format!("an effect is \"none\", \"idempotent\" or \"once\", not {text:?}"))
+    }
+}
 
 /// The model asks for a tool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

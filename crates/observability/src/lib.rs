@@ -60,7 +60,7 @@ pub use lines::LineFormatter;
 pub use output::{FlushPolicy, OutputOptions};
 pub use recording::RecordingTracer;
 pub use redact::{redact, redact_event};
-pub use run_events::RunEvents;
+pub use run_events::{Hold, Recorder, RunEvents};
 pub use run_node::{NodeKind, NodeStatus, RunNode};
 pub use run_tree::{RunTree, RunTreeLimits};
 pub use stdout::StdoutTracer;

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
-use atomr_agents_core::{Event, EventKind, Money, RunId, Usage};
+use atomr_agents_core::{Event, EventKind, Kind, Money, RunId, Usage};
 
 use crate::output::Render;
 use crate::redact;
@@ -204,6 +204,19 @@ impl LineFormatter {
             EventKind::ApprovalResolved { name, approved, .. } => {
                 format!("{} {}", shown(name), if *approved { "approved" } else { "denied" })
             }
+            EventKind::NodeStarted { node, step } => format!("{} in super-step {step}", shown(node)),
+            EventKind::NodeFinished { node, error, elapsed_ms, .. } => {
+                let how = error.map_or("ok", Kind::as_str);
+                format!("{} {how} in {}", shown(node), duration(*elapsed_ms))
+            }
+            EventKind::NodeRetried { node, attempt, wait_ms, reason } => {
+                format!("{}, attempt {attempt} in {}: {}", shown(node), duration(*wait_ms), shown(reason))
+            }
+            EventKind::CheckpointSaved { step, source } => format!("{step} ({})", shown(source)),
+            EventKind::StateWritten { channels, .. } => shown(&channels.join(", ")),
+            EventKind::InterruptRaised { interrupt, .. } | EventKind::InterruptResumed { interrupt } => {
+                shown(interrupt)
+            }
             EventKind::ToolInvoked { name, ok, error, result, elapsed_ms, .. } => {
                 let how = match error {
                     Some(error) => error.as_str(),
@@ -213,6 +226,18 @@ impl LineFormatter {
                 format!("{} {how} in {}: {}", shown(name), duration(*elapsed_ms), shown(result))
             }
             EventKind::HandedOff { from, to } => format!("{} to {}", shown(from), shown(to)),
+            EventKind::HarnessStarted { harness, iteration: 0 } => shown(harness),
+            EventKind::HarnessStarted { harness, iteration } => {
+                format!("{} after iteration {iteration}", shown(harness))
+            }
+            EventKind::HarnessIteration { iteration, label, tokens, elapsed_ms, .. } => {
+                let label = if label.is_empty() { String::new() } else { format!(" {}", shown(label)) };
+                format!("{iteration}{label} in {}, {}", duration(*elapsed_ms), count(*tokens, "token"))
+            }
+            EventKind::HarnessFinished { iteration, reason, elapsed_ms, .. } => {
+                let how = reason.as_deref().map_or_else(|| "done".into(), shown);
+                format!("{how} after {} in {}", count(*iteration, "iteration"), duration(*elapsed_ms))
+            }
             EventKind::Lagged { missed } => format!("{} not shown: too many at once", count(*missed, "event")),
             // Pieces are joined; a kind that is newer than this list is shown by its name.
             _ => String::new(),
@@ -261,13 +286,20 @@ const PIECE: &str = "\u{1b}[36m";
 
 fn colour(kind: &EventKind) -> &'static str {
     match kind {
-        EventKind::RunFailed { .. } | EventKind::ToolInvoked { ok: false, .. } => "\u{1b}[31m",
+        EventKind::RunFailed { .. }
+        | EventKind::ToolInvoked { ok: false, .. }
+        | EventKind::NodeFinished { ok: false, .. } => "\u{1b}[31m",
         EventKind::ModelRetried { .. }
         | EventKind::ModelFallback { .. }
         | EventKind::OutputRejected { .. }
         | EventKind::RunSuspended { .. }
+        | EventKind::NodeRetried { .. }
+        | EventKind::InterruptRaised { .. }
         | EventKind::Lagged { .. } => "\u{1b}[33m",
-        EventKind::RunStarted { .. } | EventKind::RunFinished { .. } => "\u{1b}[32m",
+        EventKind::RunStarted { .. }
+        | EventKind::RunFinished { .. }
+        | EventKind::HarnessStarted { .. }
+        | EventKind::HarnessFinished { .. } => "\u{1b}[32m",
         _ => PIECE,
     }
 }

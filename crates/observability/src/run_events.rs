@@ -1,5 +1,6 @@
 //! The events of one run.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,8 +21,13 @@ use crate::ring::Effect;
 pub struct RunEvents {
     own: EventBus,
     shared: Vec<EventBus>,
+    recorder: Option<Recorder>,
     numbers: Mutex<Numbers>,
 }
+
+/// Sees each event that is no delta, in the order of their numbers, before it is published. It is called while the numbers
+/// are held: it takes the event and returns, and emits nothing.
+pub type Recorder = Box<dyn Fn(&Event) + Send + Sync>;
 
 #[derive(Default)]
 struct Numbers {
@@ -30,6 +36,9 @@ struct Numbers {
     count: u64,
     time_ms: u64,
     closed: bool,
+    /// The first number of each hold, in order, and the events that wait for the earliest to end.
+    holds: VecDeque<u64>,
+    held: VecDeque<Arc<Event>>,
 }
 
 impl Numbers {
@@ -60,7 +69,54 @@ impl RunEvents {
     /// The same, keeping up to `capacity` events for a slow subscriber of the run's own bus.
     #[must_use]
     pub fn with_capacity(capacity: usize, shared: impl IntoIterator<Item = EventBus>) -> Self {
-        Self { own: EventBus::with_capacity(capacity), shared: shared.into_iter().collect(), numbers: Mutex::default() }
+        let (own, shared) = (EventBus::with_capacity(capacity), shared.into_iter().collect());
+        Self { own, shared, recorder: None, numbers: Mutex::default() }
+    }
+
+    /// The same, with the first event numbered `first` (at least 1), and each shown to `recorder`: for a run that is kept.
+    #[must_use]
+    pub fn recorded(mut self, first: u64, recorder: Recorder) -> Self {
+        self.recorder = Some(recorder);
+        self.numbers = Mutex::new(Numbers { seq: first.saturating_sub(1), ..Numbers::default() });
+        self
+    }
+
+    /// The same from the number `first` on, where that is found out only once the run has begun. Nothing was emitted yet.
+    pub fn go_on_from(&self, first: u64) {
+        let mut numbers = self.lock();
+        numbers.seq = numbers.seq.max(first.saturating_sub(1));
+    }
+
+    /// Keeps the events from the next one on from everybody until the hold is dropped; the recorder sees them at once. For
+    /// what shall be told only once it is written down. Of several holds each keeps back what came after it.
+    #[must_use = "dropping it ends it"]
+    pub fn hold(self: &Arc<Self>) -> Hold {
+        let mut numbers = self.lock();
+        let first = numbers.seq + 1;
+        numbers.holds.push_back(first);
+        Hold { events: Arc::clone(self), first }
+    }
+
+    fn push(&self, event: Arc<Event>) -> Vec<Effect> {
+        let shared = self.shared.iter().map(|bus| bus.push(Arc::clone(&event)));
+        let mut all: Vec<Effect> = shared.collect();
+        all.push(self.own.push(event));
+        all
+    }
+
+    fn end_hold(&self, first: u64) {
+        let mut effects = Vec::new();
+        {
+            let mut numbers = self.lock();
+            if let Some(at) = numbers.holds.iter().position(|held| *held == first) {
+                numbers.holds.remove(at);
+            }
+            let until = numbers.holds.front().copied().unwrap_or(u64::MAX);
+            while let Some(event) = numbers.held.pop_front_if(|event| event.seq < until) {
+                effects.extend(self.push(event));
+            }
+        }
+        effects.into_iter().for_each(Effect::run);
     }
 
     /// Sees the events of this run from now on, and the end of it.
@@ -88,6 +144,10 @@ impl RunEvents {
         self.lock().seq
     }
 
+    fn heard(&self) -> bool {
+        self.own.subscribers() > 0 || self.shared.iter().any(|bus| bus.subscribers() > 0)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Numbers> {
         self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -98,8 +158,10 @@ impl RunEvents {
         if numbers.closed {
             return Default::default();
         }
-        numbers.advance(kind.is_delta());
-        if !self.listening() {
+        let delta = kind.is_delta();
+        numbers.advance(delta);
+        let recorder = self.recorder.as_ref().filter(|_| !delta);
+        if recorder.is_none() && !self.heard() {
             return Default::default();
         }
         let event = Arc::new(Event {
@@ -111,8 +173,42 @@ impl RunEvents {
             time_ms: numbers.tick(),
             kind,
         });
+        if let Some(record) = recorder {
+            record(&event);
+        }
+        if !numbers.holds.is_empty() {
+            numbers.held.push_back(event);
+            if numbers.held.len() < DEFAULT_CAPACITY {
+                return Default::default();
+            }
+            // Whoever holds so long is not waited for: a queue has a bound, and nothing is lost here.
+            numbers.holds.clear();
+            let held = std::mem::take(&mut numbers.held);
+            let all = held.into_iter().flat_map(|event| self.push(event)).collect();
+            return (Effect::default(), all);
+        }
         let shared = self.shared.iter().map(|bus| bus.push(Arc::clone(&event))).collect();
         (self.own.push(event), shared)
+    }
+}
+
+/// Keeps events back until it is dropped; see [`RunEvents::hold`].
+#[derive(Debug)]
+pub struct Hold {
+    events: Arc<RunEvents>,
+    first: u64,
+}
+
+impl Hold {
+    /// Ends it, and what it kept back is told to nobody.
+    pub fn discard(self) {
+        self.events.lock().held.retain(|event| event.seq < self.first);
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.events.end_hold(self.first);
     }
 }
 
@@ -124,7 +220,7 @@ impl EventSink for RunEvents {
     }
 
     fn listening(&self) -> bool {
-        self.own.subscribers() > 0 || self.shared.iter().any(|bus| bus.subscribers() > 0)
+        self.recorder.is_some() || self.heard()
     }
 }
 
@@ -187,6 +283,42 @@ mod tests {
         assert_eq!(numbers(&mut own), [(1, 2), (2, 0)]);
         assert_eq!(own.try_recv_batch(1).unwrap_err(), TryRecvError::Closed);
         assert_eq!(events.count(), 4);
+    }
+
+    #[test]
+    fn a_recorder_sees_every_event_but_deltas_also_when_nobody_listens_and_numbers_go_on() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let record = Arc::clone(&seen);
+        let events = RunEvents::new([]).recorded(7, Box::new(move |event| record.lock().unwrap().push(event.seq)));
+        let ctx = CallCtx::new().with_sink(Arc::new(events));
+        assert!(ctx.listening());
+        for kind in [start(), text(), start()] {
+            ctx.emit(kind);
+        }
+        assert_eq!(*seen.lock().unwrap(), [7, 8]);
+    }
+
+    #[test]
+    fn what_is_held_is_told_in_order_when_its_own_hold_and_all_earlier_ones_have_ended() {
+        let events = Arc::new(RunEvents::new([]));
+        events.go_on_from(10);
+        let mut subscription = events.subscribe();
+        let ctx = CallCtx::new().with_sink(events.clone());
+        ctx.emit(start());
+        let first = events.hold();
+        ctx.emit(start());
+        ctx.emit(text());
+        let second = events.hold();
+        ctx.emit(start());
+        assert_eq!(numbers(&mut subscription), [(10, 0)]);
+        drop(first);
+        assert_eq!(numbers(&mut subscription), [(11, 0), (11, 1)]);
+        let third = events.hold();
+        ctx.emit(start());
+        drop(third);
+        assert_eq!(subscription.try_recv_batch(1).unwrap_err(), TryRecvError::Empty);
+        drop(second);
+        assert_eq!(numbers(&mut subscription), [(12, 0), (13, 0)]);
     }
 
     #[test]

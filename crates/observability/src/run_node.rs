@@ -19,6 +19,8 @@ pub enum NodeKind {
     Model,
     /// A call of a tool.
     Tool,
+    /// A run of a harness.
+    Harness,
 }
 
 impl NodeKind {
@@ -29,6 +31,7 @@ impl NodeKind {
             Self::Agent => "agent",
             Self::Model => "model",
             Self::Tool => "tool",
+            Self::Harness => "harness",
         }
     }
 }
@@ -77,7 +80,7 @@ pub struct RunNode {
     pub path: String,
     /// What it stands for.
     pub kind: NodeKind,
-    /// The agent's name, the model, or the tool's name.
+    /// The name of the agent, the tool or the harness, or the model.
     pub name: String,
     /// How far it has come.
     pub status: NodeStatus,

@@ -25,14 +25,14 @@ pub(crate) fn call_ctx(scope: &Scope, deps: Option<Deps>) -> CallCtx {
 }
 
 /// What the user gave the run.
-fn deps_of(py: Python<'_>, ctx: &CallCtx) -> Py<PyAny> {
+pub(crate) fn deps_of(py: Python<'_>, ctx: &CallCtx) -> Py<PyAny> {
     ctx.get::<Deps>().map_or_else(|| py.None(), |deps| deps.0.clone_ref(py))
 }
 
 /// Tags and data of a call.
-type Config<'py> = Option<(Bound<'py, PyTuple>, Bound<'py, PyDict>)>;
+pub(crate) type Config<'py> = Option<(Bound<'py, PyTuple>, Bound<'py, PyDict>)>;
 
-fn config_of<'py>(py: Python<'py>, ctx: &CallCtx) -> PyResult<Config<'py>> {
+pub(crate) fn config_of<'py>(py: Python<'py>, ctx: &CallCtx) -> PyResult<Config<'py>> {
     let Some(config) = ctx.get::<RunConfig>() else { return Ok(None) };
     let metadata = config.metadata.iter().map(|(name, value)| Ok((name, json::to_py(py, value)?)));
     Ok(Some((PyTuple::new(py, &config.tags)?, metadata.collect::<PyResult<Vec<_>>>()?.into_py_dict(py)?)))

@@ -6,14 +6,17 @@ use std::sync::Arc;
 use atomr_agents_agent::{AgentError, RunError};
 use atomr_agents_callable::CallableError;
 use atomr_agents_core::Kind;
+use atomr_agents_harness::{HarnessError, HarnessFailure};
 use atomr_agents_inference::InferenceError;
 use atomr_agents_observability::TracerError;
 use atomr_agents_py_bridge::{GuestError, original};
+use atomr_agents_state::{ReduceError, RunLogError, StateError, StoreError};
 use atomr_agents_strategy::StrategyError;
 use atomr_agents_tool::{PermissionError, ToolCallParserError, ToolDefinitionError, ToolError, ToolSetError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::harness_state::HarnessState;
 use crate::run::Partial;
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -61,19 +64,31 @@ impl Fields {
     }
 }
 
-/// The first error of type `E` in the chain. A source that is shared hides its type behind the `Arc`.
-fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
-        }
-        next = match error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
+/// An error and its sources. A source that is shared hides its type behind the `Arc`.
+fn links<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| {
+        let error: &'e (dyn Error + 'static) = *error;
+        match error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
             Some(shared) => Some(&**shared),
             None => error.source(),
-        };
-    }
-    None
+        }
+    })
+}
+
+/// The first error of type `E` in the chain.
+fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
+    links(error).find_map(|error| error.downcast_ref::<E>())
+}
+
+/// What the outermost run in the chain had produced.
+fn partial(py: Python<'_>, error: &(dyn Error + 'static)) -> Option<Py<PyAny>> {
+    links(error).find_map(|error| {
+        if let Some(failed) = error.downcast_ref::<RunError>() {
+            return Py::new(py, Partial::new((*failed.partial).clone())).ok().map(Py::into_any);
+        }
+        let failed = error.downcast_ref::<HarnessFailure>()?;
+        Py::new(py, HarnessState::new((*failed.state).clone())).ok().map(Py::into_any)
+    })
 }
 
 /// Makes the exception of a kind. `error` gives its text and that of its sources, and what the provider said.
@@ -126,9 +141,7 @@ fn convert(py: Python<'_>, kind: Kind, error: &(dyn Error + 'static)) -> PyErr {
         Some(guest) => guest.to_py(py),
         None => raise(py, kind, error),
     };
-    if let Some(failed) = find::<RunError>(error)
-        && let Ok(partial) = Py::new(py, Partial::new((*failed.partial).clone()))
-    {
+    if let Some(partial) = partial(py, error) {
         // An exception of the user may refuse the attribute; it is still the better thing to raise.
         let _ = exception.value(py).setattr("partial", partial);
     }
@@ -160,9 +173,15 @@ macro_rules! kinded {
 kinded!(
     AgentError,
     CallableError,
+    HarnessError,
+    HarnessFailure,
     InferenceError,
     PermissionError,
+    ReduceError,
     RunError,
+    RunLogError,
+    StateError,
+    StoreError,
     StrategyError,
     ToolCallParserError,
     ToolDefinitionError,

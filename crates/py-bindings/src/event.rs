@@ -108,12 +108,18 @@ event_class! {
         cost.map(Money::usd);
     elapsed_ms: u64 = E::RunFinished { elapsed_ms, .. } | E::RunFailed { elapsed_ms, .. }
         | E::RunSuspended { elapsed_ms, .. } | E::ModelFinished { elapsed_ms, .. }
+        | E::HarnessIteration { elapsed_ms, .. } | E::HarnessFinished { elapsed_ms, .. }
         | E::ToolInvoked { elapsed_ms, .. } => Some(*elapsed_ms);
     error: &'static str = E::ToolInvoked { error, .. } => error.map(Kind::as_str),
         E::RunFailed { error, .. } => Some(error.as_str());
     finish: &str = E::ModelFinished { finish, .. } => Some(finish);
     from_: &str = E::ModelFallback { from, .. } | E::HandedOff { from, .. } => Some(from);
-    iteration: u32 = E::ModelRequested { iteration, .. } => Some(*iteration);
+    harness: &str = E::HarnessStarted { harness, .. } | E::HarnessIteration { harness, .. }
+        | E::HarnessFinished { harness, .. } => Some(harness);
+    iteration: u64 = E::ModelRequested { iteration, .. } => Some(u64::from(*iteration)),
+        E::HarnessStarted { iteration, .. } | E::HarnessIteration { iteration, .. }
+        | E::HarnessFinished { iteration, .. } => Some(*iteration);
+    label: &str = E::HarnessIteration { label, .. } => Some(label);
     message: &str = E::RunFailed { message, .. } | E::OutputRejected { message, .. }
         | E::ModelRetried { reason: message, .. } | E::ModelFallback { reason: message, .. } => Some(message);
     messages: usize = E::ModelRequested { messages, .. } => Some(*messages);
@@ -125,11 +131,14 @@ event_class! {
     ok: bool = E::ToolInvoked { ok, .. } => Some(*ok);
     owner: &str = E::PromptPrefixChanged { owner, .. } => Some(owner);
     pending: usize = E::RunSuspended { pending, .. } => Some(*pending);
-    reason: &str = E::ModelRetried { reason, .. } | E::ModelFallback { reason, .. } => Some(reason);
+    reason: &str = E::ModelRetried { reason, .. } | E::ModelFallback { reason, .. } => Some(reason),
+        E::HarnessFinished { reason, .. } => reason.as_deref();
+    remaining_tokens: u64 = E::HarnessIteration { remaining_tokens, .. } => *remaining_tokens;
     result: &str = E::ToolInvoked { result, .. } => Some(result);
     text: &str = E::TextDelta { text } | E::ThinkingDelta { text } | E::RefusalDelta { text } => Some(text);
     to: &str = E::ModelFallback { to, .. } | E::HandedOff { to, .. } => Some(to);
-    tokens: u64 = E::BudgetReserved { tokens, .. } | E::BudgetSpent { tokens, .. } => Some(*tokens);
+    tokens: u64 = E::BudgetReserved { tokens, .. } | E::BudgetSpent { tokens, .. }
+        | E::HarnessIteration { tokens, .. } => Some(*tokens);
     tool_calls: usize = E::ModelFinished { tool_calls, .. } => Some(*tool_calls);
     prompt_hash: &str = E::ModelRequested { prompt_hash, .. } => prompt_hash.as_deref();
     tools: usize = E::ModelRequested { tools, .. } => Some(*tools);

@@ -13,6 +13,8 @@ mod core;
 mod errors;
 mod event;
 mod guest;
+mod harness;
+mod harness_state;
 mod inference;
 mod middleware;
 mod observability;
@@ -21,7 +23,9 @@ mod permission;
 mod run;
 mod seconds;
 mod shared_events;
+mod state;
 mod strategy;
+mod termination;
 mod testkit;
 mod tool;
 mod tool_return;
@@ -58,6 +62,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     submodule(module, "callable_", callable::fill)?;
     submodule(module, "cache", cache::fill)?;
     submodule(module, "agent", agent::fill)?;
+    submodule(module, "harness", harness::fill)?;
+    submodule(module, "state", state::fill)?;
     submodule(module, "testkit", testkit::fill)?;
     submodule(module, "_bridge_test", atomr_agents_py_bridge::selftest::register)
 }

@@ -47,7 +47,7 @@ fn asked(
 }
 
 /// Waits for a guest's answer; its failure is that of the strategy.
-async fn answer<T>(
+pub(crate) async fn answer<T>(
     family: &'static str,
     guest: &Guest,
     running: impl Future<Output = Result<T, GuestError>>,
@@ -70,7 +70,7 @@ fn read<'py>(value: &Bound<'py, PyAny>, reader: &str) -> Result<Bound<'py, PyAny
     })
 }
 
-fn shape(wanted: &str, value: &Bound<'_, PyAny>) -> BadShape {
+pub(crate) fn shape(wanted: &str, value: &Bound<'_, PyAny>) -> BadShape {
     let class = value.get_type().qualname().map_or_else(|_| "object".to_owned(), |name| name.to_string());
     BadShape::new(format!("expected {wanted}, got {class}"))
 }

@@ -1,6 +1,7 @@
 //! `_native.testkit`: a scripted model, a replay server with its faults, recordings of runs, and the conformance suite.
 
 mod fault;
+mod store;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,7 +34,8 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(flood, module)?)?;
     module.add_function(wrap_pyfunction!(sample_events, module)?)?;
     module.add_function(wrap_pyfunction!(record, module)?)?;
-    module.add_function(wrap_pyfunction!(conformance_of, module)?)
+    module.add_function(wrap_pyfunction!(conformance_of, module)?)?;
+    module.add_function(wrap_pyfunction!(store::store_conformance, module)?)
 }
 
 /// Threads, so that the events come as those of a run do: from elsewhere, while Python does something else.

@@ -243,6 +243,33 @@ guest_kinds! {
     GuestSkillStrategy("strategy:skill", "@strategy(kind=\"skill\")") {
         call applicable(ctx) itself;
     }
+
+    /// Does one iteration of a harness.
+    GuestLoopStrategy("strategy:loop", "@strategy(kind=\"loop\")") {
+        call step(state, ctx) itself;
+        once effect() optional;
+    }
+
+    /// Says before each iteration of a harness whether it shall be ended.
+    GuestTerminationStrategy("strategy:termination", "@strategy(kind=\"termination\")") {
+        call should_terminate(state, ctx) itself;
+    }
+
+    /// Keeps runs: a store of records, logs, blobs and leases.
+    GuestJournal("journal", "@journal") {
+        call commit(batch);
+        call get(key);
+        call scan(space, prefix, after, limit, reverse);
+        call read(key, start, limit);
+        call end(key);
+        call blobs(ids);
+        call acquire(key, owner, ttl_ms);
+        call renew(lease, ttl_ms);
+        call release(lease);
+        call claim(space, owner, ttl_ms, limit);
+        call sweep(grace_ms);
+        call now() optional;
+    }
 }
 
 #[cfg(test)]

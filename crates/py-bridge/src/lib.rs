@@ -38,8 +38,9 @@ pub use flavor::Flavor;
 pub use guest::{Guest, GuestOptions};
 pub use json::{Json, JsonFault};
 pub use kinds::{
-    GuestCallable, GuestInferenceClient, GuestInstructionStrategy, GuestMemoryStrategy, GuestSkillStrategy, GuestTool,
-    GuestToolStrategy, GuestTracer, KINDS, KindRow, MethodRow, Verb, kind,
+    GuestCallable, GuestInferenceClient, GuestInstructionStrategy, GuestJournal, GuestLoopStrategy,
+    GuestMemoryStrategy, GuestSkillStrategy, GuestTerminationStrategy, GuestTool, GuestToolStrategy, GuestTracer,
+    KINDS, KindRow, MethodRow, Verb, kind,
 };
 pub use scope::{Corked, Live, Scope};
 pub use stream::GuestStream;

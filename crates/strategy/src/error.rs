@@ -14,7 +14,7 @@ pub enum StrategyError {
     /// The strategy failed.
     #[error("the {family} strategy failed: {message}")]
     Failed {
-        /// Which family: `instruction`, `tool`, `memory`, `skill`.
+        /// Which family: `instruction`, `tool`, `memory`, `skill`, `loop`, `termination`.
         family: &'static str,
         /// What it amounts to: [`Kind::Guest`] where the strategy says no more.
         kind: Kind,

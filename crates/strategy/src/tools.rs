@@ -11,6 +11,12 @@ use crate::{StrategyError, StrategyFuture};
 pub trait ToolStrategy: Send + Sync + 'static {
     /// The tools the model is offered.
     fn select<'a>(&'a self, context: &'a AgentContext, ctx: &'a CallCtx) -> StrategyFuture<'a, Arc<Toolbox>>;
+
+    /// All tools there are to select from, where that is known without a run: what a stored run is compared with before
+    /// it goes on.
+    fn all(&self) -> Option<&Toolbox> {
+        None
+    }
 }
 
 /// The same tools for every run.
@@ -36,6 +42,10 @@ impl From<Toolbox> for StaticTools {
 impl ToolStrategy for StaticTools {
     fn select<'a>(&'a self, _context: &'a AgentContext, _ctx: &'a CallCtx) -> StrategyFuture<'a, Arc<Toolbox>> {
         Box::pin(async move { Ok(Arc::clone(&self.0)) })
+    }
+
+    fn all(&self) -> Option<&Toolbox> {
+        Some(&self.0)
     }
 }
 
@@ -86,6 +96,10 @@ impl ToolStrategy for KeywordTools {
             Ok(Arc::new(Toolbox::from_checked(chosen.map(|(tool, _)| Arc::clone(tool)).collect())?))
         })
     }
+
+    fn all(&self) -> Option<&Toolbox> {
+        Some(&self.toolbox)
+    }
 }
 
 /// Whether the word stands in the text, not inside a longer word. Scripts without upper and lower case are written
@@ -104,6 +118,10 @@ fn stands_in(text: &str, word: &str) -> bool {
 impl<S: ToolStrategy + ?Sized> ToolStrategy for Arc<S> {
     fn select<'a>(&'a self, context: &'a AgentContext, ctx: &'a CallCtx) -> StrategyFuture<'a, Arc<Toolbox>> {
         (**self).select(context, ctx)
+    }
+
+    fn all(&self) -> Option<&Toolbox> {
+        (**self).all()
     }
 }
 

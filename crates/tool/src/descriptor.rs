@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use atomr_agents_core::{ToolSpec, Value};
+use atomr_agents_core::{EffectClass, ToolSpec, Value};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
@@ -16,6 +16,10 @@ pub struct ToolMeta {
     /// The version of its behaviour; `0.0.0` where none was said.
     #[serde(default = "unversioned")]
     pub version: Version,
+    /// What happens to the world when a call is made twice. Where nothing was said, `idempotent`: in a run that is kept,
+    /// a call that a crash interrupted is made again with the same [`crate::IdempotencyKey`].
+    #[serde(default, skip_serializing_if = "is_idempotent")]
+    pub effect: EffectClass,
     /// What a call needs to be allowed. Checked before each call by [`crate::execute`].
     #[serde(default, skip_serializing_if = "PermissionSpec::is_empty")]
     pub permissions: PermissionSpec,
@@ -31,6 +35,10 @@ const fn unversioned() -> Version {
     Version::new(0, 0, 0)
 }
 
+fn is_idempotent(effect: &EffectClass) -> bool {
+    *effect == EffectClass::Idempotent
+}
+
 static NOTHING: LazyLock<ToolMeta> = LazyLock::new(ToolMeta::nothing);
 
 impl ToolMeta {
@@ -39,6 +47,7 @@ impl ToolMeta {
     pub fn nothing() -> Self {
         Self {
             version: unversioned(),
+            effect: EffectClass::Idempotent,
             permissions: PermissionSpec::none(),
             tags: BTreeSet::new(),
             metadata: Map::new(),
@@ -95,6 +104,13 @@ impl ToolDescriptor {
     #[must_use]
     pub fn with_version(mut self, version: Version) -> Self {
         self.meta.version = version;
+        self
+    }
+
+    /// The same with this effect.
+    #[must_use]
+    pub fn with_effect(mut self, effect: EffectClass) -> Self {
+        self.meta.effect = effect;
         self
     }
 

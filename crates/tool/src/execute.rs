@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
-use atomr_agents_core::{CallCtx, ToolCall, ToolReturn};
+use atomr_agents_core::{CallCtx, EffectClass, ToolCall, ToolReturn};
 use futures_util::FutureExt;
 
 use crate::{CheckedTool, Grants, Invocation, ToolError, Toolbox, parse_arguments};
@@ -36,7 +36,8 @@ async fn run(toolbox: &Toolbox, call: &ToolCall, ctx: &CallCtx) -> Result<ToolRe
         () = ctx.cancel.cancelled() => return Err(ToolError::Cancelled),
         place = tool.place() => place,
     };
-    let retries = tool.tool().options().retries;
+    let once = tool.tool().meta().effect == EffectClass::Once;
+    let retries = if once { 0 } else { tool.tool().options().retries };
     let mut attempt = 0;
     loop {
         let invocation = Invocation { call: call.clone(), arguments: arguments.clone(), ctx: ctx.scoped() };

@@ -7,9 +7,13 @@ use std::sync::Arc;
 use atomr_agents_core::{CallCtx, ToolReturn, ToolSpec, Value};
 use futures_util::future::BoxFuture;
 
-use crate::{Invocation, Tool, ToolDescriptor, ToolError, ToolFuture, ToolMeta, ToolOptions};
+use crate::{
+    IdempotencyKey, Invocation, ReconcileFuture, Reconciled, Tool, ToolDescriptor, ToolError, ToolFuture, ToolMeta,
+    ToolOptions,
+};
 
 type Body = dyn Fn(Value, CallCtx) -> BoxFuture<'static, Result<Value, ToolError>> + Send + Sync;
+type Finder = dyn Fn(Arc<str>, Value) -> BoxFuture<'static, Result<Reconciled, ToolError>> + Send + Sync;
 
 /// A tool made of a Rust function of its arguments and its context. What it returns is shown to the model: a
 /// string as it is, anything else as JSON.
@@ -29,6 +33,7 @@ pub struct FnTool {
     meta: ToolMeta,
     options: ToolOptions,
     body: Box<Body>,
+    finder: Option<Box<Finder>>,
 }
 
 impl FnTool {
@@ -52,7 +57,20 @@ impl FnTool {
             meta: descriptor.meta,
             options: ToolOptions::default(),
             body: Box::new(move |arguments, ctx| Box::pin(body(arguments, ctx))),
+            finder: None,
         }
+    }
+
+    /// The same tool, with a function that finds out about a call whose end nobody saw ([`Tool::reconcile`]): it gets the
+    /// call's idempotency key and its arguments.
+    #[must_use]
+    pub fn with_reconcile<F, Fut>(mut self, finder: F) -> Self
+    where
+        F: Fn(Arc<str>, Value) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Reconciled, ToolError>> + Send + 'static,
+    {
+        self.finder = Some(Box::new(move |key, arguments| Box::pin(finder(key, arguments))));
+        self
     }
 
     /// The same tool, run another way.
@@ -79,6 +97,13 @@ impl Tool for FnTool {
     fn invoke(&self, invocation: Invocation) -> ToolFuture<'_> {
         let work = (self.body)(invocation.arguments, invocation.ctx);
         Box::pin(async move { work.await.map(ToolReturn::json) })
+    }
+
+    fn reconcile(&self, invocation: Invocation) -> ReconcileFuture<'_> {
+        match (&self.finder, IdempotencyKey::of(&invocation.ctx)) {
+            (Some(finder), Some(key)) => finder(key, invocation.arguments),
+            _ => Box::pin(std::future::ready(Ok(Reconciled::Unknown))),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use atomr_agents_core::ToolSpec;
 
-use crate::{Grants, Invocation, PermissionSpec, Tool, ToolFuture, ToolMeta, ToolOptions};
+use crate::{Grants, Invocation, PermissionSpec, ReconcileFuture, Tool, ToolFuture, ToolMeta, ToolOptions};
 
 /// A tool that needs permissions besides its own, for example those of the set that it belongs to. A call that lacks
 /// one is refused with [`crate::ToolError::Denied`] and never reaches the tool, also where it is invoked without
@@ -52,6 +52,10 @@ impl Tool for GuardedTool {
             Ok(()) => self.tool.invoke(invocation),
             Err(denied) => Box::pin(std::future::ready(Err(denied))),
         }
+    }
+
+    fn reconcile(&self, invocation: Invocation) -> ReconcileFuture<'_> {
+        self.tool.reconcile(invocation)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use atomr_agents_core::{CallCtx, ToolCall, ToolReturn, ToolSpec, Value};
 use futures_util::future::BoxFuture;
 
-use crate::{ToolError, ToolMeta};
+use crate::{ReconcileFuture, Reconciled, ToolError, ToolMeta};
 
 /// The future of one invocation.
 pub type ToolFuture<'a> = BoxFuture<'a, Result<ToolReturn, ToolError>>;
@@ -32,6 +32,14 @@ pub trait Tool: Send + Sync + 'static {
     /// the time-out and the retries of [`ToolOptions`] and the permissions of [`ToolMeta`] are the caller's business
     /// ([`crate::execute`]).
     fn invoke(&self, invocation: Invocation) -> ToolFuture<'_>;
+
+    /// Finds out about a call of a tool whose effect must not happen twice ([`crate::ToolMeta::effect`]) that was begun
+    /// before the process ended, so that nobody saw how it went. By its [`crate::IdempotencyKey`], which is the one that
+    /// the call had. By default it cannot be found out.
+    fn reconcile(&self, invocation: Invocation) -> ReconcileFuture<'_> {
+        let _ = invocation;
+        Box::pin(std::future::ready(Ok(Reconciled::Unknown)))
+    }
 }
 
 /// One call of a tool, ready to run.
@@ -51,7 +59,7 @@ pub struct ToolOptions {
     /// How long one attempt may take; without it, as long as the run may.
     pub timeout: Option<Duration>,
     /// How many times the runtime itself calls the tool again when it fails or times out, before the model is
-    /// told. Leave it at 0 for a tool whose effect must not happen twice. A call that the tool rejected
+    /// told. A tool whose effect must not happen twice is not called again. A call that the tool rejected
     /// ([`ToolError::Rejected`]) is not made again.
     pub retries: u32,
     /// Whether somebody must be asked before each call. The run is suspended until then. Default false.

@@ -24,6 +24,7 @@ pub use atomr_agents_agent as agent;
 pub use atomr_agents_cache as cache;
 pub use atomr_agents_callable as callable;
 pub use atomr_agents_core as core;
+pub use atomr_agents_harness as harness;
 pub use atomr_agents_inference as inference;
 pub use atomr_agents_observability as observability;
 pub use atomr_agents_strategy as strategy;

@@ -8,8 +8,10 @@ from . import callable_ as callable_
 from . import core as core
 from . import errors as errors
 from . import guest as guest
+from . import harness as harness
 from . import observability as observability
 from . import parser as parser
+from . import state as state
 from . import strategy as strategy
 from . import testkit as testkit
 from . import tool as tool
@@ -24,8 +26,10 @@ __all__ = [
     "core",
     "errors",
     "guest",
+    "harness",
     "observability",
     "parser",
+    "state",
     "strategy",
     "testkit",
     "tool",

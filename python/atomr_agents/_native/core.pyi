@@ -156,8 +156,15 @@ class Event:
     def prompt_hash(self) -> str | None:
         """`model_requested`, with `watch_prompt`: a hash of the prompt as the provider reads it, in hex."""
     @property
+    def harness(self) -> str | None:
+        """The harness."""
+    @property
     def iteration(self) -> int | None:
-        """Which model call of the run, from 1."""
+        """Which model call of the run or iteration of the harness, from 1; of the beginning and the end of a harness,
+        how many have ended."""
+    @property
+    def label(self) -> str | None:
+        """What the strategy called the iteration."""
     @property
     def message(self) -> str | None:
         """What went wrong, in words; the `reason`, where there is one."""
@@ -184,7 +191,10 @@ class Event:
         """How many tool calls wait for somebody's word."""
     @property
     def reason(self) -> str | None:
-        """Why it was tried again, or elsewhere."""
+        """Why it was tried again, or elsewhere, or ended."""
+    @property
+    def remaining_tokens(self) -> int | None:
+        """How many are left of the budget."""
     @property
     def result(self) -> str | None:
         """What the model sees of the tool call."""
@@ -196,7 +206,7 @@ class Event:
         """The model or the agent that has it now."""
     @property
     def tokens(self) -> int | None:
-        """How many were reserved or spent."""
+        """How many were reserved or used."""
     @property
     def tool_calls(self) -> int | None:
         """How many tools the model asked for."""

@@ -76,15 +76,22 @@ impl Grow {
         if let EventKind::RunStarted { agent, model: _ } = &event.kind {
             return self.run_started(event, agent);
         }
+        if let EventKind::HarnessStarted { harness, .. } = &event.kind {
+            self.open(event, NodeKind::Harness, harness, true);
+            return self.with_agent(event, |_, _| {});
+        }
         self.enter(event);
         match &event.kind {
-            EventKind::RunFinished { .. } | EventKind::RunFailed { .. } | EventKind::RunSuspended { .. } => {
+            EventKind::RunFinished { .. }
+            | EventKind::RunFailed { .. }
+            | EventKind::RunSuspended { .. }
+            | EventKind::HarnessFinished { .. } => {
                 self.run_ended(event);
             }
             EventKind::ModelRequested { .. } => self.model_requested(event),
             EventKind::ToolStarted { .. } | EventKind::ToolInvoked { .. } => self.tool(event),
             EventKind::ApprovalRequested { .. } | EventKind::ApprovalResolved { .. } => self.tool(event),
-            EventKind::HandedOff { .. } => self.with_agent(event, |_, _| {}),
+            EventKind::HandedOff { .. } | EventKind::HarnessIteration { .. } => self.with_agent(event, |_, _| {}),
             _ => self.model(event),
         }
     }
@@ -94,7 +101,8 @@ impl Grow {
         let known = self.scope(event).is_some_and(|scope| self.nodes.has(scope.node));
         if !known {
             let name = event.path.rsplit('/').next().unwrap_or_default().to_owned();
-            self.open(event, &name, false);
+            let harness = matches!(event.kind, EventKind::HarnessIteration { .. } | EventKind::HarnessFinished { .. });
+            self.open(event, if harness { NodeKind::Harness } else { NodeKind::Agent }, &name, false);
         }
     }
 
@@ -107,14 +115,14 @@ impl Grow {
                 node.elapsed_ms = None;
             });
         }
-        self.open(event, agent, true);
+        self.open(event, NodeKind::Agent, agent, true);
         self.with_agent(event, |_, _| {});
     }
 
-    /// Gives the event's place an agent. Only a beginning is counted as left out, or each later event would be.
-    fn open(&mut self, event: &Event, name: &str, beginning: bool) {
+    /// Gives the event's place an agent or a harness. Only a beginning is counted as left out, or each later event would be.
+    fn open(&mut self, event: &Event, kind: NodeKind, name: &str, beginning: bool) {
         let parent = self.parent(event);
-        let mut node = self.node(event, NodeKind::Agent, name);
+        let mut node = self.node(event, kind, name);
         node.parent = event.parent;
         let place = (event.run, Arc::clone(&event.path));
         let Some(node) = self.add(node, Some(place), parent, beginning) else { return };
@@ -165,6 +173,7 @@ impl Grow {
                     (node.error, node.message) = (Some(*error), Some(kept(message, text)));
                     (NodeStatus::Failed, *elapsed_ms)
                 }
+                EventKind::HarnessFinished { elapsed_ms, .. } => (NodeStatus::Ok, *elapsed_ms),
                 EventKind::RunSuspended { elapsed_ms, .. } => (NodeStatus::Waiting, *elapsed_ms),
                 _ => return,
             };

@@ -1,0 +1,5 @@
+//! Runs that are kept: killed anywhere, they go on in their middle.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests fail as tests do
+
+mod boundaries;
+mod support;

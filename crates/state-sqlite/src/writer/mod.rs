@@ -1,0 +1,201 @@
+//! The connection that writes.
+//!
+//! Who finds it free commits on the spot: handing a batch to another thread costs more than a relaxed commit. Who does
+//! not find it free puts the batch into a queue, and the writer's thread does everything that waits there in one SQLite
+//! transaction, a savepoint for each, so that a batch that fails fails alone.
+
+mod group;
+mod job;
+mod session;
+mod thread;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use atomr_agents_state::{Durability, StoreError};
+use tokio::sync::{Semaphore, oneshot};
+
+use self::job::{Job, Waiting};
+use self::session::Session;
+use crate::connect::Opened;
+use crate::fault::Fault;
+use crate::options::SqliteOptions;
+use crate::place::Place;
+use crate::readers::Readers;
+use crate::store::until;
+use crate::tables::Tx;
+
+/// The one writer of a store. Dropping it ends its thread after the transaction that is under way.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    place: Place,
+    options: SqliteOptions,
+    readers: Readers,
+    /// None after a failure of the medium, until the thread has opened the file again.
+    session: Mutex<Option<Session>>,
+    queue: Mutex<VecDeque<Box<dyn Job>>>,
+    /// How many are in the queue or being done by the thread.
+    waiting: AtomicUsize,
+    wake: Condvar,
+    room: Semaphore,
+    /// About how many pages were written since the last checkpoint.
+    pages: AtomicU32,
+    closed: AtomicBool,
+}
+
+impl Writer {
+    pub(crate) fn new(place: Place, options: SqliteOptions, readers: Readers, opened: Opened) -> Self {
+        let shared = Shared {
+            place,
+            readers,
+            session: Mutex::new(Some(Session::new(opened))),
+            queue: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            wake: Condvar::new(),
+            room: Semaphore::new(options.queue),
+            pages: AtomicU32::new(0),
+            closed: AtomicBool::new(false),
+            options,
+        };
+        Self { shared: Arc::new(shared), thread: Mutex::default() }
+    }
+
+    /// Does `job` in a transaction that survives what `durability` says. `bytes` is about how much it writes. A caller that
+    /// goes away leaves it done or not begun.
+    pub(crate) async fn write<T, F>(&self, durability: Durability, bytes: usize, job: F) -> Result<T, StoreError>
+    where
+        F: Fn(&Tx<'_>) -> Result<T, Fault> + Send + 'static,
+        T: Send + 'static,
+    {
+        let shared = &*self.shared;
+        if inline(durability, bytes)
+            && let Some(result) = shared.try_now(durability, &job)
+        {
+            self.checkpoint_if_due(bytes);
+            return result;
+        }
+        let Some(Ok(_room)) = until(shared.options.patience, shared.room.acquire()).await else {
+            return Err(shared.late("it has no room for another call; nothing was written"));
+        };
+        let (reply, answer) = oneshot::channel();
+        self.push(Box::new(Waiting::new(durability, bytes, job, reply)));
+        match until(shared.options.patience * 2, answer).await {
+            Some(Ok(result)) => result,
+            Some(Err(_)) => Err(shared.late("its writer ended; a commit that was under way may have happened")),
+            None => Err(shared.late("it did not answer in time; the commit may have happened")),
+        }
+    }
+
+    fn push(&self, job: Box<dyn Job>) {
+        self.shared.waiting.fetch_add(1, Ordering::AcqRel);
+        self.shared.queue().push_back(job);
+        self.wake();
+    }
+
+    fn checkpoint_if_due(&self, bytes: usize) {
+        if self.shared.wrote(bytes) {
+            self.wake();
+        }
+    }
+
+    /// Wakes the thread, and starts it if it does not run.
+    fn wake(&self) {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.as_ref().is_none_or(JoinHandle::is_finished) {
+            let shared = Arc::clone(&self.shared);
+            let started =
+                std::thread::Builder::new().name("atomr-sqlite".to_owned()).spawn(move || thread::run(&shared));
+            match started {
+                Ok(handle) => *thread = Some(handle),
+                // Who waits is told: their replies are dropped with their jobs.
+                Err(_) => self.shared.queue().clear(),
+            }
+        }
+        drop(thread);
+        self.shared.wake.notify_one();
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.shared.place
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.shared.closed.store(true, Ordering::Release);
+        // Under the lock, so that the thread is either before its look at `closed` or waits already.
+        drop(self.shared.queue());
+        self.shared.wake.notify_all();
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // It ends after what it is doing, and it has nothing to tell.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What is done on the caller's thread. Flushing takes as long as the medium takes: that is no work for a thread of the
+/// runtime, on which every other stream would stand still meanwhile.
+fn inline(durability: Durability, bytes: usize) -> bool {
+    durability == Durability::Relaxed && bytes <= INLINE_BYTES
+}
+
+/// A batch that is larger is written by the writer's thread.
+const INLINE_BYTES: usize = 256 << 10;
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Box<dyn Job>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does a job on this thread if nobody writes and nobody waits.
+    fn try_now<T>(
+        &self,
+        durability: Durability,
+        job: impl Fn(&Tx<'_>) -> Result<T, Fault>,
+    ) -> Option<Result<T, StoreError>> {
+        if self.waiting.load(Ordering::Acquire) > 0 {
+            return None;
+        }
+        let mut guard = self.session.try_lock().ok()?;
+        let session = guard.as_mut()?;
+        match session.one(&self.place, durability, job) {
+            Ok(value) => Some(Ok(value)),
+            Err(fault) if fault.is_busy() => None,
+            Err(fault) => {
+                if fault.poisons() {
+                    self.abandon(&mut guard);
+                }
+                Some(Err(fault.told(&self.place)))
+            }
+        }
+    }
+
+    /// Closes every connection after a failure of the medium.
+    fn abandon(&self, session: &mut Option<Session>) {
+        if let Some(session) = session.take() {
+            session.abandon();
+        }
+        self.readers.abandon();
+    }
+
+    /// Counts what was written. True if it is time for a checkpoint.
+    fn wrote(&self, bytes: usize) -> bool {
+        // Each commit writes a page of three trees at least.
+        let pages = u32::try_from(bytes / 2_048).unwrap_or(u32::MAX).saturating_add(3);
+        let before = self.pages.fetch_add(pages, Ordering::AcqRel);
+        before.saturating_add(pages) >= self.options.checkpoint_pages
+    }
+
+    fn late(&self, message: &str) -> StoreError {
+        StoreError::Unavailable { store: self.place.shown(), message: message.to_owned() }
+    }
+}

@@ -1,0 +1,123 @@
+//! The open connection that writes, and its transactions.
+
+use std::time::Duration;
+
+use atomr_agents_state::{Durability, StoreError};
+use rusqlite::Connection;
+
+use crate::connect::{self, Opened};
+use crate::fault::Fault;
+use crate::high::High;
+use crate::place::Place;
+use crate::schema;
+use crate::store::clock_ms;
+use crate::tables::Tx;
+
+#[derive(Debug)]
+pub(super) struct Session {
+    conn: Connection,
+    high: High,
+    /// What the connection's `synchronous` is set to. It is changed only when another is needed: the statement has to be
+    /// compiled anew each time.
+    durability: Durability,
+}
+
+impl Session {
+    pub(super) fn new(opened: Opened) -> Self {
+        Self { conn: opened.conn, high: opened.high, durability: Durability::Full }
+    }
+
+    pub(super) fn conn(&self) -> &Connection {
+        &self.conn
+    }
+
+    /// How long a transaction waits for one of another process.
+    pub(super) fn patience(&self, patience: Duration) -> Result<(), Fault> {
+        Ok(self.conn.busy_timeout(patience)?)
+    }
+
+    pub(super) fn abandon(self) {
+        connect::abandon(self.conn);
+    }
+
+    /// One job in a transaction of its own.
+    pub(super) fn one<T>(
+        &mut self,
+        place: &Place,
+        durability: Durability,
+        job: impl FnOnce(&Tx<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let tx = self.begin(place, durability)?;
+        let commit = tx.commit;
+        match job(&tx) {
+            Ok(value) => {
+                self.commit(durability, commit)?;
+                Ok(value)
+            }
+            Err(fault) => {
+                self.roll_back();
+                Err(fault)
+            }
+        }
+    }
+
+    /// Begins a transaction and counts it.
+    pub(super) fn begin<'s>(&'s mut self, place: &'s Place, durability: Durability) -> Result<Tx<'s>, Fault> {
+        if !self.conn.is_autocommit() {
+            // Left behind by a panic.
+            self.roll_back();
+        }
+        if self.durability != durability {
+            let level = match durability {
+                Durability::Full => "FULL",
+                Durability::Relaxed => "NORMAL",
+            };
+            self.conn.pragma_update(None, "synchronous", level)?;
+            self.durability = durability;
+        }
+        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        match self.count() {
+            Ok(commit) => Ok(Tx { conn: &self.conn, place, commit, now_ms: clock_ms() }),
+            Err(fault) => {
+                self.roll_back();
+                Err(fault)
+            }
+        }
+    }
+
+    fn count(&self) -> Result<u64, Fault> {
+        let commit = schema::commits(&self.conn)? + 1;
+        let mut count = self.conn.prepare_cached("UPDATE head SET commits = ?1 WHERE one = 1")?;
+        count.execute([commit.cast_signed()])?;
+        Ok(commit)
+    }
+
+    /// Commits, and notes it beside the database.
+    pub(super) fn commit(&mut self, durability: Durability, commit: u64) -> Result<(), Fault> {
+        let done = self.conn.prepare_cached("COMMIT").and_then(|mut statement| statement.execute([]));
+        match done {
+            Ok(_) => {
+                self.high.note(durability, commit);
+                Ok(())
+            }
+            Err(error) => {
+                self.roll_back();
+                Err(error.into())
+            }
+        }
+    }
+
+    pub(super) fn roll_back(&self) {
+        if !self.conn.is_autocommit() {
+            // Only a medium that fails can stop it; the fault that led here is the one to tell.
+            let _ = self.conn.execute_batch("ROLLBACK");
+        }
+    }
+}
+
+/// Opens the file again after a failure and finds out whether it is whole.
+pub(super) fn reopen(place: &Place, patience: Duration) -> Result<Session, StoreError> {
+    let opened = connect::open(place, patience)?;
+    connect::quick_check(&opened.conn, place).map_err(|fault| fault.told(place))?;
+    Ok(Session::new(opened))
+}

@@ -1,0 +1,73 @@
+//! The thread that writes what waits, and copies the write-ahead log into the database.
+
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use rusqlite::Connection;
+
+use super::{Shared, group};
+use crate::connect;
+use crate::fault::Fault;
+
+pub(super) fn run(shared: &Shared) {
+    let mut copier = None;
+    loop {
+        let mut queue = shared.queue();
+        while queue.is_empty() && !shared.checkpoint_due() && !shared.closed.load(Ordering::Acquire) {
+            queue = shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        if shared.closed.load(Ordering::Acquire) && queue.is_empty() {
+            return;
+        }
+        let jobs = group::take(&mut queue);
+        drop(queue);
+        let (count, bytes) = (jobs.len(), jobs.iter().map(|job| job.bytes()).sum());
+        if count > 0 {
+            group::commit(shared, jobs);
+            shared.waiting.fetch_sub(count, Ordering::AcqRel);
+            shared.wrote(bytes);
+        }
+        if shared.checkpoint_due() {
+            shared.pages.store(0, Ordering::Release);
+            if let Err(fault) = checkpoint(shared, &mut copier)
+                && fault.poisons()
+            {
+                copier.take().into_iter().for_each(connect::abandon);
+                shared.abandon(&mut shared.session.lock().unwrap_or_else(PoisonError::into_inner));
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn checkpoint_due(&self) -> bool {
+        self.pages.load(Ordering::Acquire) >= self.options.checkpoint_pages
+    }
+}
+
+/// At this many times the pages after which a checkpoint is due, writing waits for it.
+const TOO_LONG: i64 = 4;
+
+/// Copies the log while others go on writing. Only a log that was copied whole begins anew, and where somebody writes all the
+/// time there is always a rest: when the log has become too long, the rest is copied while nobody writes. A checkpoint that
+/// another process is busy with is its own business.
+fn checkpoint(shared: &Shared, copier: &mut Option<Connection>) -> Result<(), Fault> {
+    let conn = match copier {
+        Some(conn) => conn,
+        None => copier.insert(connect::connect(&shared.place)?),
+    };
+    let (pages, copied) = copy(conn)?;
+    if copied >= pages || pages < TOO_LONG * i64::from(shared.options.checkpoint_pages) {
+        return Ok(());
+    }
+    let guard = shared.session.lock().unwrap_or_else(PoisonError::into_inner);
+    match guard.as_ref() {
+        Some(session) => copy(session.conn()).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// How many pages the log has, and how many of them are in the database.
+fn copy(conn: &Connection) -> Result<(i64, i64), Fault> {
+    Ok(conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))?)
+}

@@ -1,0 +1,452 @@
+"""What outlives the process: channels, stores and checkpointers."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, final
+
+from typing_extensions import disjoint_base
+
+__all__ = [
+    "AppendList",
+    "AppendMessages",
+    "CheckpointKey",
+    "CheckpointMeta",
+    "Checkpointer",
+    "InMemoryCheckpointer",
+    "LastWriteWins",
+    "MaxByTimestamp",
+    "MergeMap",
+    "PruneReport",
+    "Reducer",
+    "RunState",
+    "Snapshot",
+    "StateSchema",
+    "StateView",
+    "Store",
+    "guest_store",
+    "in_memory_store",
+]
+
+@disjoint_base
+class Reducer:
+    """What is common to the built-in reducers: they can be called, and noted in a type hint (the class as well).
+
+    Example:
+        >>> AppendList()([1], [2, 3])
+        [1, 2, 3]
+    """
+
+    @property
+    def name(self) -> str:
+        """Its name in errors and in the fingerprint of a schema."""
+    def __call__(self, current: Any, incoming: Any) -> Any:
+        """What a channel that holds `current` holds after `incoming` was written; `current` is left as it is.
+
+        Raises:
+            StateError: It cannot take one of the two; the message says what to do.
+        """
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class LastWriteWins(Reducer):
+    """What was written last. Two tasks of one super-step must not write the same channel.
+
+    Example:
+        >>> LastWriteWins()("draft", "final")
+        'final'
+    """
+
+    def __new__(cls) -> LastWriteWins: ...
+
+@final
+class AppendList(Reducer):
+    """A list: lists are joined, None adds nothing, anything else is appended.
+
+    Example:
+        >>> AppendList()(["a"], {"b": 1})
+        ['a', {'b': 1}]
+    """
+
+    def __new__(cls) -> AppendList: ...
+
+@final
+class AppendMessages(Reducer):
+    """A list of dicts: one is appended, or takes the place of the one that has the same `id` (a str); of a list each one.
+    None adds nothing. A `Message` is its dict.
+
+    Example:
+        >>> AppendMessages()([{"id": "1", "text": "Oslo?"}], {"id": "1", "text": "Rome?"})
+        [{'id': '1', 'text': 'Rome?'}]
+    """
+
+    def __new__(cls) -> AppendMessages: ...
+
+@final
+class MergeMap(Reducer):
+    """A dict: the keys of what is written are set, the others stay. Dicts within are not merged; None adds nothing.
+
+    Example:
+        >>> MergeMap()({"a": 1, "b": 1}, {"b": 2})
+        {'a': 1, 'b': 2}
+    """
+
+    def __new__(cls) -> MergeMap: ...
+
+@final
+class MaxByTimestamp(Reducer):
+    """The dict with the greatest `ts_ms` (an int) of all that were written; of equal ones the later.
+
+    Example:
+        >>> MaxByTimestamp()({"ts_ms": 2, "rate": 1.1}, {"ts_ms": 1, "rate": 1.0})
+        {'ts_ms': 2, 'rate': 1.1}
+    """
+
+    def __new__(cls) -> MaxByTimestamp: ...
+
+@final
+class StateSchema:
+    """The channels of a state, each with its reducer and what it begins with.
+
+    Args:
+        type: A TypedDict, a dataclass or a pydantic model, whose fields are the channels. A field is reduced as its hint
+            says (`Annotated[list, append_list]`), and keeps the last write otherwise.
+
+    Example:
+        >>> schema = StateSchema().add("log", AppendList()).add("count", default=0, type=int)
+        >>> schema.channels
+        ['log', 'count']
+    """
+
+    def __new__(cls, type: object = None) -> StateSchema: ...
+    def add(
+        self,
+        name: str,
+        reducer: Callable[[Any, Any], Any] | type[Reducer] | None = None,
+        *,
+        default: Any = None,
+        type: Any = None,
+    ) -> StateSchema:
+        """Adds a channel, and gives the schema. States that were made before do not have it.
+
+        Args:
+            name: Its name.
+            reducer: A built-in one, or a function `(current, incoming) -> new`; None keeps the last write.
+                `operator.add` appends to a list.
+            default: What it begins with.
+            type: A type of Python; what it does not admit is refused. Of a list that is appended to it is the list's.
+
+        Raises:
+            ConfigError: There is a channel of this name, or the default is none for it.
+            ContractError: The reducer cannot be called with two values.
+        """
+    @property
+    def channels(self) -> list[str]:
+        """The names, in the order in which they were added."""
+    @property
+    def fingerprint(self) -> str:
+        """Stays the same as long as names, reducers and defaults do: a stored run is pinned to it."""
+    def difference(self, was: StateSchema) -> list[str]:
+        """What is different from `was`, one sentence for each channel.
+
+        Example:
+            >>> StateSchema().add("log", AppendList()).difference(StateSchema().add("log"))
+            ['channel `log` has the reducer append_list instead of last_write_wins']
+        """
+    def to_dict(self) -> dict[str, Any]:
+        """Name, reducer and default of each channel."""
+    def __len__(self) -> int: ...
+    def __contains__(self, channel: str, /) -> bool: ...
+
+@final
+class StateView:
+    """A state as it was at one moment. It can be read like a dict, and is not changed by what is written later.
+
+    A list that is read is the reader's own, its items are those that every reader gets: they are for reading.
+    """
+
+    @property
+    def step(self) -> int:
+        """How many super-steps made it so."""
+    def __getitem__(self, channel: str, /) -> Any:
+        """What a channel holds.
+
+        Raises:
+            StateError: There is no such channel.
+        """
+    def keys(self) -> list[str]:
+        """The names of the channels."""
+    def to_dict(self) -> dict[str, Any]:
+        """All channels and what they hold."""
+    def __iter__(self) -> Iterator[str]: ...
+    def __contains__(self, channel: str, /) -> bool: ...
+    def __len__(self) -> int: ...
+
+@final
+class RunState:
+    """What the channels of a run hold, and how many super-steps made it so. It has one writer at a time.
+
+    Args:
+        schema: A `StateSchema`, or a class from which one can be made.
+
+    Example:
+        >>> state = RunState(StateSchema().add("log", AppendList()).add("answer"))
+        >>> state.apply([("fan[10]", "log", "ten"), ("fan[9]", "log", "nine")])
+        [{'channel': 'log', 'change': {'append': ['nine', 'ten']}}]
+        >>> state.read("log"), state.step
+        (['nine', 'ten'], 1)
+    """
+
+    def __new__(cls, schema: object) -> RunState: ...
+    @staticmethod
+    def replay(
+        schema: object, base: Mapping[str, Any], checkpoints: Iterable[tuple[int, list[dict[str, Any]]]] | None = None
+    ) -> RunState:
+        """The state that stored changes make of a stored base: those of each step with its number, the oldest first.
+
+        Raises:
+            CorruptError: What was stored does not fit the schema.
+        """
+    @property
+    def step(self) -> int:
+        """How many super-steps were applied."""
+    @property
+    def fingerprint(self) -> str:
+        """That of its schema."""
+    def read(self, channel: str) -> Any:
+        """What a channel holds.
+
+        Raises:
+            StateError: There is no such channel.
+        """
+    def snapshot(self) -> StateView:
+        """The state as it is now. It shares everything, and costs nothing."""
+    def write(self, channel: str, value: Any) -> list[dict[str, Any]]:
+        """Reduces one write outside of a super-step, and tells what is new in the channel.
+
+        Raises:
+            StateError: There is no such channel, or it does not take the value. It holds what it held.
+            GuestError: A reducer of yours raised; that is the cause.
+            ContractError: The value, or what a reducer of yours returned, is no JSON.
+        """
+    def overwrite(self, channel: str, value: Any) -> list[dict[str, Any]]:
+        """Lets a channel hold `value` and nothing of what it held, without asking its reducer."""
+    def apply(self, writes: Iterable[tuple[str, str, Any]]) -> list[dict[str, Any]]:
+        """Reduces all writes of a super-step, each `(task, channel, value)`, and tells what is new in each channel.
+
+        They are taken in the order of the tasks' names, numbers in them as numbers, whatever the order in which they
+        are given.
+
+        Raises:
+            StateError: A write cannot be taken, or two tasks wrote a channel that keeps one write. None of the writes
+                is in the state then.
+        """
+    def base(self) -> dict[str, Any]:
+        """The whole state, to be stored: `{"step": 1, "channels": {...}}`."""
+
+@final
+class Store:
+    """Where runs, sessions and checkpoints are kept."""
+
+    @property
+    def kind(self) -> str:
+        """In one word: `memory`, `sqlite`, `postgres`, `guest`."""
+    async def sweep(self, grace: float = 3600.0) -> tuple[int, int]:
+        """Removes the stored bodies that nothing names any more and that nobody has written for `grace` seconds.
+
+        Gives how many there were, and how many bytes they had.
+        """
+    def sweep_sync(self, grace: float = 3600.0) -> tuple[int, int]:
+        """`sweep`, waited for."""
+
+def in_memory_store() -> Store:
+    """A store that ends with the process.
+
+    Example:
+        >>> in_memory_store().kind
+        'memory'
+    """
+
+def guest_store(key: str, target: object) -> Store:
+    """A store that is written in Python."""
+
+@final
+class CheckpointKey:
+    """Which checkpoint: of which graph, of which run, after which step.
+
+    Example:
+        >>> CheckpointKey("support", "ticket-7", 3).super_step
+        3
+    """
+
+    def __new__(cls, workflow_id: str, run_id: str, super_step: int) -> CheckpointKey: ...
+    @property
+    def workflow_id(self) -> str:
+        """The graph's name."""
+    @property
+    def run_id(self) -> str:
+        """The run's name."""
+    @property
+    def super_step(self) -> int:
+        """The step."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class CheckpointMeta:
+    """A checkpoint in a list, without its values."""
+
+    @property
+    def key(self) -> CheckpointKey:
+        """Which."""
+    @property
+    def workflow_id(self) -> str:
+        """The graph's name."""
+    @property
+    def run_id(self) -> str:
+        """The run's name."""
+    @property
+    def super_step(self) -> int:
+        """The step."""
+    @property
+    def timestamp_ms(self) -> int:
+        """When it was made, in milliseconds since the Unix epoch."""
+    @property
+    def label(self) -> str:
+        """Why it was made: `input`, `step`, `update`, `fork`."""
+    @property
+    def next(self) -> list[str]:
+        """The nodes that are due next."""
+    def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class Snapshot:
+    """A checkpoint with its values."""
+
+    @property
+    def key(self) -> CheckpointKey:
+        """Which."""
+    @property
+    def timestamp_ms(self) -> int:
+        """When it was made, in milliseconds since the Unix epoch."""
+    @property
+    def label(self) -> str:
+        """Why it was made: `input`, `step`, `update`, `fork`."""
+    @property
+    def next(self) -> list[str]:
+        """The nodes that are due next."""
+    def values(self) -> dict[str, Any]:
+        """The channels and their values; a fresh dict each time."""
+    def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class PruneReport:
+    """What was forgotten."""
+
+    @property
+    def commits(self) -> int:
+        """How many commits are gone."""
+    @property
+    def kept_for(self) -> list[str]:
+        """The forks for which more was kept than was asked for."""
+    def __eq__(self, other: object, /) -> bool: ...
+
+@disjoint_base
+class Checkpointer:
+    """The states of runs, step by step, in a store.
+
+    Every method is a coroutine and has a twin (`save_sync`) that waits instead; inside of a running event loop those are
+    refused.
+
+    Args:
+        store: A `Store`, an object made with `@journal`, a path, or text such as `"sqlite:runs.db"`.
+
+    Example:
+        >>> checkpointer = Checkpointer(in_memory_store())
+        >>> checkpointer.save_sync(CheckpointKey("w", "r", 0), {"n": 1})
+        >>> checkpointer.latest_sync("w", "r").values()
+        {'n': 1}
+    """
+
+    def __new__(cls, store: object) -> Checkpointer: ...
+    @property
+    def store(self) -> Store:
+        """Where they are."""
+    async def save(self, key: CheckpointKey, values: Mapping[str, Any]) -> None:
+        """Saves the values after a step. The run is made if there is none.
+
+        Raises:
+            ConflictError: The step is not later than every one that was saved.
+            LockedError: Somebody writes the run.
+        """
+    def save_sync(self, key: CheckpointKey, values: Mapping[str, Any]) -> None:
+        """`save`, waited for."""
+    async def load(self, key: CheckpointKey) -> Snapshot | None:
+        """The checkpoint of a step; None if there is none.
+
+        Raises:
+            CorruptError: What is stored is not what was written.
+        """
+    def load_sync(self, key: CheckpointKey) -> Snapshot | None:
+        """`load`, waited for."""
+    async def latest(self, workflow_id: str, run_id: str) -> Snapshot | None:
+        """The last checkpoint of a run; None if there is none."""
+    def latest_sync(self, workflow_id: str, run_id: str) -> Snapshot | None:
+        """`latest`, waited for."""
+    async def list(self, workflow_id: str, run_id: str) -> list[CheckpointMeta]:
+        """Every checkpoint of a run that is left, the oldest first.
+
+        Raises:
+            ConflictError: There is no such run.
+        """
+    def list_sync(self, workflow_id: str, run_id: str) -> list[CheckpointMeta]:
+        """`list`, waited for."""
+    async def history(self, workflow_id: str, run_id: str, limit: int = 100) -> list[Snapshot]:
+        """Up to `limit` checkpoints with their values, the newest first.
+
+        Raises:
+            ConflictError: There is no such run.
+        """
+    def history_sync(self, workflow_id: str, run_id: str, limit: int = 100) -> list[Snapshot]:
+        """`history`, waited for."""
+    async def fork(
+        self, key: CheckpointKey, run_id: str = "", edits: Mapping[str, Any] | None = None
+    ) -> CheckpointKey:
+        """Another run that begins with this checkpoint; what is shared is not stored again.
+
+        Args:
+            key: Where it begins.
+            run_id: Its name; a fresh id if empty.
+            edits: Channels that have another value in it.
+
+        Raises:
+            ConflictError: There is no such checkpoint, or a run of that name exists.
+        """
+    def fork_sync(
+        self, key: CheckpointKey, run_id: str = "", edits: Mapping[str, Any] | None = None
+    ) -> CheckpointKey:
+        """`fork`, waited for."""
+    async def prune(self, workflow_id: str, run_id: str, keep: int = 1) -> PruneReport:
+        """Forgets all but the last `keep` checkpoints, as far as no fork needs them.
+
+        Raises:
+            LockedError: Somebody writes the run.
+        """
+    def prune_sync(self, workflow_id: str, run_id: str, keep: int = 1) -> PruneReport:
+        """`prune`, waited for."""
+
+@final
+class InMemoryCheckpointer(Checkpointer):
+    """Checkpoints that end with the process.
+
+    Example:
+        >>> len(InMemoryCheckpointer())
+        0
+    """
+
+    def __new__(cls) -> InMemoryCheckpointer: ...
+    def len(self) -> int:
+        """How many checkpoints there are, over all runs."""
+    def is_empty(self) -> bool:
+        """Whether there is none."""
+    def __len__(self) -> int: ...
+    def __bool__(self) -> bool: ...
