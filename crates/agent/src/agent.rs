@@ -22,7 +22,9 @@ use crate::engine::Engine;
 use crate::handoff;
 use crate::output::OutputCheck;
 use crate::run::RunState;
-use crate::{AgentError, AgentOptions, Decision, Machine, OnChange, PendingRun, Run, RunError, RunInput, RunResult, Transcript};
+use crate::{
+    AgentError, AgentOptions, Decision, Machine, OnChange, PendingRun, Run, RunError, RunInput, RunResult, Transcript,
+};
 
 /// Remembers the types of the strategies without holding any.
 type Strategies<I, T, Ms, Sk> = PhantomData<fn() -> (I, T, Ms, Sk)>;

@@ -39,7 +39,9 @@ pub(crate) fn first_difference(before: &str, now: &str) -> Option<(String, Strin
         text.split(' ').filter_map(|part| part.split_once('=')).map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
     };
     let (before, now) = (parts(before), parts(now));
-    before.iter().zip(&now).find(|(before, now)| before != now).map(|((name, before), (_, now))| {
-        (name.clone(), before.clone(), now.clone())
-    })
+    before
+        .iter()
+        .zip(&now)
+        .find(|(before, now)| before != now)
+        .map(|((name, before), (_, now))| (name.clone(), before.clone(), now.clone()))
 }

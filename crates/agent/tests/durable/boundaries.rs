@@ -69,8 +69,14 @@ async fn stopped_at_any_commit_it_ends_with_the_same_transcript_and_nothing_is_p
             let (result, asked) = go_on(&store, &world).await;
             unknown += asked;
             assert_eq!(result.messages, whole.messages, "after {commits} commits");
-            assert_eq!(serde_json::to_string(&result.messages).unwrap(), serde_json::to_string(&whole.messages).unwrap());
-            assert_eq!((result.usage, result.cost, result.iterations), (whole.usage.clone(), whole.cost, whole.iterations));
+            assert_eq!(
+                serde_json::to_string(&result.messages).unwrap(),
+                serde_json::to_string(&whole.messages).unwrap()
+            );
+            assert_eq!(
+                (result.usage, result.cost, result.iterations),
+                (whole.usage.clone(), whole.cost, whole.iterations)
+            );
             assert_eq!(world.attempts("pay").len(), 2, "no second attempt after {commits} commits");
             assert_eq!(world.effects("put"), 2, "the service knows the keys again");
         }
@@ -91,7 +97,8 @@ async fn stopped_at_two_commits_of_one_run_it_still_ends_the_same() {
             }
             let dying = Dying::after(&store, second, false);
             let run = agent(script(), world.tools(), kept(dying)).resume_run(RUN, &[], CallCtx::new()).await;
-            if run.is_ok() || RunReader::open(store.clone(), RUN).await.unwrap().record().status == RunStatus::Finished {
+            if run.is_ok() || RunReader::open(store.clone(), RUN).await.unwrap().record().status == RunStatus::Finished
+            {
                 continue;
             }
             let (result, _) = go_on(&store, &world).await;
