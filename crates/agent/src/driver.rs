@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use atomr_agents_core::{AgentContext, Amount, CallCtx, EventKind, Kind, Meter, RunId, TurnInput};
+use atomr_agents_core::{AgentContext, Amount, CallCtx, EventKind, Kind, Message, Meter, RunId, TurnInput};
 use atomr_agents_inference::{InferenceError, Phase};
 use atomr_agents_observability::RunEvents;
 use atomr_agents_state::Journal;
@@ -152,7 +152,14 @@ impl Driver {
         let (turn, mut active) = self.begin().await?;
         let mut holder = self.resumed.as_ref().and_then(|resumed| resumed.holder.clone());
         let mut decisions = &self.decisions[..];
+        let (mut edits, mut instructions) = (0, None);
         loop {
+            if self.log.is_some()
+                && let Some(edited) = self.edited(&mut edits).await?
+            {
+                instructions = edited.instructions.or(instructions);
+                active = None;
+            }
             let (effect, name) = {
                 let state = self.transcript.lock();
                 (state.machine.next(), state.machine.agent().map(str::to_owned))
@@ -167,7 +174,13 @@ impl Driver {
             holder = name;
             let prepared = match active.take().filter(|active| Arc::ptr_eq(&active.engine, &engine)) {
                 Some(active) => active,
-                None => Arc::new(self.prepare(&engine, &turn).await?),
+                None => {
+                    let mut prepared = self.prepare(&engine, &turn).await?;
+                    if let Some(instead) = &instructions {
+                        prepared.system = Some(Message::system(instead.clone()));
+                    }
+                    Arc::new(prepared)
+                }
             };
             match effect {
                 Effect::CallModel { iteration } => match &self.log {
@@ -305,6 +318,9 @@ impl Driver {
 
     async fn finished(&self, prepared: &Prepared, answer: Answer) -> Result<RunResult, AgentError> {
         let mut result = self.transcript.lock().result(&prepared.engine.options.name, answer);
+        if self.log.as_ref().is_some_and(|log| log.replayed().is_some()) {
+            return Ok(result); // it is only looked at
+        }
         for each in self.engine.options.middleware.iter().rev() {
             each.after_agent(&mut result, &self.ctx).await?;
         }

@@ -85,6 +85,13 @@ impl Machine {
         Ok(())
     }
 
+    /// Puts another transcript in the place of the one there is: the model is called with it next.
+    pub(crate) fn rewrite(&mut self, messages: Vec<Message>) {
+        self.history = self.history.min(messages.len());
+        self.messages = messages;
+        self.phase = Phase::Model;
+    }
+
     /// What is to be done next. Asking twice gives the same answer.
     #[must_use]
     pub fn next(&self) -> Effect {

@@ -71,7 +71,8 @@ class AppendList(Reducer):
 
 @final
 class AppendMessages(Reducer):
-    """A list of dicts: one is appended, or takes the place of the one that has the same `id` (a str); of a list each one.
+    """A list of dicts: one is appended, or takes the place of the one that has the same `id` (a str); of a list each.
+
     None adds nothing. A `Message` is its dict.
 
     Example:
@@ -108,8 +109,8 @@ class StateSchema:
     """The channels of a state, each with its reducer and what it begins with.
 
     Args:
-        type: A TypedDict, a dataclass or a pydantic model, whose fields are the channels. A field is reduced as its hint
-            says (`Annotated[list, append_list]`), and keeps the last write otherwise.
+        type: A TypedDict, a dataclass or a pydantic model, whose fields are the channels. A field is reduced as its
+            hint says (`Annotated[list, append_list]`), and keeps the last write otherwise.
 
     Example:
         >>> schema = StateSchema().add("log", AppendList()).add("count", default=0, type=int)
@@ -408,9 +409,7 @@ class Checkpointer:
         """
     def history_sync(self, workflow_id: str, run_id: str, limit: int = 100) -> list[Snapshot]:
         """`history`, waited for."""
-    async def fork(
-        self, key: CheckpointKey, run_id: str = "", edits: Mapping[str, Any] | None = None
-    ) -> CheckpointKey:
+    async def fork(self, key: CheckpointKey, run_id: str = "", edits: Mapping[str, Any] | None = None) -> CheckpointKey:
         """Another run that begins with this checkpoint; what is shared is not stored again.
 
         Args:
@@ -421,9 +420,7 @@ class Checkpointer:
         Raises:
             ConflictError: There is no such checkpoint, or a run of that name exists.
         """
-    def fork_sync(
-        self, key: CheckpointKey, run_id: str = "", edits: Mapping[str, Any] | None = None
-    ) -> CheckpointKey:
+    def fork_sync(self, key: CheckpointKey, run_id: str = "", edits: Mapping[str, Any] | None = None) -> CheckpointKey:
         """`fork`, waited for."""
     async def prune(self, workflow_id: str, run_id: str, keep: int = 1) -> PruneReport:
         """Forgets all but the last `keep` checkpoints, as far as no fork needs them.

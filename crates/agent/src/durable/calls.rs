@@ -44,17 +44,25 @@ pub(crate) async fn settle(
             }
             continue;
         }
+        if let Some(replayed) = log.replayed() {
+            let attempt = log.attempt(iteration, task.index);
+            replayed.compare(&log.call_key(iteration, task.index, attempt), "tool", &super::of_call(&task.call))?;
+        }
         match log.call(iteration, task.index) {
             Known::Ended(outcome) => {
                 positions.push(task.index);
                 outcomes.push(outcome);
             }
             Known::Open(attempt) => fresh.push(Fresh { task, attempt }),
+            Known::Unknown(attempt) if log.replayed().is_some() => fresh.push(Fresh { task, attempt }),
             Known::Unknown(attempt) => match find_out(driver, prepared, log, iteration, &task, attempt).await? {
                 Some(result) => driver.transcript.lock().machine.feed_tool(task.index, result)?,
                 None => fresh.push(Fresh { task, attempt: attempt + 1 }),
             },
         }
+    }
+    if let Some(replayed) = log.replayed().filter(|_| !fresh.is_empty()) {
+        return Err(replayed.end());
     }
     if let Some(meter) = driver.ctx.meter() {
         meter.carry_over(Amount { tool_calls: positions.len() as u64, ..Amount::default() });

@@ -7,6 +7,8 @@ use atomr_agents_core::{Amount, EventKind};
 use atomr_agents_inference::ModelReply;
 use atomr_agents_tokens::TokenCounts;
 
+use super::digest::of_request;
+use super::fork::Edited;
 use super::log::{Log, Said};
 use crate::approval::decide;
 use crate::driver::Driver;
@@ -25,9 +27,30 @@ impl Driver {
         }
     }
 
+    /// What a fork has said otherwise from the next model call on, once.
+    pub(crate) async fn edited(&self, done: &mut u32) -> Result<Option<Edited>, AgentError> {
+        let Some(log) = &self.log else { return Ok(None) };
+        let next = self.transcript.lock().machine.iteration() + 1;
+        if *done == next {
+            return Ok(None);
+        }
+        *done = next;
+        let Some(mut edited) = log.edited(next).await? else { return Ok(None) };
+        if let Some(messages) = edited.messages.take() {
+            self.transcript.lock().machine.rewrite(messages);
+        }
+        Ok(Some(edited))
+    }
+
     /// Feeds the machine a reply that is recorded, if it is.
     pub(crate) async fn said_before(&self, log: &Log, prepared: &Prepared, iteration: u32) -> Result<bool, AgentError> {
-        let Some(Said { reply, cost }) = log.reply(iteration).await? else { return Ok(false) };
+        if let Some(replayed) = log.replayed() {
+            let request = prepared.request(self.transcript.lock().machine.messages(), iteration);
+            replayed.compare(&log.model_key(iteration), "model", &of_request(&request))?;
+        }
+        let Some(Said { reply, cost }) = log.reply(iteration).await? else {
+            return log.replayed().map_or(Ok(false), |replayed| Err(replayed.end()));
+        };
         if let Some(meter) = self.ctx.meter() {
             let tokens = TokenCounts::of(&reply.usage).total();
             meter.carry_over(Amount { tokens, cost: cost.unwrap_or_default(), iterations: 1, tool_calls: 0 });

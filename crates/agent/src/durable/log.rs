@@ -1,6 +1,5 @@
 //! The part of a run's log that one conversation writes.
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use atomr_agents_core::{CallCtx, FinishReason, Message, Money, ToolCall, Usage};
@@ -9,7 +8,8 @@ use atomr_agents_state::{Body, EffectKey, Intent, Item, Journal, JournalScope, O
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{CallResult, Verdict};
+use super::replay::Replayed;
+use crate::{CallResult, EffectClass, Verdict};
 
 /// Where what is recorded comes from, and where more of it goes.
 #[derive(Clone)]
@@ -17,12 +17,6 @@ pub(crate) enum Source {
     Journal(Journal),
     /// A run that is only looked at.
     Replay(Arc<Replayed>),
-}
-
-/// What a run that is only looked at has recorded.
-pub(crate) struct Replayed {
-    pub(crate) reader: atomr_agents_state::RunReader,
-    pub(crate) recorded: HashMap<EffectKey, Recorded>,
 }
 
 /// The part of a run's log that one conversation writes, or reads.
@@ -120,6 +114,14 @@ impl Log {
         }
     }
 
+    /// What is only looked at.
+    pub(crate) fn replayed(&self) -> Option<&Replayed> {
+        match &self.source {
+            Source::Journal(_) => None,
+            Source::Replay(replayed) => Some(replayed),
+        }
+    }
+
     pub(crate) fn model_key(&self, iteration: u32) -> EffectKey {
         EffectKey::new(self.step, &self.path, iteration)
     }
@@ -147,11 +149,11 @@ impl Log {
         }
     }
 
-    fn outcome(&self, key: &EffectKey) -> Option<Outcome> {
+    pub(crate) fn outcome(&self, key: &EffectKey) -> Option<Outcome> {
         self.recorded(key).and_then(|recorded| recorded.outcome)
     }
 
-    async fn values<T: DeserializeOwned>(&self, bodies: &[&Body]) -> Result<Vec<T>, RunLogError> {
+    pub(crate) async fn values<T: DeserializeOwned>(&self, bodies: &[&Body]) -> Result<Vec<T>, RunLogError> {
         match &self.source {
             Source::Journal(journal) => journal.values(bodies).await,
             Source::Replay(replayed) => replayed.reader.values(bodies).await,
@@ -209,17 +211,23 @@ impl Log {
 
     /// What is known of a call.
     pub(crate) fn call(&self, iteration: u32, index: usize) -> Known {
-        for attempt in 0.. {
-            match self.recorded(&self.call_key(iteration, index, attempt)) {
-                Some(Recorded { outcome: Some(outcome), .. }) if outcome.bodies.is_empty() => {} // it did not happen
-                Some(Recorded { outcome: Some(outcome), .. }) => return Known::Ended(outcome),
-                Some(Recorded { intent: Some(intent), .. }) if intent.effect == crate::EffectClass::Once => {
-                    return Known::Unknown(attempt);
-                }
-                _ => return Known::Open(attempt),
+        let attempt = self.attempt(iteration, index);
+        match self.recorded(&self.call_key(iteration, index, attempt)) {
+            Some(Recorded { outcome: Some(outcome), .. }) => Known::Ended(outcome),
+            Some(Recorded { intent: Some(intent), .. }) if intent.effect == EffectClass::Once => {
+                Known::Unknown(attempt)
             }
+            _ => Known::Open(attempt),
         }
-        Known::Open(0)
+    }
+
+    /// The number of the last attempt of a call: those before it were found not to have happened.
+    pub(crate) fn attempt(&self, iteration: u32, index: usize) -> u32 {
+        let nothing = |attempt: &u32| {
+            let outcome = self.outcome(&self.call_key(iteration, index, *attempt));
+            outcome.is_some_and(|outcome| outcome.bodies.is_empty())
+        };
+        (0..).find(|attempt| !nothing(attempt)).unwrap_or(0)
     }
 
     fn stage<T: Serialize + ?Sized>(&self, key: EffectKey, value: &T) -> Result<(), RunLogError> {

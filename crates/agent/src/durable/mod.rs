@@ -8,8 +8,11 @@ mod calls;
 mod digest;
 mod driving;
 mod ending;
+mod fork;
+mod ledger;
 mod log;
 mod open;
+mod replay;
 mod resolve;
 mod version;
 
@@ -23,6 +26,9 @@ pub(crate) use digest::{of_call, of_request};
 pub(crate) use log::{Halt, Log};
 pub(crate) use open::{Kept, Where, recorder, scope_of};
 
+pub use fork::{Edits, fork_run};
+pub use ledger::StoreLedger;
+pub use replay::{Divergence, Replay};
 pub use resolve::{Found, resolve};
 
 /// Where runs are kept, and how.

@@ -73,7 +73,10 @@ impl Driver {
                 return Err(AgentError::Config { setting: "store", message });
             }
             Kept::Scope(scope) => self.log = Some(self.within(&scope)),
-            Kept::Replay(log) => self.log = Some(log),
+            Kept::Replay(log) => {
+                self.log = Some(log);
+                self.again = true;
+            }
             Kept::New(place) => self.open_new(place).await?,
             Kept::GoOn(place, decisions) => {
                 self.open_again(place).await?;
@@ -238,30 +241,37 @@ impl OneOrMore {
 }
 
 /// The transcript before the last turn in these frames, and what that turn began with.
-pub(crate) fn began_with(run: &str, frames: &[Placed]) -> Result<(Vec<Body>, Body), RunLogError> {
-    let corrupt = |at, message| RunLogError::Corrupt { run: run.to_owned(), at, message };
-    let (mut state, mut found) = (StoredState::default(), None);
+fn began_with(run: &str, frames: &[Placed]) -> Result<(Vec<Body>, Body), RunLogError> {
+    let last = turns(run, frames)?.pop().map(|(_, history, input)| (history, input));
+    last.ok_or_else(|| RunLogError::Corrupt { run: run.to_owned(), at: 0, message: "there is no turn in it".into() })
+}
+
+/// Each turn in these frames: its count, the transcript before it, and what it began with.
+pub(crate) fn turns(run: &str, frames: &[Placed]) -> Result<Vec<(u64, Vec<Body>, Body)>, RunLogError> {
+    let (mut state, mut found) = (StoredState::default(), Vec::new());
     for placed in frames {
         for item in &placed.frame.items {
             match item {
                 Item::Checkpoint(checkpoint) => {
-                    state.apply(checkpoint, placed.frame.time_ms).map_err(|message| corrupt(placed.at, message))?;
+                    let applied = state.apply(checkpoint, placed.frame.time_ms);
+                    let corrupt = |message| RunLogError::Corrupt { run: run.to_owned(), at: placed.at, message };
+                    applied.map_err(corrupt)?;
                 }
                 Item::Begin(begin) => {
                     let history = match state.channels.get(MESSAGES) {
                         Some(StoredChannel::List(bodies)) => bodies.clone(),
                         _ => Vec::new(),
                     };
-                    found = Some((history, begin.input.clone()));
+                    found.push((u64::from(begin.turn), history, begin.input.clone()));
                 }
                 _ => {}
             }
         }
     }
-    found.ok_or_else(|| corrupt(0, "there is no turn in it".to_owned()))
+    Ok(found)
 }
 
-/// The same context for what is no part of any run that is kept.
+/// The run that is kept and that this context is a part of.
 pub(crate) fn scope_of(ctx: &CallCtx) -> Option<Arc<JournalScope>> {
     ctx.get::<JournalScope>()
 }

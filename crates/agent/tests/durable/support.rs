@@ -65,11 +65,18 @@ pub(crate) struct Dying {
     left: AtomicI64,
     /// The last commit happens, and nobody hears of it.
     unheard: bool,
+    /// It has no room left instead.
+    full: bool,
 }
 
 impl Dying {
     pub(crate) fn after(inner: &Arc<MemoryStore>, commits: i64, unheard: bool) -> Arc<Self> {
-        Arc::new(Self { inner: Arc::clone(inner), left: AtomicI64::new(commits), unheard })
+        Arc::new(Self { inner: Arc::clone(inner), left: AtomicI64::new(commits), unheard, full: false })
+    }
+
+    /// A store with room for so many commits.
+    pub(crate) fn full(inner: &Arc<MemoryStore>, commits: i64) -> Arc<Self> {
+        Arc::new(Self { inner: Arc::clone(inner), left: AtomicI64::new(commits), unheard: false, full: true })
     }
 
     pub(crate) fn left(&self) -> i64 {
@@ -84,7 +91,10 @@ impl Store for Dying {
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        let gone = StoreError::Unavailable { store: "dying".into(), message: "its process is dead".into() };
+        let gone = match self.full {
+            true => StoreError::Full { store: "small".into(), message: "no room".into() },
+            false => StoreError::Unavailable { store: "dying".into(), message: "its process is dead".into() },
+        };
         let left = self.left.fetch_sub(1, Ordering::SeqCst);
         if left > 0 {
             return self.inner.commit(batch).await;
