@@ -167,7 +167,8 @@ impl HarnessCore {
     ) -> PyResult<Self> {
         let spec = HarnessSpec::new(id, version).with_budget(budget.map(|budget| budget.0).unwrap_or_default());
         let made = BoxedHarness::new(spec, Arc::clone(&body.0), Arc::clone(&termination.inner)).map_err(from_kinded)?;
-        let options = HarnessOptions { buses: buses.iter().map(|bus| bus.0.clone()).collect() };
+        let options =
+            HarnessOptions { buses: buses.iter().map(|bus| bus.0.clone()).collect(), ..HarnessOptions::default() };
         Ok(Self(made.with_options(options)))
     }
 
