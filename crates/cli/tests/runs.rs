@@ -60,7 +60,8 @@ impl Kept {
 
     async fn say(&self, words: &[&str]) -> Answer {
         let path = self.path();
-        let args: Vec<&str> = ["atomr-agents", "runs"].iter().chain(words).chain(&["--store", &path]).copied().collect();
+        let args: Vec<&str> =
+            ["atomr-agents", "runs"].iter().chain(words).chain(&["--store", &path]).copied().collect();
         say(&args).await
     }
 }
@@ -68,7 +69,7 @@ impl Kept {
 async fn say(args: &[&str]) -> Answer {
     let (out, err) = (Sink::default(), Sink::default());
     let exit = run(args.iter().copied(), Box::new(out.clone()), Box::new(err.clone())).await;
-    let Exit::Code(code) = exit else { panic!("{exit:?}") };
+    let Exit::Code(code) = exit else { unreachable!("{exit:?}") };
     Answer { code, out: out.text(), err: err.text() }
 }
 
@@ -200,7 +201,8 @@ async fn a_run_that_is_followed_is_told_until_it_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_forked_at_a_step_with_other_values_and_at_an_event() {
     let kept = kept().await;
-    let fork = kept.say(&["fork", "done", "--at-step", "0", "--name", "again", "--set", "n=7", "--label", "why=test"]).await;
+    let fork =
+        kept.say(&["fork", "done", "--at-step", "0", "--name", "again", "--set", "n=7", "--label", "why=test"]).await;
     assert_eq!((fork.code, fork.out.as_str()), (0, "again\n"), "{}", fork.err);
     let shown = kept.say(&["show", "again", "--values", "--json"]).await.lines().remove(0);
     assert_eq!((&shown["checkpoint"]["values"]["n"], &shown["labels"]["why"]), (&json!(7), &json!("test")));
@@ -279,7 +281,11 @@ async fn a_record_is_held_against_itself() {
     let kept = kept().await;
     let done = kept.say(&["replay", "done"]).await;
     assert_eq!(done.code, 0, "{}", done.err);
-    assert!(done.out.contains("nothing was run") && done.out.ends_with("the record agrees with itself\n"), "{}", done.out);
+    assert!(
+        done.out.contains("nothing was run") && done.out.ends_with("the record agrees with itself\n"),
+        "{}",
+        done.out
+    );
     let journal = Journal::resume(kept.store(), "open", JournalOptions::default()).await.unwrap();
     journal.end(RunStatus::Finished, None, None).await.unwrap();
     journal.release().await.unwrap();
@@ -292,7 +298,9 @@ async fn a_record_is_held_against_itself() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_line_that_makes_no_sense_says_so_without_secrets() {
-    for words in [vec!["atomr-agents"], vec!["atomr-agents", "runs"], vec!["atomr-agents", "runs", "lits", "--store", "x"]] {
+    for words in
+        [vec!["atomr-agents"], vec!["atomr-agents", "runs"], vec!["atomr-agents", "runs", "lits", "--store", "x"]]
+    {
         assert_eq!(say(&words).await.code, 2, "{words:?}");
     }
     let nowhere = say(&["atomr-agents", "runs", "list", "--store", "no/such.db"]).await;

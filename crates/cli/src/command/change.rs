@@ -30,9 +30,9 @@ pub(crate) async fn fork(store: &Arc<dyn Store>, args: &Fork, out: &mut Out) -> 
     let options = ForkOptions { name: args.name.clone(), edits, blobs, labels };
     let name = state::fork(store, &args.run, at, &options).await?;
     if out.json {
-        out.value(&json!({"run": name, "from": args.run}))?
+        out.value(&json!({"run": name, "from": args.run}))?;
     } else {
-        out.line(&name)?
+        out.line(&name)?;
     }
     Ok(0)
 }
@@ -65,9 +65,9 @@ pub(crate) async fn prune(store: &Arc<dyn Store>, args: &Prune, out: &mut Out) -
 pub(crate) async fn remove(store: &Arc<dyn Store>, args: &Remove, out: &mut Out) -> Result<u8, CliError> {
     state::remove(store, &args.run).await?;
     if out.json {
-        out.value(&json!({"removed": args.run}))?
+        out.value(&json!({"removed": args.run}))?;
     } else {
-        out.line(&format!("{} removed", args.run))?
+        out.line(&format!("{} removed", args.run))?;
     }
     Ok(0)
 }

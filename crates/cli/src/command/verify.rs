@@ -17,9 +17,9 @@ pub(crate) async fn verify(opened: &Opened, args: &Verify, out: &mut Out) -> Res
     for run in &names {
         let found = verify_run(&opened.store, run).await?;
         if found.is_whole() {
-            whole += 1
+            whole += 1;
         } else {
-            broken += 1
+            broken += 1;
         }
         damaged += found.damage.len() as u64;
         if out.json {
