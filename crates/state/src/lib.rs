@@ -29,7 +29,7 @@ pub use run::{
     EffectKey, End, EventTail, ForkAt, ForkOptions, Frame, Intent, Item, Journal, JournalOptions, JournalScope,
     NewBody, NewRun, Outcome, Parent, Placed, PruneReport, Pruned, Recorded, RunFilter, RunLogError, RunPage, RunPlace,
     RunReader, RunRecord, RunStatus, Saved, StoredChannel, StoredDelta, StoredError, StoredEvent, StoredState,
-    Verified, When, compact, fork, list_runs, note, prune, remove, verify_run, whole,
+    Verified, When, compact, copy_run, fork, list_runs, note, open_effects, prune, remove, verify_run, whole,
 };
 pub use store::{
     BadBlobId, Batch, BlobId, Change, Durability, Entry, Expect, Fence, Key, Lease, NewEntry, Record, Scan, Store,

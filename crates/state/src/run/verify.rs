@@ -303,7 +303,9 @@ async fn marks(
     Ok(())
 }
 
-fn open_effects(frames: &[Placed]) -> Vec<Intent> {
+/// The effects in these frames that were begun and have no outcome, but for those that only look.
+#[must_use]
+pub fn open_effects(frames: &[Placed]) -> Vec<Intent> {
     let mut open: BTreeMap<&EffectKey, &Intent> = BTreeMap::new();
     for item in frames.iter().flat_map(|placed| &placed.frame.items) {
         match item {
