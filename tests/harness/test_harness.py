@@ -398,7 +398,7 @@ def test_a_harness_is_a_step_that_uses_its_input_and_says_how_it_ended():
 
 async def test_its_events_go_to_the_bus():
     bus = EventBus()
-    stream = bus.subscribe()
+    stream = bus.stream()
     outcome = await Harness(count, id="counts", termination="iteration_cap:2", bus=bus).run(0)
     kinds = []
     async for event in stream:

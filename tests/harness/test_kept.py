@@ -161,7 +161,7 @@ def step(state, ctx):
     return proceed([*state.working_memory, at])
 
 
-harness = Harness(step, termination="iteration_cap:6", store=os.path.join(folder, "runs.db"))
+harness = Harness(step, termination="iteration_cap:6", store="sqlite:" + os.path.join(folder, "runs.db"))
 if kill_at == 3:
     harness.run_sync([], run_id="r")
 else:

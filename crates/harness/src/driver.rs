@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use atomr_agents_core::{Amount, Budget, BudgetExceeded, CallCtx, EventKind, Kind, Meter, Money, Resource, Value};
-use atomr_agents_observability::RunEvents;
+use atomr_agents_observability::{Hold, RunEvents};
 use atomr_agents_strategy::{HarnessState, LoopStep, StepEvent, StrategyError, Verdict};
 use futures_util::FutureExt;
 
@@ -186,14 +186,23 @@ impl Driver {
         let before = Arc::clone(&self.state.working_memory);
         self.state.advance(event, handed_on);
         self.refresh();
+        // It is told once it is written, and its event is written with it.
+        let hold = self.hold();
+        self.ctx.emit(told);
         let written = Written { step: &step, before: &before, state: &self.state, notes: &self.notes };
         if let Err(error) = self.log.record(written).await {
             // It counts only when it is written.
             self.state.retract(before);
+            if let Some(hold) = hold {
+                hold.discard();
+            }
             return Err(error);
         }
-        self.ctx.emit(told);
         Ok(step)
+    }
+
+    fn hold(&self) -> Option<Hold> {
+        self.events.as_ref().map(RunEvents::hold)
     }
 
     async fn step(&self, iteration: u64, meter: Meter) -> Result<LoopStep, HarnessError> {
@@ -243,7 +252,19 @@ impl Driver {
             spent: self.state.spent,
             elapsed: self.state.elapsed,
         };
-        self.log.finish(&outcome).await?;
+        let hold = self.hold();
+        self.ctx.emit(EventKind::HarnessFinished {
+            harness: self.engine.spec.id.clone(),
+            iteration: outcome.iterations,
+            reason: outcome.ended.reason().map(str::to_owned),
+            elapsed_ms: millis(outcome.elapsed),
+        });
+        if let Err(error) = self.log.finish(&outcome).await {
+            if let Some(hold) = hold {
+                hold.discard();
+            }
+            return Err(error);
+        }
         Ok(outcome)
     }
 
@@ -261,27 +282,18 @@ impl Driver {
         };
     }
 
-    /// Announces the end, and keeps it.
+    /// Ends the stream of its events; a failure is announced, and written.
     async fn conclude(
         mut self,
         result: Result<HarnessOutcome, HarnessError>,
     ) -> Result<HarnessOutcome, HarnessFailure> {
-        let harness = self.engine.spec.id.clone();
         let result = match result {
-            Ok(outcome) => {
-                self.ctx.emit(EventKind::HarnessFinished {
-                    harness,
-                    iteration: outcome.iterations,
-                    reason: outcome.ended.reason().map(str::to_owned),
-                    elapsed_ms: millis(outcome.elapsed),
-                });
-                Ok(outcome)
-            }
+            Ok(outcome) => Ok(outcome),
             Err(error) => {
                 self.refresh();
-                self.log.fail(&error, &self.state).await;
                 let elapsed_ms = millis(self.begun.elapsed());
                 self.ctx.emit(EventKind::RunFailed { error: error.kind(), message: error.to_string(), elapsed_ms });
+                self.log.fail(&error, &self.state).await;
                 Err(HarnessFailure { error, run: self.log.run().to_owned(), state: Box::new(self.state) })
             }
         };

@@ -216,7 +216,7 @@ impl BoxedHarness {
     }
 
     async fn drive(&self, log: Log, past: Past, ctx: CallCtx) -> Result<HarnessOutcome, HarnessFailure> {
-        let (ctx, events) = self.placed(ctx);
+        let (ctx, events) = self.placed(ctx, &log);
         Driver::new(&self.engine, Start { log, past, ctx, events }).run().await
     }
 
@@ -226,11 +226,15 @@ impl BoxedHarness {
     }
 
     /// The context of a run: of its own, or one step deeper in that of another.
-    fn placed(&self, ctx: CallCtx) -> (CallCtx, Option<Arc<RunEvents>>) {
+    fn placed(&self, ctx: CallCtx, log: &Log) -> (CallCtx, Option<Arc<RunEvents>>) {
         if ctx.has_sink() {
             return (ctx.child(&self.engine.spec.id), None);
         }
-        let events = Arc::new(RunEvents::new(self.engine.options.buses.iter().cloned()));
+        let mut events = RunEvents::new(self.engine.options.buses.iter().cloned());
+        if let Log::Own(kept) = log {
+            events = kept.recording(events);
+        }
+        let events = Arc::new(events);
         (ctx.scoped().with_sink(events.clone()), Some(events))
     }
 }

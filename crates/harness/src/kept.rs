@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atomr_agents_core::{Amount, CancellationToken, Kind, RunId, Value};
+use atomr_agents_observability::RunEvents;
 use atomr_agents_state::{
     Body, Checkpoint, EffectClass, EffectKey, Intent, Item, Journal, JournalOptions, JournalScope, NewRun, Outcome,
     RunLogError, RunReader, RunStatus, Store, StoredDelta, StoredState,
@@ -155,6 +156,19 @@ impl Kept {
 
     pub(crate) fn lost(&self) -> CancellationToken {
         self.journal.lost().clone()
+    }
+
+    /// The same events, written down too, with numbers that no event of this run has had.
+    pub(crate) fn recording(&self, events: RunEvents) -> RunEvents {
+        let journal = self.journal.clone();
+        // An event that JSON has no form for is not written; there is none.
+        let first = journal.next_seq();
+        events.recorded(
+            first,
+            Box::new(move |event| {
+                let _ = journal.stage_event(event);
+            }),
+        )
     }
 
     fn key(&self, iteration: u64) -> EffectKey {

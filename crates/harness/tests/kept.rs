@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use atomr_agents_core::{Amount, Budget, CallCtx, Kind, Value};
+use atomr_agents_core::{Amount, Budget, CallCtx, EventKind, Kind, Value};
 use atomr_agents_harness::{
     Any, BoxedHarness, Ended, FnLoop, Harness, HarnessOptions, HarnessOutcome, HarnessSpec, IdempotencyKey,
     IterationCap, LoopStep, NoProgress, Settlement, StepEffect, TerminationStrategy,
@@ -214,6 +214,29 @@ async fn a_long_run_is_gone_on_with_from_its_last_base_with_history_input_and_sp
     assert_eq!(*there.working_memory, *here.working_memory);
     assert_eq!((&there.input, there.iteration), (&here.input, here.iteration));
     assert!(here.history.len() >= 100 && here.spent.tokens >= 3_000, "{} {:?}", here.history.len(), here.spent);
+}
+
+#[tokio::test]
+async fn events_are_written_with_what_they_tell_and_go_on_in_number_and_order() {
+    let (store, ledger) = (MemoryStore::new(), Ledger::default());
+    let dies: Arc<dyn Store> = Dies::after(&store, 3);
+    collecting(&dies, 4, &ledger, StepEffect::None).run_as("r", input(), CallCtx::new()).await.unwrap_err();
+    let events = async || RunReader::open(stored(&store), "r").await.unwrap().events(0, 100).await.unwrap();
+    let told = |events: Vec<atomr_agents_core::Event>| -> Vec<(&'static str, u64)> {
+        assert!(events.windows(2).all(|pair| pair[0].seq < pair[1].seq && pair[0].run == pair[1].run));
+        let line = |event: &atomr_agents_core::Event| match event.kind {
+            EventKind::HarnessStarted { iteration, .. }
+            | EventKind::HarnessIteration { iteration, .. }
+            | EventKind::HarnessFinished { iteration, .. } => (event.kind.name(), iteration),
+            _ => (event.kind.name(), 0),
+        };
+        events.iter().map(line).collect()
+    };
+    let before = [("harness_started", 0), ("harness_iteration", 1), ("harness_iteration", 2)];
+    assert_eq!(told(events().await), before, "the third was told to nobody, as it was not written");
+    collecting(&stored(&store), 4, &ledger, StepEffect::None).resume("r", CallCtx::new()).await.unwrap();
+    let after = [("harness_started", 2), ("harness_iteration", 3), ("harness_iteration", 4), ("harness_finished", 4)];
+    assert_eq!(told(events().await), [&before[..], &after[..]].concat());
 }
 
 #[tokio::test]
