@@ -58,7 +58,9 @@ def termination(given: Any) -> TerminationStrategy:
         return _named(given)
     found = registered("strategy:termination", given)
     if found is None and not hasattr(given, "should_terminate") and not callable(given):
-        checks.fail("termination", "a TerminationStrategy, a function of the state, or one with `should_terminate`", given)
+        checks.fail(
+            "termination", "a TerminationStrategy, a function of the state, or one with `should_terminate`", given
+        )
     key, target = found or (name_of(given), given)
     instance = instance_of("strategy", target)
     call = getattr(instance, "should_terminate", instance)
