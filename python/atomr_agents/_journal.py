@@ -76,7 +76,8 @@ class Journal:
         `failed` or `cancelled` when an exception leaves it, and is let go. Or await it, and call `end` and `release`.
 
         Args:
-            store: A `Store`, a checkpointer, an object made with `@journal`, a path, or text such as `"sqlite:runs.db"`.
+            store: A `Store`, a checkpointer, an object made with `@journal`, a path, or text such as
+                `"sqlite:runs.db"`.
             run: Its name; a fresh id if empty.
             mode: Whether it may exist, must not, or must.
             input: What it was begun with; for those who look at it.
@@ -131,18 +132,19 @@ class Journal:
         """Something that is to happen at most once, or as few times as can be.
 
         Awaited, it calls the function (plain or async) with the arguments and records what it gives, or gives what was
-        recorded. Without a function, `async with journal.effect("charge") as e` leaves the call to the block: see `Effect`.
+        recorded. Without a function, `async with journal.effect("charge") as e` leaves the call to the block: see
+        `Effect`.
 
-        Names tell effects apart; where one is used several times, they are counted in the order in which they are begun.
-        What is begun at the same time gets names of its own, such as `f"charge/{order}"`.
+        Names tell effects apart; where one is used several times, they are counted in the order in which they are
+        begun. What is begun at the same time gets names of its own, such as `f"charge/{order}"`.
 
         Args:
             name: Its name.
             function: What performs it.
             args: What the function gets.
-            effect: What happens when it is performed twice: nothing, as it only looks (`none`); nothing more, as it hands on
-                the idempotency key (`idempotent`); or something (`once`): then it is not performed again when nobody knows
-                whether it happened.
+            effect: What happens when it is performed twice: nothing, as it only looks (`none`); nothing more, as it
+                hands on the idempotency key (`idempotent`); or something (`once`): then it is not performed again when
+                nobody knows whether it happened.
         """
         if not name or "#" in name:
             raise ConfigError(f"the name of an effect is text without #, not {name!r}")
@@ -218,8 +220,8 @@ class Effect(Generic[T]):
     receipt = charge.value
     ```
 
-    The value is recorded when the block ends. An exception that leaves it is recorded as the outcome of a `once` effect, and
-    comes back as a `GuestError` the next time; one that is `none` or `idempotent` is performed again.
+    The value is recorded when the block ends. An exception that leaves it is recorded as the outcome of a `once`
+    effect, and comes back as a `GuestError` the next time; one that is `none` or `idempotent` is performed again.
     """
 
     __slots__ = ("_args", "_effect", "_function", "_key", "_name", "_native", "_value", "pending")
@@ -241,7 +243,7 @@ class Effect(Generic[T]):
 
     @property
     def idempotency_key(self) -> str:
-        """What a service is told so that a second attempt does nothing: the same at every attempt, another in a fork."""
+        """What a service is told so that a second attempt does nothing: the same each time, another in a fork."""
         return self._native.idempotency(self._key, "")
 
     @property

@@ -161,7 +161,10 @@ class Runs:
 
 
 def runs(store: object) -> Runs:
-    """The runs of a store: a `Store`, a checkpointer, an object made with `@journal`, a path, or text such as `sqlite:runs.db`.
+    """The runs of a store.
+
+    Args:
+        store: A `Store`, a checkpointer, an object made with `@journal`, a path, or text such as `sqlite:runs.db`.
 
     Example:
         >>> from atomr_agents.state import in_memory_journal

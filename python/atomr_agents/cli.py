@@ -1,4 +1,4 @@
-"""The command `atomr-agents`: the runs of a store, listed, shown, followed, forked, replayed, pruned, verified and saved.
+"""The command `atomr-agents`: the runs of a store listed, shown, followed, forked, replayed, pruned, verified, saved.
 
 Example:
     >>> from atomr_agents.cli import main
@@ -20,7 +20,10 @@ __all__ = ["main", "run"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Does what the command line says, and gives its exit code: 0 done, 1 it could not be done, 2 it makes no sense, 3 damage."""
+    """Does what the command line says, and gives its exit code.
+
+    0 done, 1 it could not be done, 2 the command line makes no sense, 3 damage or disagreement was found.
+    """
     argv = ["atomr-agents", *(sys.argv[1:] if arguments is None else arguments)]
     try:
         done = run(argv)

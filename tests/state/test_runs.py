@@ -10,7 +10,9 @@ from atomr_agents.state import Checkpointer, CheckpointKey, Journal, in_memory_s
 async def kept():
     store = in_memory_store()
     for at in range(5):
-        async with Journal.open(store, f"r{at}", kind="script", target="odd" if at % 2 else "even", labels={"at": str(at)}):
+        async with Journal.open(
+            store, f"r{at}", kind="script", target="odd" if at % 2 else "even", labels={"at": str(at)}
+        ):
             pass
     await Checkpointer(store).save(CheckpointKey("w", "graph", 0), {"n": 1})
     await Checkpointer(store).save(CheckpointKey("w", "graph", 1), {"n": 2})

@@ -147,12 +147,15 @@ def fresh_postgres(request: pytest.FixtureRequest):
     return make
 
 
-@pytest.mark.parametrize("fresh", ["dict", "sqlite3", "async", "memory", "sqlite", "path", "text", "postgres"], indirect=True)
+KINDS = ["dict", "sqlite3", "async", "memory", "sqlite", "postgres"]
+
+
+@pytest.mark.parametrize("fresh", [*KINDS, "path", "text"], indirect=True)
 async def test_every_store_keeps_the_rules_of_the_seam(fresh):
     await check_store(fresh)
 
 
-@pytest.mark.parametrize("fresh", ["dict", "sqlite3", "async", "memory", "sqlite", "postgres"], indirect=True)
+@pytest.mark.parametrize("fresh", KINDS, indirect=True)
 def test_every_store_keeps_checkpoints_and_journals(fresh):
     store = fresh()
     checkpointer = Checkpointer(store)

@@ -1,5 +1,6 @@
 """What outlives the process: channels, stores and checkpointers."""
 
+import builtins
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from os import PathLike
 from typing import Any, final
@@ -416,8 +417,8 @@ class PruneReport:
 class Checkpointer:
     """The states of runs, step by step, in a store.
 
-    Every method is a coroutine and has a twin (`save_sync`) that waits instead; inside of a running event loop those are
-    refused.
+    Every method is a coroutine and has a twin (`save_sync`) that waits instead; inside of a running event loop
+    those are refused.
 
     Args:
         store: A `Store`, an object made with `@journal`, a path, or text such as `"sqlite:runs.db"`.
@@ -454,23 +455,22 @@ class Checkpointer:
         """The last checkpoint of a run; None if there is none."""
     def latest_sync(self, workflow_id: str, run_id: str) -> Snapshot | None:
         """`latest`, waited for."""
-    def list(self, workflow_id: str, run_id: str) -> Coroutine[Any, Any, list[CheckpointMeta]]:
+    def list(self, workflow_id: str, run_id: str) -> Coroutine[Any, Any, builtins.list[CheckpointMeta]]:
         """Every checkpoint of a run that is left, the oldest first.
 
         Raises:
             ConflictError: There is no such run.
         """
-    def list_sync(self, workflow_id: str, run_id: str) -> list[CheckpointMeta]:
+    def list_sync(self, workflow_id: str, run_id: str) -> builtins.list[CheckpointMeta]:
         """`list`, waited for."""
-    def history(self, workflow_id: str, run_id: str, limit: int = 100) -> Coroutine[Any, Any, list[Snapshot]]:
+    def history(self, workflow_id: str, run_id: str, limit: int = 100) -> Coroutine[Any, Any, builtins.list[Snapshot]]:
         """Up to `limit` checkpoints with their values, the newest first.
 
         Raises:
             ConflictError: There is no such run.
         """
-    def history_sync(self, workflow_id: str, run_id: str, limit: int = 100) -> list[Snapshot]:
+    def history_sync(self, workflow_id: str, run_id: str, limit: int = 100) -> builtins.list[Snapshot]:
         """`history`, waited for."""
-    async def fork(self, key: CheckpointKey, run_id: str = "", edits: Mapping[str, Any] | None = None) -> CheckpointKey:
     def fork(
         self, key: CheckpointKey, run_id: str = "", edits: Mapping[str, Any] | None = None
     ) -> Coroutine[Any, Any, CheckpointKey]:

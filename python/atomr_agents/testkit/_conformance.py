@@ -54,8 +54,8 @@ async def check_store(make: Callable[[], object]) -> None:
     caller goes away; versions, positions, leases and their fences; many writers at once.
 
     Args:
-        make: Gives an empty store each time: an object made with `@journal` or with its methods, a `Store`, a path. A plain
-            or async function.
+        make: Gives an empty store each time: an object made with `@journal` or with its methods, a `Store`, a path.
+            A plain or async function.
 
     Raises:
         ContractError: The first rule that is broken, in words.
