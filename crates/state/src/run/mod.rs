@@ -17,6 +17,7 @@ mod key;
 mod list;
 mod open;
 mod options;
+mod owner;
 mod pen;
 mod prune;
 mod reader;
