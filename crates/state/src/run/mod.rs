@@ -18,6 +18,7 @@ mod key;
 mod list;
 mod open;
 mod options;
+mod owner;
 mod pen;
 mod prune;
 mod reader;
