@@ -93,6 +93,8 @@ if TYPE_CHECKING:
     from .observability import EventBus as EventBus
     from .observability import EventStream as EventStream
     from .parser import PartialJson as PartialJson
+    from .state import Journal as Journal
+    from .state import in_memory_journal as in_memory_journal
     from .strategy import Skill as Skill
     from .strategy import keyword_tool_strategy as keyword_tool_strategy
     from .strategy import static_tool_strategy as static_tool_strategy
@@ -123,6 +125,7 @@ _HOMES: dict[str, str | None] = {
     "HarnessState": "harness",
     "InMemoryLlmCache": "cache",
     "InferenceClient": "agent",
+    "Journal": "state",
     "LoopContext": "_context",
     "Message": "core",
     "ModelRetry": "errors",
@@ -157,6 +160,7 @@ _HOMES: dict[str, str | None] = {
     "fan_out": "callable_",
     "guest": None,
     "handoff_tool": "_handoffs",
+    "in_memory_journal": "state",
     "harness": None,
     "inference_client": "guest",
     "journal": "guest",

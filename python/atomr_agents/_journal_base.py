@@ -50,8 +50,8 @@ class JournalBase:
     checkpointer = Checkpointer(Kept)
     ```
 
-    One call at a time reaches `select` and `write`. A store that several processes share has a `transaction` of its own,
-    in which nobody else writes.
+    One call at a time reaches `select` and `write`. A store that several processes share has a `transaction` of its
+    own, in which nobody else writes.
     """
 
     def select(self, first: str, last: str, limit: int, reverse: bool) -> list[tuple[str, bytes]]:
@@ -104,7 +104,9 @@ class JournalBase:
         """Entries of a log from a position on."""
         head = _name("e", key) + _SEP
         with self._turn():
-            return [_entry(name, value) for name, value in self.select(f"{head}{start:020}", head + _LAST, limit, False)]
+            return [
+                _entry(name, value) for name, value in self.select(f"{head}{start:020}", head + _LAST, limit, False)
+            ]
 
     def end(self, key: Key) -> int:
         """The position that the next entry of a log gets."""

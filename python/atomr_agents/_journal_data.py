@@ -71,7 +71,7 @@ class Delete(TypedDict):
 
 
 class Append(TypedDict):
-    """Adds entries at the end of a log; `at` is the position that the first of them must get, None for whatever comes."""
+    """Adds entries at the end of a log; `at` is the position that the first of them must get, None for any."""
 
     op: Literal["append"]
     key: Key

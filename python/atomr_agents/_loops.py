@@ -10,13 +10,31 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._native.core import Budget
+    from .harness import HarnessSpec
+
 EFFECTS = ("none", "idempotent", "once")
 CAP = 100
 """After so many iterations a loop is ended where nothing else is said."""
 
 
+def spec(given: Any, id: str | None, version: str | None, budget: Budget | None) -> HarnessSpec:
+    """What a harness is called and what it may use, said in one or in three."""
+    from .harness import HarnessSpec
+
+    if given is None:
+        return HarnessSpec("harness" if id is None else id, "1" if version is None else version, budget=budget)
+    if not isinstance(given, HarnessSpec):
+        checks.fail("spec", "a HarnessSpec", given)
+    if (id, version, budget) != (None, None, None):
+        from .errors import ConfigError
+
+        raise ConfigError("spec stands for id, version and budget: say them there")
+    return given
+
+
 def loop(given: Any, effect: str | None = None) -> LoopStrategy:
-    """The loop strategy that this is, or that stands for it: one of Python, or a step that is called again and again."""
+    """The loop strategy that this is, or that stands for it: one of Python, or a step called again and again."""
     checks.optional(checks.one_of(*EFFECTS))("effect", effect)
     if isinstance(given, LoopStrategy):
         if effect is not None:
@@ -51,14 +69,16 @@ def _is_step(given: Any) -> bool:
 
 
 def termination(given: Any) -> TerminationStrategy:
-    """The termination that this is, or that stands for it: `iteration_cap`, `iteration_cap:N`, a key, or one of Python."""
+    """The termination that this is, or that stands for it: `iteration_cap`, `iteration_cap:N`, a key, one of Python."""
     if isinstance(given, TerminationStrategy):
         return given
     if isinstance(given, str):
         return _named(given)
     found = registered("strategy:termination", given)
     if found is None and not hasattr(given, "should_terminate") and not callable(given):
-        checks.fail("termination", "a TerminationStrategy, a function of the state, or one with `should_terminate`", given)
+        checks.fail(
+            "termination", "a TerminationStrategy, a function of the state, or one with `should_terminate`", given
+        )
     key, target = found or (name_of(given), given)
     instance = instance_of("strategy", target)
     call = getattr(instance, "should_terminate", instance)

@@ -275,30 +275,35 @@ class StorageError(AgentError):
     """The store of runs failed or cannot be reached. What was acknowledged before is kept; resume when it is back."""
 
     kind = "storage"
+    retryable = True
 
 
 class StorageFullError(StorageError):
     """The store of runs has no room left. Nothing of the last write was kept; make room and resume."""
 
     kind = "storage_full"
+    retryable = True
 
 
 class CorruptError(StorageError):
     """What is stored is not what was written. The message names the run and the place."""
 
     kind = "corrupt"
+    retryable = False
 
 
 class UnsupportedFormatError(StorageError):
     """What is stored was written by a newer version of this package."""
 
     kind = "unsupported_format"
+    retryable = False
 
 
 class LockedError(AgentError):
     """Somebody else holds what can have one holder at a time: a run, a session, a store."""
 
     kind = "locked"
+    retryable = True
 
 
 class FencedError(AgentError):

@@ -35,12 +35,23 @@ from ._native.harness import (
     StepEvent,
     TerminationStrategy,
 )
+from ._terminations import (
+    Termination,
+    all_of,
+    any_of,
+    cost_limit,
+    iteration_cap,
+    no_progress,
+    not_,
+    time_limit,
+    token_limit,
+)
 from .strategy import loop_strategy_from_factory, termination_strategy_from_factory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
-    from typing import Any, Protocol, TypeAlias
+    from typing import Any, Literal, Protocol, TypeAlias
 
     from .callable_ import Callable as Step
     from .core import Budget
@@ -150,19 +161,24 @@ class Harness:
 
     Args:
         loop: What an iteration does: a function of the `HarnessState`, an object with `step`, what was registered with
-            `@strategy(kind="loop")` or its key; or an agent or another step, which gets the working memory and gives the
-            next one.
-        termination: When it is ended before it is done: what this module makes, a function of the state, an object with
-            `should_terminate`, what was registered with `@strategy(kind="termination")` or its key. After 100 iterations
-            by default.
+            `@strategy(kind="loop")` or its key; or an agent or another step, which gets the working memory and gives
+            the next one.
+        termination: When it is ended before it is done: what this module makes, a function of the state, an object
+            with `should_terminate`, what was registered with `@strategy(kind="termination")` or its key. After 100
+            iterations by default.
         budget: What a run may use, together with everything below it. Its `iterations` count those of the harness and
             the model calls below; an iteration is counted before it runs.
         id: Its name, in events and paths.
         version: Its version. A run that was begun by another version is not gone on with.
-        effect: What may be done with an iteration of which is not known whether it happened: `none` (it changes nothing)
-            and `idempotent` (the default) are run again, `once` is not. A strategy may say it itself, with an attribute.
+        effect: What may be done with an iteration of which is not known whether it happened: `none` (it changes
+            nothing) and `idempotent` (the default) are run again, `once` is not. A strategy may say it itself, with an
+            attribute.
         spec: `id`, `version` and `budget` in one, instead of the three.
         bus: Who is told the events of every run.
+        store: Where runs are kept, so that another process goes on with them: what `atomr_agents.state` makes, or a
+            path. Without one a run ends with its process.
+        durability: What an iteration that has ended survives: `full` (the machine losing its power) or `relaxed` (the
+            process being killed).
 
     Raises:
         ConfigError: a setting makes no sense; or nothing ends every loop: neither the termination nor a budget of
@@ -191,23 +207,21 @@ class Harness:
         effect: str | None = None,
         spec: HarnessSpec | None = None,
         bus: EventBus | Sequence[EventBus] | None = None,
+        store: Any = None,
+        durability: str = "full",
     ) -> None:
-        from . import _loops, _settings
+        from . import _checks, _loops, _settings
 
-        if spec is None:
-            spec = HarnessSpec("harness" if id is None else id, "1" if version is None else version, budget=budget)
-        elif not isinstance(spec, HarnessSpec) or (id, version, budget) != (None, None, None):  # pyright: ignore[reportUnnecessaryIsInstance]
-            from .errors import ConfigError
-
-            raise ConfigError("spec must be a HarnessSpec, and stands for id, version and budget")
-        ends = _loops.CAP if termination is None else None
+        _checks.one_of("full", "relaxed")("durability", durability)
+        named = _loops.spec(spec, id, version, budget)
         self._core = HarnessCore(
-            spec.id,
-            spec.version,
-            spec.budget,
+            (named.id, named.version),
+            named.budget,
             _loops.loop(loop, effect),
-            _loops.termination(termination) if ends is None else TerminationStrategy.iteration_cap(ends),
+            _loops.termination("iteration_cap" if termination is None else termination),
             () if bus is None else _settings.buses(bus),
+            store,
+            durability,
         )
 
     @staticmethod
@@ -233,20 +247,73 @@ class Harness:
         """Its version."""
         return self._core.version
 
-    def run(self, input: Any = None, *, deps: Any = None) -> Coroutine[Any, Any, HarnessOutcome]:
-        """Runs it on a JSON value; await what comes back.
+    def run(
+        self, input: Any = None, *, run_id: str | None = None, deps: Any = None
+    ) -> Coroutine[Any, Any, HarnessOutcome]:
+        """Runs it on a JSON value; await what comes back. `run_id` is a name of yours by which it can be resumed.
 
-        Begun in a tool or a step of another run, it is a part of that: on its budget, cancelled with it, its events in the
-        same stream. What fails carries where the run stood, a `HarnessState`, as `partial`. To be ended by a termination
-        or by the budget is no error.
+        Begun in a tool or a step of another run, it is a part of that: on its budget, cancelled with it, its events in
+        the same stream. What fails carries where the run stood, a `HarnessState`, as `partial`. To be ended by a
+        termination or by the budget is no error.
         """
-        return self._core.run(input, deps)
+        from . import _checks
 
-    def run_sync(self, input: Any = None, *, deps: Any = None) -> HarnessOutcome:
+        _checks.optional(_checks.filled)("run_id", run_id)
+        return self._core.run(input, run_id, deps)
+
+    def run_sync(self, input: Any = None, *, run_id: str | None = None, deps: Any = None) -> HarnessOutcome:
         """Runs it and waits, where no event loop runs."""
         from ._sync import run
 
-        return run(lambda: self.run(input, deps=deps), "run_sync()", "await run(...)")
+        return run(lambda: self.run(input, run_id=run_id, deps=deps), "run_sync()", "await run(...)")
+
+    def resume(
+        self, run_id: str, *, settle: dict[str, Any] | Literal["again"] | None = None, deps: Any = None
+    ) -> Coroutine[Any, Any, HarnessOutcome]:
+        """Goes on with a run, in whatever process, after the last iteration that was kept; await what comes back.
+
+        Args:
+            run_id: Its name.
+            settle: What is known of an iteration of effect `once` that was begun and has no outcome: what came of it,
+                as `proceed` or `done` write it, or `"again"` if it has not happened. Without a word about it the run
+                stops with an `OutcomeUnknownError`.
+            deps: As in `run`.
+
+        Raises:
+            ConflictError: there is no such run, or it is over.
+            LockedError: somebody works on it.
+            IncompatibleError: it was begun by another version of the harness.
+            OutcomeUnknownError: see `settle`.
+
+        Example:
+            >>> from atomr_agents import Harness
+            >>> from atomr_agents.harness import proceed
+            >>> from atomr_agents.state import in_memory_store
+            >>> fails = [True]
+            >>> def count(state):
+            ...     if state.iteration == 2 and fails.pop():
+            ...         raise OSError("busy")
+            ...     return proceed(state.iteration + 1)
+            >>> harness = Harness(count, termination="iteration_cap:4", store=in_memory_store())
+            >>> try:
+            ...     harness.run_sync(run_id="r1")
+            ... except OSError:
+            ...     fails.append(False)
+            >>> harness.resume_sync("r1").output
+            4
+        """
+        from . import _checks
+
+        _checks.filled("run_id", run_id)
+        return self._core.resume(run_id, settle, deps)
+
+    def resume_sync(
+        self, run_id: str, *, settle: dict[str, Any] | Literal["again"] | None = None, deps: Any = None
+    ) -> HarnessOutcome:
+        """Goes on with a run and waits, where no event loop runs."""
+        from ._sync import run
+
+        return run(lambda: self.resume(run_id, settle=settle, deps=deps), "resume_sync()", "await resume(...)")
 
     def as_callable(self) -> Step:
         """The harness as a step: it gives its outcome as a dict, with the `output` and how it `ended`.
@@ -289,83 +356,6 @@ def done(output: Any, label: str = "") -> dict[str, Any]:
     return {"kind": "done", "output": output, "label": label}
 
 
-def iteration_cap(cap: int = 100) -> TerminationStrategy:
-    """Ends a loop after so many iterations. The reason is `iteration_cap`."""
-    from . import _checks
-
-    _checks.whole(0)("cap", cap)
-    return TerminationStrategy.iteration_cap(cap)
-
-
-def token_limit(tokens: int) -> TerminationStrategy:
-    """Ends a loop once so many tokens were used. What an iteration uses beyond it is used: a budget keeps it from that."""
-    from . import _checks
-
-    _checks.whole(0)("tokens", tokens)
-    return TerminationStrategy.token_limit(tokens)
-
-
-def cost_limit(usd: float) -> TerminationStrategy:
-    """Ends a loop once so much was spent. The reason is `cost_limit`."""
-    from . import _checks
-
-    _checks.number(0)("usd", usd)
-    return TerminationStrategy.cost_limit(usd)
-
-
-def time_limit(seconds: float) -> TerminationStrategy:
-    """Ends a loop after that time. An iteration that is under way is not cut short: a budget does that."""
-    from . import _checks
-
-    _checks.seconds("seconds", seconds)
-    return TerminationStrategy.time_limit(seconds)
-
-
-def no_progress(iterations: int, key: Callable[[Any], Any] | None = None) -> TerminationStrategy:
-    """Ends a loop after so many iterations in a row that did not change the working memory.
-
-    Args:
-        iterations: How many.
-        key: What of the working memory counts: a function of it, plain or async, that gives a JSON value. The whole
-            working memory by default; the order of the keys of a dict makes no difference.
-
-    Example:
-        >>> def idle(state):
-        ...     return proceed({"open": 3, "round": state.iteration})
-        >>> stuck = no_progress(2, key=lambda memory: memory["open"])
-        >>> harness = Harness(idle, termination=stuck | iteration_cap(10))
-        >>> outcome = harness.run_sync({"open": 3})
-        >>> outcome.reason, outcome.iterations
-        ('no_progress', 2)
-    """
-    from . import _checks
-
-    _checks.whole(1)("iterations", iterations)
-    return TerminationStrategy.no_progress(iterations, key)
-
-
-def any_of(*parts: Ends) -> TerminationStrategy:
-    """Ends a loop as soon as one of these does. `first | second` is the same."""
-    from . import _loops
-
-    return TerminationStrategy.any_of([_loops.termination(part) for part in parts])
-
-
-def all_of(*parts: Ends) -> TerminationStrategy:
-    """Ends a loop when all of these do. `first & second` is the same."""
-    from . import _loops
-
-    return TerminationStrategy.all_of([_loops.termination(part) for part in parts])
-
-
-def not_(part: Ends, reason: str = "not") -> TerminationStrategy:
-    """Ends a loop while the other one would not, for this reason."""
-    from . import _checks, _loops
-
-    _checks.filled("reason", reason)
-    return TerminationStrategy.not_(_loops.termination(part), reason)
-
-
 def loop_strategy_from_callable(callable: Any, effect: str | None = None) -> LoopStrategy:
     """A step that is called again and again: it gets the working memory, and what it gives is the next one.
 
@@ -378,45 +368,6 @@ def loop_strategy_from_callable(callable: Any, effect: str | None = None) -> Loo
     from .callable_ import Callable
 
     return _loops.loop(Callable.from_callable(callable), effect)
-
-
-class Termination:
-    """What a termination may answer with instead of True, False or a reason.
-
-    Example:
-        >>> Termination.done("enough"), Termination.continue_().is_done()
-        (Termination('enough'), False)
-    """
-
-    __slots__ = ("reason",)
-
-    reason: str | None
-    """Why the loop is ended; None if it goes on."""
-
-    def __init__(self, reason: str | None) -> None:
-        self.reason = reason
-
-    @staticmethod
-    def continue_() -> Termination:
-        """The loop goes on."""
-        return Termination(None)
-
-    @staticmethod
-    def done(reason: str) -> Termination:
-        """The loop is ended."""
-        return Termination(reason)
-
-    @property
-    def kind(self) -> str:
-        """`done` or `continue`."""
-        return "continue" if self.reason is None else "done"
-
-    def is_done(self) -> bool:
-        """Whether the loop is ended."""
-        return self.reason is not None
-
-    def __repr__(self) -> str:
-        return f"Termination({self.reason!r})"
 
 
 # Names that they had before.

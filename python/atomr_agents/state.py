@@ -12,6 +12,8 @@ Example:
 
 from __future__ import annotations
 
+from ._journal import Effect, Journal, in_memory_journal
+from ._kept_runs import Runs, runs
 from ._native.state import (
     AppendList,
     AppendMessages,
@@ -24,13 +26,25 @@ from ._native.state import (
     MergeMap,
     PruneReport,
     Reducer,
+    RunCheck,
+    RunInfo,
+    RunPage,
     RunState,
     Snapshot,
     StateSchema,
     StateView,
     Store,
     in_memory_store,
+    postgres_store,
+    sqlite_store,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from os import PathLike
+    from typing import Any
+
+    from ._journal_base import JournalBase as JournalBase
 
 __all__ = [
     "AppendList",
@@ -38,13 +52,20 @@ __all__ = [
     "CheckpointKey",
     "CheckpointMeta",
     "Checkpointer",
+    "Effect",
     "InMemoryCheckpointer",
+    "Journal",
+    "JournalBase",
     "LastWriteWins",
     "MaxByTimestamp",
     "MergeMap",
     "PruneReport",
     "Reducer",
+    "RunCheck",
+    "RunInfo",
+    "RunPage",
     "RunState",
+    "Runs",
     "Snapshot",
     "StateSchema",
     "StateView",
@@ -52,10 +73,16 @@ __all__ = [
     "add_messages",
     "append_list",
     "in_memory_checkpointer",
+    "in_memory_journal",
     "in_memory_store",
     "last_write_wins",
     "max_by_timestamp",
     "merge_map",
+    "postgres_checkpointer",
+    "postgres_store",
+    "runs",
+    "sqlite_checkpointer",
+    "sqlite_store",
 ]
 
 # As they are noted in a type hint: `Annotated[list, append_list]`.
@@ -66,6 +93,15 @@ merge_map = MergeMap()
 max_by_timestamp = MaxByTimestamp()
 
 
+def __getattr__(name: str) -> Any:
+    # Only who writes a store loads what it takes.
+    if name == "JournalBase":
+        from ._journal_base import JournalBase
+
+        return JournalBase
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def in_memory_checkpointer() -> InMemoryCheckpointer:
     """Checkpoints that end with the process.
 
@@ -74,3 +110,22 @@ def in_memory_checkpointer() -> InMemoryCheckpointer:
         True
     """
     return InMemoryCheckpointer()
+
+
+def sqlite_checkpointer(path: str | PathLike[str]) -> Checkpointer:
+    """Checkpoints in a SQLite file, which is made if there is none; see `sqlite_store`.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> checkpointer = sqlite_checkpointer(f"{folder.name}/runs.db")
+        >>> checkpointer.save_sync(CheckpointKey("w", "r", 0), {"n": 1})
+        >>> sqlite_checkpointer(f"{folder.name}/runs.db").latest_sync("w", "r").values()
+        {'n': 1}
+    """
+    return Checkpointer(sqlite_store(path))
+
+
+def postgres_checkpointer(dsn: str) -> Checkpointer:
+    """Checkpoints on PostgreSQL; see `postgres_store`."""
+    return Checkpointer(postgres_store(dsn))

@@ -405,7 +405,7 @@ async def test_the_contract_is_named_before_a_run_where_it_can_be():
                     Agent(ScriptedModel(), **{SETTINGS[kind]: wrong})
 
 
-@pytest.mark.parametrize("kind", ["persona", "loop", "termination", "", "strategy:memory", None, 3])
+@pytest.mark.parametrize("kind", ["persona", "", "strategy:memory", None, 3])
 def test_a_kind_that_there_is_not_is_refused_with_those_there_are(kind: Any):
     with pytest.raises(ConfigError, match="instruction, tool, memory, skill"):
         strategy(kind=kind)

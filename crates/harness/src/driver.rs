@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use atomr_agents_core::{Amount, Budget, BudgetExceeded, CallCtx, EventKind, Kind, Meter, Money, Resource, Value};
-use atomr_agents_observability::RunEvents;
-use atomr_agents_strategy::{HarnessState, IdempotencyKey, LoopStep, StepEvent, StrategyError, Verdict};
+use atomr_agents_observability::{Hold, RunEvents};
+use atomr_agents_strategy::{HarnessState, LoopStep, StepEvent, StrategyError, Verdict};
 use futures_util::FutureExt;
 
 use crate::engine::Engine;
 use crate::limit::{Limit, millis, wait};
-use crate::log::Log;
+use crate::log::{Log, Past, Written};
 use crate::{Ended, HarnessError, HarnessFailure, HarnessOutcome};
 
 /// How long an iteration may take to end once it was cancelled.
@@ -27,11 +27,13 @@ pub(crate) struct Driver {
     ctx: CallCtx,
     events: Option<Arc<RunEvents>>,
     log: Log,
-    /// Its name in the store and in errors.
-    run: String,
     state: HarnessState,
     /// The termination's own.
     notes: Value,
+    /// What its last iteration said, if that was written in a process before.
+    done: Option<LoopStep>,
+    /// What came of the next iteration, if somebody found out.
+    settled: Option<LoopStep>,
     meter: Meter,
     limit: Option<Limit>,
     begun: Instant,
@@ -39,28 +41,36 @@ pub(crate) struct Driver {
     before: Duration,
 }
 
+/// Why a run is ended before its loop ends.
+enum Early {
+    Cancelled,
+    Lost,
+    Late(Limit),
+}
+
+/// What a run begins with.
+pub(crate) struct Start {
+    pub(crate) log: Log,
+    pub(crate) past: Past,
+    pub(crate) ctx: CallCtx,
+    pub(crate) events: Option<Arc<RunEvents>>,
+}
+
 impl Driver {
-    pub(crate) fn begin(engine: &Arc<Engine>, input: Value, (ctx, events): (CallCtx, Option<Arc<RunEvents>>)) -> Self {
+    pub(crate) fn new(engine: &Arc<Engine>, start: Start) -> Self {
+        let Start { log, past: Past { state, notes, done, settled }, ctx, events } = start;
         let budget = engine.spec.budget;
         let meter = ctx.meter().map_or_else(|| Meter::new(budget), |outer| outer.child(budget));
-        let state = HarnessState::new(input);
+        match meter.reserve(Amount::default()) {
+            Ok(nothing) if log.counts_above() => nothing.settle(state.spent),
+            _ => meter.carry_over(state.spent),
+        }
         let limit = Limit::of(budget.time, state.elapsed, &ctx);
         let mut ctx = ctx.with_meter(meter.clone());
         // Everything below sees how much time is left, so that nobody begins a wait that cannot end in time.
         ctx.deadline = limit.map(|limit| limit.at).or(ctx.deadline);
-        Self {
-            engine: Arc::clone(engine),
-            events,
-            log: Log::None,
-            run: ctx.run.to_string(),
-            before: state.elapsed,
-            state,
-            notes: Value::Null,
-            meter,
-            limit,
-            begun: Instant::now(),
-            ctx,
-        }
+        let (engine, before, begun) = (Arc::clone(engine), state.elapsed, Instant::now());
+        Self { engine, ctx, events, log, state, notes, done, settled, meter, limit, begun, before }
     }
 
     pub(crate) async fn run(mut self) -> Result<HarnessOutcome, HarnessFailure> {
@@ -77,25 +87,28 @@ impl Driver {
     /// The loop, ended by whatever comes first: its end, cancellation, or the limit on its time. When it is ended early,
     /// the iteration is told and waited for, so that nothing runs on once the caller knows.
     async fn guarded(&mut self) -> Result<HarnessOutcome, HarnessError> {
-        let (cancel, limit) = (self.ctx.cancel.clone(), self.limit);
-        let late = {
+        let (cancel, lost, limit) = (self.ctx.cancel.clone(), self.log.lost(), self.limit);
+        let early = {
             let mut turns = pin!(self.turns());
-            let late = tokio::select! {
+            let early = tokio::select! {
                 biased;
-                () = cancel.cancelled() => false,
+                () = cancel.cancelled() => Early::Cancelled,
                 result = &mut turns => return result,
-                () = wait(limit) => true,
+                () = lost.cancelled() => Early::Lost,
+                limit = wait(limit) => Early::Late(limit),
             };
             cancel.cancel();
+            let grace = if let Early::Late(_) = early { LATE } else { WIND_DOWN };
             // An iteration that ends in time counts; what does not is dropped.
-            if let Ok(Ok(outcome)) = tokio::time::timeout(if late { LATE } else { WIND_DOWN }, turns).await {
+            if let Ok(Ok(outcome)) = tokio::time::timeout(grace, turns).await {
                 return Ok(outcome);
             }
-            late
+            early
         };
-        match limit {
-            Some(limit) if late => self.too_late(limit).await,
-            _ => Err(HarnessError::Cancelled),
+        match early {
+            Early::Cancelled => Err(HarnessError::Cancelled),
+            Early::Lost => Err(HarnessError::Lost { run: self.log.run().to_owned() }),
+            Early::Late(limit) => self.too_late(limit).await,
         }
     }
 
@@ -108,6 +121,10 @@ impl Driver {
     }
 
     async fn turns(&mut self) -> Result<HarnessOutcome, HarnessError> {
+        if let Some(LoopStep::Done { output, label }) = self.done.take() {
+            self.refresh();
+            return self.ended(Ended::Done { label }, Some(output)).await;
+        }
         loop {
             if self.ctx.cancel.is_cancelled() {
                 return Err(HarnessError::Cancelled);
@@ -142,11 +159,11 @@ impl Driver {
 
     /// One iteration, from what is written before it to what is written after it.
     async fn iterate(&mut self, iteration: u64) -> Result<LoopStep, HarnessError> {
-        self.log.intend(iteration).await?;
         let (begun, meter) = (Instant::now(), self.meter.child(Budget::default()));
-        let ctx = self.ctx.scoped().with_meter(meter.clone()).with(self.key(iteration));
-        let step = AssertUnwindSafe(self.engine.body.step(&self.state, &ctx)).catch_unwind().await;
-        let step = step.unwrap_or_else(|_| Err(panicked())).map_err(|error| HarnessError::Step { iteration, error })?;
+        let step = match self.settled.take() {
+            Some(step) => step,
+            None => self.step(iteration, meter.clone()).await?,
+        };
         let event = StepEvent {
             iteration,
             label: step.label().to_owned(),
@@ -166,16 +183,36 @@ impl Driver {
             LoopStep::Continue { working_memory, .. } => Some(Arc::new(working_memory.clone())),
             LoopStep::Done { .. } => None,
         };
+        let before = Arc::clone(&self.state.working_memory);
         self.state.advance(event, handed_on);
         self.refresh();
-        self.log.record(&step, &self.state).await?;
+        // It is told once it is written, and its event is written with it.
+        let hold = self.hold();
         self.ctx.emit(told);
+        let written = Written { step: &step, before: &before, state: &self.state, notes: &self.notes };
+        if let Err(error) = self.log.record(written).await {
+            // It counts only when it is written.
+            self.state.retract(before);
+            if let Some(hold) = hold {
+                hold.discard();
+            }
+            return Err(error);
+        }
         Ok(step)
     }
 
-    /// Names an iteration, the same in every attempt.
-    fn key(&self, iteration: u64) -> IdempotencyKey {
-        IdempotencyKey(Arc::from(format!("{}:{iteration}", self.run)))
+    fn hold(&self) -> Option<Hold> {
+        self.events.as_ref().map(RunEvents::hold)
+    }
+
+    async fn step(&self, iteration: u64, meter: Meter) -> Result<LoopStep, HarnessError> {
+        self.log.intend(iteration).await?;
+        let mut ctx = self.ctx.scoped().with_meter(meter).with(self.log.key(iteration));
+        if let Some(scope) = self.log.scope(iteration) {
+            ctx = ctx.with(scope);
+        }
+        let step = AssertUnwindSafe(self.engine.body.step(&self.state, &ctx)).catch_unwind().await;
+        step.unwrap_or_else(|_| Err(panicked())).map_err(|error| HarnessError::Step { iteration, error })
     }
 
     /// Charges the next iteration, here and above.
@@ -208,14 +245,26 @@ impl Driver {
     /// The run ends well. Where no output is given, it is the working memory.
     async fn ended(&mut self, ended: Ended, output: Option<Value>) -> Result<HarnessOutcome, HarnessError> {
         let outcome = HarnessOutcome {
-            run: self.run.clone(),
+            run: self.log.run().to_owned(),
             output: output.unwrap_or_else(|| (*self.state.working_memory).clone()),
             ended,
             iterations: self.state.iteration,
             spent: self.state.spent,
             elapsed: self.state.elapsed,
         };
-        self.log.finish(&outcome).await?;
+        let hold = self.hold();
+        self.ctx.emit(EventKind::HarnessFinished {
+            harness: self.engine.spec.id.clone(),
+            iteration: outcome.iterations,
+            reason: outcome.ended.reason().map(str::to_owned),
+            elapsed_ms: millis(outcome.elapsed),
+        });
+        if let Err(error) = self.log.finish(&outcome).await {
+            if let Some(hold) = hold {
+                hold.discard();
+            }
+            return Err(error);
+        }
         Ok(outcome)
     }
 
@@ -233,28 +282,19 @@ impl Driver {
         };
     }
 
-    /// Announces the end, and keeps it.
+    /// Ends the stream of its events; a failure is announced, and written.
     async fn conclude(
         mut self,
         result: Result<HarnessOutcome, HarnessError>,
     ) -> Result<HarnessOutcome, HarnessFailure> {
-        let harness = self.engine.spec.id.clone();
         let result = match result {
-            Ok(outcome) => {
-                self.ctx.emit(EventKind::HarnessFinished {
-                    harness,
-                    iteration: outcome.iterations,
-                    reason: outcome.ended.reason().map(str::to_owned),
-                    elapsed_ms: millis(outcome.elapsed),
-                });
-                Ok(outcome)
-            }
+            Ok(outcome) => Ok(outcome),
             Err(error) => {
                 self.refresh();
-                self.log.fail(&error).await;
                 let elapsed_ms = millis(self.begun.elapsed());
                 self.ctx.emit(EventKind::RunFailed { error: error.kind(), message: error.to_string(), elapsed_ms });
-                Err(HarnessFailure { error, run: self.run, state: Box::new(self.state) })
+                self.log.fail(&error, &self.state).await;
+                Err(HarnessFailure { error, run: self.log.run().to_owned(), state: Box::new(self.state) })
             }
         };
         if let Some(events) = &self.events {

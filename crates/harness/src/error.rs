@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use atomr_agents_core::Kind;
+use atomr_agents_state::RunLogError;
 use atomr_agents_strategy::{HarnessState, StrategyError};
 use thiserror::Error;
 
@@ -36,6 +37,15 @@ pub enum HarnessError {
         #[source]
         error: StrategyError,
     },
+    /// The run cannot be begun, gone on with or written.
+    #[error(transparent)]
+    Log(#[from] RunLogError),
+    /// Somebody else has taken the run over: nothing is written any more.
+    #[error("somebody else goes on with run {run:?}")]
+    Lost {
+        /// The run.
+        run: String,
+    },
     /// The deadline of the call passed.
     #[error("the harness did not finish within {after:?}")]
     Timeout {
@@ -54,6 +64,8 @@ impl HarnessError {
         match self {
             Self::Config { .. } => Kind::Config,
             Self::Step { error, .. } | Self::Termination { error, .. } => error.kind(),
+            Self::Log(error) => error.kind(),
+            Self::Lost { .. } => Kind::Fenced,
             Self::Timeout { .. } => Kind::Timeout,
             Self::Cancelled => Kind::Cancelled,
         }

@@ -30,10 +30,14 @@ mod driver;
 mod engine;
 mod error;
 mod harness;
+mod kept;
 mod limit;
 mod log;
+mod memory;
 mod outcome;
+mod settlement;
 mod spec;
+mod within;
 
 pub use atomr_agents_strategy::{
     All, Any, CostLimit, FnLoop, HarnessState, IdempotencyKey, IterationCap, LoopStep, LoopStrategy, Never, NoProgress,
@@ -43,4 +47,5 @@ pub use callable_loop::CallableLoop;
 pub use error::{HarnessError, HarnessFailure};
 pub use harness::{BoxedHarness, Harness, HarnessOptions};
 pub use outcome::{Ended, HarnessOutcome};
+pub use settlement::Settlement;
 pub use spec::HarnessSpec;

@@ -36,10 +36,13 @@ impl Limit {
     }
 }
 
-/// Waits until the time is up.
-pub(crate) async fn wait(limit: Option<Limit>) {
+/// Waits until the time is up; for ever without a limit.
+pub(crate) async fn wait(limit: Option<Limit>) -> Limit {
     match limit {
-        Some(limit) => tokio::time::sleep_until(limit.at.into()).await,
+        Some(limit) => {
+            tokio::time::sleep_until(limit.at.into()).await;
+            limit
+        }
         None => std::future::pending().await,
     }
 }

@@ -203,7 +203,7 @@ async fn an_iteration_that_ends_when_it_is_cancelled_still_counts() {
 async fn its_events_tell_each_iteration_and_the_end() {
     let bus = EventBus::new();
     let mut heard = bus.subscribe();
-    let options = HarnessOptions { buses: vec![bus] };
+    let options = HarnessOptions { buses: vec![bus], ..HarnessOptions::default() };
     let harness = Harness::new(spec().with_budget(tokens(500)), spends(40), IterationCap(2)).unwrap();
     harness.with_options(options).run(json!(0), CallCtx::new()).await.unwrap();
     let events = heard.try_recv_batch(100).unwrap().events;
@@ -227,7 +227,7 @@ async fn a_dropped_run_says_so_to_those_who_listen() {
     let mut heard = bus.subscribe();
     let hangs = FnLoop::new(|_, _| std::future::pending());
     let harness = Harness::new(spec(), hangs, IterationCap(2)).unwrap();
-    let harness = harness.with_options(HarnessOptions { buses: vec![bus] });
+    let harness = harness.with_options(HarnessOptions { buses: vec![bus], ..HarnessOptions::default() });
     let mut run = Box::pin(harness.run(json!(0), CallCtx::new()));
     assert!(futures_util::poll!(run.as_mut()).is_pending());
     drop(run);

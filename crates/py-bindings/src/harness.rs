@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use atomr_agents_core::{CallCtx, Kind, Value};
 use atomr_agents_harness::{
-    self as harness, BoxedHarness, CallableLoop, HarnessOptions, HarnessSpec, IdempotencyKey, LoopStep, StepEffect,
+    self as harness, BoxedHarness, CallableLoop, HarnessOptions, HarnessSpec, IdempotencyKey, LoopStep, Settlement,
+    StepEffect,
 };
 use atomr_agents_py_bridge::{
     Args, BadShape, GuestLoopStrategy, GuestOptions, Json, Scope, arguments, awaitable, json, to_json,
 };
+use atomr_agents_state::JournalOptions;
 use atomr_agents_strategy::{self as strategy, StrategyError, StrategyFuture};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -21,6 +23,7 @@ use crate::context::{Deps, call_ctx, config_of, deps_of, served, serving};
 use crate::errors::{Fault, config, from_kinded};
 use crate::harness_state::{HarnessState, Spent, StepEvent};
 use crate::observability::EventBus;
+use crate::state::store_of;
 use crate::strategy::{answer, shape};
 use crate::termination::TerminationStrategy;
 
@@ -156,18 +159,24 @@ pub(crate) struct HarnessCore(BoxedHarness);
 #[pymethods]
 impl HarnessCore {
     #[new]
-    #[pyo3(signature = (id, version, budget, body, termination, buses))]
+    #[pyo3(signature = (spec, budget, body, termination, buses, store, durability))]
     fn new(
-        id: &str,
-        version: &str,
+        spec: (String, String),
         budget: Option<&Budget>,
         body: &LoopStrategy,
         termination: &TerminationStrategy,
         buses: Vec<PyRef<'_, EventBus>>,
+        store: Option<&Bound<'_, PyAny>>,
+        durability: &str,
     ) -> PyResult<Self> {
+        let (id, version) = spec;
         let spec = HarnessSpec::new(id, version).with_budget(budget.map(|budget| budget.0).unwrap_or_default());
         let made = BoxedHarness::new(spec, Arc::clone(&body.0), Arc::clone(&termination.inner)).map_err(from_kinded)?;
-        let options = HarnessOptions { buses: buses.iter().map(|bus| bus.0.clone()).collect() };
+        let store = store.map(store_of).transpose()?;
+        let durability = durability.parse().map_err(config)?;
+        let journal = JournalOptions { durability, ..JournalOptions::default() };
+        let buses = buses.iter().map(|bus| bus.0.clone()).collect();
+        let options = HarnessOptions { buses, store, journal };
         Ok(Self(made.with_options(options)))
     }
 
@@ -181,9 +190,37 @@ impl HarnessCore {
         &self.0.spec().version
     }
 
-    fn run(&self, py: Python<'_>, input: &Bound<'_, PyAny>, deps: Py<PyAny>) -> PyResult<Py<PyAny>> {
+    fn run(
+        &self,
+        py: Python<'_>,
+        input: &Bound<'_, PyAny>,
+        run_id: Option<String>,
+        deps: Py<PyAny>,
+    ) -> PyResult<Py<PyAny>> {
         let (harness, input) = (self.0.clone(), json::from_py(input)?);
-        start(py, deps, move |ctx| async move { harness.run(input, ctx).await })
+        start(py, deps, move |ctx| async move {
+            match run_id {
+                Some(name) => harness.run_as(&name, input, ctx).await,
+                None => harness.run(input, ctx).await,
+            }
+        })
+    }
+
+    /// `settle` is what is known of the iteration whose outcome is not: `again`, or what came of it.
+    fn resume(
+        &self,
+        py: Python<'_>,
+        run_id: String,
+        settle: Option<&Bound<'_, PyAny>>,
+        deps: Py<PyAny>,
+    ) -> PyResult<Py<PyAny>> {
+        let settlement = match settle {
+            None => Settlement::Unknown,
+            Some(word) if word.eq("again")? => Settlement::RunAgain,
+            Some(known) => Settlement::Was(step(known).map_err(|bad| config(format!("settle: {}", bad.message)))?),
+        };
+        let harness = self.0.clone();
+        start(py, deps, move |ctx| async move { harness.resume_with(&run_id, settlement, ctx).await })
     }
 
     fn as_callable(&self) -> Callable {

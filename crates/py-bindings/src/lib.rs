@@ -8,6 +8,7 @@ mod budget;
 mod cache;
 mod call_next;
 mod callable;
+mod cli;
 mod context;
 mod core;
 mod errors;
@@ -61,6 +62,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     submodule(module, "parser", parser::fill)?;
     submodule(module, "callable_", callable::fill)?;
     submodule(module, "cache", cache::fill)?;
+    submodule(module, "cli", cli::fill)?;
     submodule(module, "agent", agent::fill)?;
     submodule(module, "harness", harness::fill)?;
     submodule(module, "state", state::fill)?;

@@ -50,8 +50,11 @@ async fn check_encoding(client: &Client, place: &str) -> Result<(), TransactErro
 
 /// The format of the schema; `None` where there is no schema of ours.
 async fn format(client: &Client, schema: &Schema) -> Result<Option<u32>, TransactError> {
-    let table = schema.of("SCHEMA.format");
-    let there = client.query_typed_one("SELECT to_regclass($1) IS NOT NULL", &[(&table, Type::TEXT)]).await?;
+    // The catalogue as of now: `to_regclass` would answer from what this session has looked up before.
+    let sql =
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = $1 AND c.relname = 'format')";
+    let there = client.query_typed_one(sql, &[(&schema.name(), Type::TEXT)]).await?;
     if !there.try_get::<_, bool>(0)? {
         return Ok(None);
     }
@@ -69,7 +72,10 @@ async fn migrate(client: &mut Client, server: &Server) -> Result<(), TransactErr
     let found = format(transaction.client(), schema).await?.unwrap_or(0);
     if found == 0 {
         let there = transaction
-            .query_typed_one("SELECT to_regnamespace($1) IS NOT NULL", &[(&schema.of("SCHEMA"), Type::TEXT)])
+            .query_typed_one(
+                "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1)",
+                &[(&schema.name(), Type::TEXT)],
+            )
             .await?;
         if !there.try_get::<_, bool>(0)? {
             transaction.batch_execute(&schema.of("create schema SCHEMA")).await?;

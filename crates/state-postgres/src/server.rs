@@ -162,26 +162,26 @@ impl Server {
         StoreError::Corrupt { subject: self.place.clone(), message: format!("an answer cannot be read: {what}") }
     }
 
-    /// A connection of its own for several statements in one transaction.
+    /// Runs several statements on one connection. Nobody else gets to see it unless they have succeeded.
     pub(crate) async fn transact<T>(
         &self,
         patience: &Patience,
         work: impl AsyncFnOnce(&mut Client) -> Result<T, TransactError>,
     ) -> Result<T, StoreError> {
-        let mut link = Object::take(self.link(patience).await?);
+        let mut link = self.link(patience).await?;
         let done = timeout(self.options.call_timeout, work(&mut link.client)).await;
-        // Whatever state it is in, nobody else gets to see it.
-        link.give_up();
-        match done {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(TransactError::Store(error))) => Err(error),
+        let error = match done {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(TransactError::Store(error))) => error,
             Ok(Err(TransactError::Database(error))) => match Fault::of(&self.place, &error) {
-                Fault::Final(error) => Err(error),
-                Fault::Outage(message) | Fault::Again(message) => Err(self.unavailable(message)),
-                fault => Err(self.odd(format!("{fault:?}"))),
+                Fault::Final(error) => error,
+                Fault::Outage(message) | Fault::Again(message) => self.unavailable(message),
+                fault => self.odd(format!("{fault:?}")),
             },
-            Err(_) => Err(self.unavailable(format!("no answer within {:?}", self.options.call_timeout))),
-        }
+            Err(_) => self.unavailable(format!("no answer within {:?}", self.options.call_timeout)),
+        };
+        Link::give_up(Object::take(link));
+        Err(error)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What every store has to do alike, on a real server.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,7 @@
 //! Whatever is done to it, it says what the store in memory says.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::time::Duration;

@@ -11,6 +11,7 @@
 
 mod channel;
 pub mod conformance;
+mod encrypted;
 mod error;
 mod memory;
 mod run;
@@ -22,6 +23,7 @@ pub use channel::{
     SharedList, SharedMap, SinceBase, StateError, StateSchema, StateSchemaBuilder, StateView, Write, reducer,
     weight_of,
 };
+pub use encrypted::{EncryptedStore, EncryptionKey};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use run::{
@@ -29,7 +31,7 @@ pub use run::{
     EffectKey, End, EventTail, ForkAt, ForkOptions, Frame, Intent, Item, Journal, JournalOptions, JournalScope,
     NewBody, NewRun, Outcome, Parent, Placed, PruneReport, Pruned, Recorded, RunFilter, RunLogError, RunPage, RunPlace,
     RunReader, RunRecord, RunStatus, Saved, StoredChannel, StoredDelta, StoredError, StoredEvent, StoredState,
-    Verified, When, compact, fork, list_runs, note, prune, remove, verify_run, whole,
+    Verified, When, compact, copy_run, fork, list_runs, note, open_effects, prune, remove, verify_run, whole,
 };
 pub use store::{
     BadBlobId, Batch, BlobId, Change, Durability, Entry, Expect, Fence, Key, Lease, NewEntry, Record, Scan, Store,

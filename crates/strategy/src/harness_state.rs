@@ -28,7 +28,7 @@ pub struct HarnessState {
 
 impl HarnessState {
     /// How many iterations [`HarnessState::history`] keeps.
-    pub const HISTORY: usize = 1_000;
+    pub const HISTORY: usize = 128;
 
     /// Before the first iteration.
     #[must_use]
@@ -48,6 +48,14 @@ impl HarnessState {
         if let Some(working_memory) = working_memory {
             self.working_memory = working_memory;
         }
+    }
+
+    /// Takes the last iteration back, which had begun with this.
+    pub fn retract(&mut self, working_memory: Arc<Value>) {
+        if Arc::make_mut(&mut self.history).pop_back().is_some() {
+            self.iteration -= 1;
+        }
+        self.working_memory = working_memory;
     }
 }
 
@@ -85,6 +93,9 @@ mod tests {
             (HarnessState::HISTORY, 2, last)
         );
         assert_eq!((before.history[0].iteration, before.iteration), (1, last - 1));
+        state.retract(Arc::new(json!("in")));
+        assert_eq!((state.iteration, &*state.working_memory), (before.iteration, &*before.working_memory));
+        state.advance(StepEvent { iteration: last, ..StepEvent::default() }, Some(Arc::new(json!(1))));
         assert_eq!((&*before.working_memory, &*state.working_memory), (&json!("in"), &json!(1)));
     }
 }

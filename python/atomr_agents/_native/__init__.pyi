@@ -5,6 +5,7 @@ from types import ModuleType
 from . import agent as agent
 from . import cache as cache
 from . import callable_ as callable_
+from . import cli as cli
 from . import core as core
 from . import errors as errors
 from . import guest as guest
@@ -23,6 +24,7 @@ __all__ = [
     "agent",
     "cache",
     "callable_",
+    "cli",
     "core",
     "errors",
     "guest",

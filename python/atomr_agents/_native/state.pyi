@@ -1,9 +1,13 @@
 """What outlives the process: channels, stores and checkpointers."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import builtins
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from os import PathLike
 from typing import Any, final
 
 from typing_extensions import disjoint_base
+
+from .core import Event
 
 __all__ = [
     "AppendList",
@@ -15,8 +19,14 @@ __all__ = [
     "LastWriteWins",
     "MaxByTimestamp",
     "MergeMap",
+    "NativeEvents",
+    "NativeJournal",
+    "NativeRuns",
     "PruneReport",
     "Reducer",
+    "RunCheck",
+    "RunInfo",
+    "RunPage",
     "RunState",
     "Snapshot",
     "StateSchema",
@@ -24,6 +34,8 @@ __all__ = [
     "Store",
     "guest_store",
     "in_memory_store",
+    "postgres_store",
+    "sqlite_store",
 ]
 
 @disjoint_base
@@ -251,7 +263,7 @@ class Store:
     @property
     def kind(self) -> str:
         """In one word: `memory`, `sqlite`, `postgres`, `guest`."""
-    async def sweep(self, grace: float = 3600.0) -> tuple[int, int]:
+    def sweep(self, grace: float = 3600.0) -> Coroutine[Any, Any, tuple[int, int]]:
         """Removes the stored bodies that nothing names any more and that nobody has written for `grace` seconds.
 
         Gives how many there were, and how many bytes they had.
@@ -265,6 +277,56 @@ def in_memory_store() -> Store:
     Example:
         >>> in_memory_store().kind
         'memory'
+    """
+
+def sqlite_store(
+    path: str | PathLike[str],
+    *,
+    patience: float = 30.0,
+    readers: int = 4,
+    queue: int = 1024,
+    checkpoint_pages: int = 1000,
+) -> Store:
+    """A store in a SQLite file, which is made if there is none. Any number of processes of one machine may share it.
+
+    Args:
+        path: The file, on a local file system.
+        patience: For how many seconds a call waits for another process, or for its turn.
+        readers: How many connections read at once.
+        queue: How many calls may wait to write.
+        checkpoint_pages: After how many pages of 2 KiB the write-ahead log is copied into the database.
+
+    Raises:
+        StorageError: The file cannot be opened or written.
+        CorruptError: It is no such database, or damaged.
+    """
+
+def postgres_store(
+    dsn: str,
+    *,
+    schema: str = "atomr",
+    connections: int = 8,
+    migrate: bool = True,
+    connect_timeout: float = 5.0,
+    call_timeout: float = 30.0,
+    outage: float = 30.0,
+    root_certificates: str | PathLike[str] | None = None,
+) -> Store:
+    """A store on PostgreSQL, which many machines share. Connects at once.
+
+    Args:
+        dsn: Such as `postgres://agents@db.internal/agents`.
+        schema: The schema that holds the tables.
+        connections: The most connections at once.
+        migrate: Make the schema, or bring it to the format of this version, where it is not.
+        connect_timeout: For how many seconds making a connection may take.
+        call_timeout: For how many seconds the database may take to answer one call.
+        outage: For how many seconds a call waits for a database that cannot be reached.
+        root_certificates: A file of certificates (PEM) to trust instead of the machine's.
+
+    Raises:
+        StorageError: The database cannot be reached.
+        ConfigError: The DSN or a setting makes no sense.
     """
 
 def guest_store(key: str, target: object) -> Store:
@@ -355,8 +417,8 @@ class PruneReport:
 class Checkpointer:
     """The states of runs, step by step, in a store.
 
-    Every method is a coroutine and has a twin (`save_sync`) that waits instead; inside of a running event loop those are
-    refused.
+    Every method is a coroutine and has a twin (`save_sync`) that waits instead; inside of a running event loop
+    those are refused.
 
     Args:
         store: A `Store`, an object made with `@journal`, a path, or text such as `"sqlite:runs.db"`.
@@ -372,7 +434,7 @@ class Checkpointer:
     @property
     def store(self) -> Store:
         """Where they are."""
-    async def save(self, key: CheckpointKey, values: Mapping[str, Any]) -> None:
+    def save(self, key: CheckpointKey, values: Mapping[str, Any]) -> Coroutine[Any, Any, None]:
         """Saves the values after a step. The run is made if there is none.
 
         Raises:
@@ -381,7 +443,7 @@ class Checkpointer:
         """
     def save_sync(self, key: CheckpointKey, values: Mapping[str, Any]) -> None:
         """`save`, waited for."""
-    async def load(self, key: CheckpointKey) -> Snapshot | None:
+    def load(self, key: CheckpointKey) -> Coroutine[Any, Any, Snapshot | None]:
         """The checkpoint of a step; None if there is none.
 
         Raises:
@@ -389,27 +451,29 @@ class Checkpointer:
         """
     def load_sync(self, key: CheckpointKey) -> Snapshot | None:
         """`load`, waited for."""
-    async def latest(self, workflow_id: str, run_id: str) -> Snapshot | None:
+    def latest(self, workflow_id: str, run_id: str) -> Coroutine[Any, Any, Snapshot | None]:
         """The last checkpoint of a run; None if there is none."""
     def latest_sync(self, workflow_id: str, run_id: str) -> Snapshot | None:
         """`latest`, waited for."""
-    async def list(self, workflow_id: str, run_id: str) -> list[CheckpointMeta]:
+    def list(self, workflow_id: str, run_id: str) -> Coroutine[Any, Any, builtins.list[CheckpointMeta]]:
         """Every checkpoint of a run that is left, the oldest first.
 
         Raises:
             ConflictError: There is no such run.
         """
-    def list_sync(self, workflow_id: str, run_id: str) -> list[CheckpointMeta]:
+    def list_sync(self, workflow_id: str, run_id: str) -> builtins.list[CheckpointMeta]:
         """`list`, waited for."""
-    async def history(self, workflow_id: str, run_id: str, limit: int = 100) -> list[Snapshot]:
+    def history(self, workflow_id: str, run_id: str, limit: int = 100) -> Coroutine[Any, Any, builtins.list[Snapshot]]:
         """Up to `limit` checkpoints with their values, the newest first.
 
         Raises:
             ConflictError: There is no such run.
         """
-    def history_sync(self, workflow_id: str, run_id: str, limit: int = 100) -> list[Snapshot]:
+    def history_sync(self, workflow_id: str, run_id: str, limit: int = 100) -> builtins.list[Snapshot]:
         """`history`, waited for."""
-    async def fork(self, key: CheckpointKey, run_id: str = "", edits: Mapping[str, Any] | None = None) -> CheckpointKey:
+    def fork(
+        self, key: CheckpointKey, run_id: str = "", edits: Mapping[str, Any] | None = None
+    ) -> Coroutine[Any, Any, CheckpointKey]:
         """Another run that begins with this checkpoint; what is shared is not stored again.
 
         Args:
@@ -422,7 +486,7 @@ class Checkpointer:
         """
     def fork_sync(self, key: CheckpointKey, run_id: str = "", edits: Mapping[str, Any] | None = None) -> CheckpointKey:
         """`fork`, waited for."""
-    async def prune(self, workflow_id: str, run_id: str, keep: int = 1) -> PruneReport:
+    def prune(self, workflow_id: str, run_id: str, keep: int = 1) -> Coroutine[Any, Any, PruneReport]:
         """Forgets all but the last `keep` checkpoints, as far as no fork needs them.
 
         Raises:
@@ -447,3 +511,147 @@ class InMemoryCheckpointer(Checkpointer):
         """Whether there is none."""
     def __len__(self) -> int: ...
     def __bool__(self) -> bool: ...
+
+@final
+class RunInfo:
+    """What is known of a run without reading its log."""
+
+    @property
+    def name(self) -> str:
+        """What the user called it, or the text of its id."""
+    @property
+    def id(self) -> str:
+        """Its id in events; that of the first turn where there were several."""
+    @property
+    def kind(self) -> str:
+        """What runs: `agent`, `workflow`, `harness`, `script`."""
+    @property
+    def target(self) -> str:
+        """The name of the agent, the graph or the harness."""
+    @property
+    def version(self) -> str:
+        """A hash of what makes it fit to be resumed by one that looks the same."""
+    @property
+    def status(self) -> str:
+        """`running`, `suspended`, `paused`, `finished`, `failed`, `cancelled` or `outcome_unknown`."""
+    @property
+    def turns(self) -> int:
+        """How many turns were begun."""
+    @property
+    def begun_ms(self) -> int:
+        """When it was begun, in milliseconds since the Unix epoch."""
+    @property
+    def updated_ms(self) -> int:
+        """When its status changed last."""
+    @property
+    def parent(self) -> tuple[str, int] | None:
+        """The run that it was forked from, and the first position that it does not share."""
+    @property
+    def labels(self) -> dict[str, str]:
+        """The user's own words about it."""
+    def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class RunPage:
+    """Some of the runs of a store; iterating it gives them."""
+
+    @property
+    def runs(self) -> list[RunInfo]:
+        """Those that were asked for, the newest first."""
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """Runs of which not even the record can be read, whatever was asked for, and why."""
+    @property
+    def next(self) -> tuple[int, str] | None:
+        """Where the next page begins; None if there is none."""
+    def __iter__(self) -> Iterator[RunInfo]: ...
+    def __len__(self) -> int: ...
+
+@final
+class RunCheck:
+    """What `verify` found in a run."""
+
+    @property
+    def run(self) -> str:
+        """The run's name."""
+    @property
+    def whole(self) -> bool:
+        """Whether everything that is kept is what was written."""
+    @property
+    def damage(self) -> list[tuple[str, int | None, str]]:
+        """What is damaged: the run whose log it is in, the position (None for its record), and how it was noticed."""
+    @property
+    def commits(self) -> int:
+        """How many commits could be read."""
+    @property
+    def checkpoints(self) -> int:
+        """How many checkpoints they have."""
+    @property
+    def open_effects(self) -> list[tuple[str, str]]:
+        """Effects that were begun and have no outcome: their keys, and what was called."""
+
+@final
+class NativeEvents:
+    """The events of a run, page by page."""
+
+    def page(self) -> Coroutine[Any, Any, list[Event]]: ...
+    def page_sync(self) -> list[Event]: ...
+
+@final
+class NativeRuns:
+    """What `Runs` is a face of."""
+
+    def __new__(cls, store: object) -> NativeRuns: ...
+    @property
+    def store(self) -> Store: ...
+    def list(self, asked: dict[str, Any]) -> Coroutine[Any, Any, RunPage]: ...
+    def list_sync(self, asked: dict[str, Any]) -> RunPage: ...
+    def get(self, run: str) -> Coroutine[Any, Any, RunInfo]: ...
+    def get_sync(self, run: str) -> RunInfo: ...
+    def events(self, run: str, from_seq: int) -> NativeEvents: ...
+    def fork(
+        self,
+        run: str,
+        at: tuple[int | None, int | None],
+        name: str,
+        edits: dict[str, Any],
+        labels: dict[str, str],
+    ) -> Coroutine[Any, Any, str]: ...
+    def fork_sync(
+        self,
+        run: str,
+        at: tuple[int | None, int | None],
+        name: str,
+        edits: dict[str, Any],
+        labels: dict[str, str],
+    ) -> str: ...
+    def prune(self, run: str, keep: int) -> Coroutine[Any, Any, PruneReport]: ...
+    def prune_sync(self, run: str, keep: int) -> PruneReport: ...
+    def remove(self, run: str) -> Coroutine[Any, Any, None]: ...
+    def remove_sync(self, run: str) -> None: ...
+    def verify(self, run: str) -> Coroutine[Any, Any, RunCheck]: ...
+    def verify_sync(self, run: str) -> RunCheck: ...
+
+@final
+class NativeJournal:
+    """What `Journal` is a face of."""
+
+    @staticmethod
+    def open(
+        store: object, opening: dict[str, Any], input: Any, begin: bool, resume: bool
+    ) -> Coroutine[Any, Any, NativeJournal]: ...
+    @staticmethod
+    def in_memory(opening: dict[str, Any], input: Any) -> NativeJournal: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def info(self) -> RunInfo: ...
+    @property
+    def lost(self) -> bool: ...
+    def idempotency(self, key: str, version: str) -> str: ...
+    def find(self, key: str) -> Coroutine[Any, Any, tuple[str, Any, str | None, str | None]]: ...
+    def intend(self, key: str, kind: str, subject: str, effect: str) -> Coroutine[Any, Any, None]: ...
+    def record(self, key: str, value: Any) -> Coroutine[Any, Any, None]: ...
+    def record_error(self, key: str, message: str) -> Coroutine[Any, Any, None]: ...
+    def end(self, status: str, output: Any, error: tuple[str, str] | None) -> Coroutine[Any, Any, None]: ...
+    def release(self) -> Coroutine[Any, Any, None]: ...

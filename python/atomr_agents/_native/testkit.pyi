@@ -7,7 +7,16 @@ from .agent import InferenceClient
 from .core import Event
 from .observability import EventBus
 
-__all__ = ["NativeReplay", "NativeReplayServer", "NativeScript", "conformance_of", "flood", "record", "sample_events"]
+__all__ = [
+    "NativeReplay",
+    "NativeReplayServer",
+    "NativeScript",
+    "conformance_of",
+    "flood",
+    "record",
+    "sample_events",
+    "store_conformance",
+]
 
 def flood(bus: EventBus, events: int, *, producers: int = 1) -> Coroutine[Any, Any, None]: ...
 def sample_events() -> list[Event]:
@@ -74,3 +83,6 @@ def conformance_of(
     client: InferenceClient, model: str, question: str, tools: Sequence[dict[str, Any]]
 ) -> Coroutine[Any, Any, str | None]:
     """Runs the conformance suite; what is wrong, or `None`."""
+
+def store_conformance(make: object) -> Coroutine[Any, Any, str | None]:
+    """The first rule that the stores made by `make` break; None if they keep all of them."""

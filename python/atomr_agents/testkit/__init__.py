@@ -18,7 +18,7 @@ from .._native import testkit as _native
 from .._native.testkit import NativeReplayServer, NativeScript, sample_events
 from ..errors import BY_KIND, AgentError, ConfigError
 from ._cassette import Recording, Replay, record, replay
-from ._conformance import check_inference_client
+from ._conformance import check_inference_client, check_store
 from ._fault import Fault, specs
 
 TYPE_CHECKING = False
@@ -38,6 +38,7 @@ __all__ = [
     "ReplayServer",
     "ScriptedModel",
     "check_inference_client",
+    "check_store",
     "flood",
     "record",
     "replay",

@@ -7,7 +7,7 @@ from ..errors import ContractError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 
@@ -47,3 +47,26 @@ async def check_inference_client(
     wrong = await conformance_of(client, name, question, specs)
     if wrong is not None:
         raise ContractError(f"the client {client.provider} breaks a rule: {wrong}")
+
+
+async def check_store(make: Callable[[], object]) -> None:
+    """Checks that a store keeps the rules that runs rely on: batches that happen whole or not at all, also when their
+    caller goes away; versions, positions, leases and their fences; many writers at once.
+
+    Args:
+        make: Gives an empty store each time: an object made with `@journal` or with its methods, a `Store`, a path.
+            A plain or async function.
+
+    Raises:
+        ContractError: The first rule that is broken, in words.
+
+    Example:
+        >>> import asyncio
+        >>> from atomr_agents.state import in_memory_store
+        >>> asyncio.run(check_store(in_memory_store))
+    """
+    from .._native.testkit import store_conformance
+
+    wrong = await store_conformance(make)
+    if wrong is not None:
+        raise ContractError(f"the store breaks a rule: {wrong}")

@@ -24,7 +24,7 @@ use serde_json::json;
 use crate::core::Message;
 use crate::errors::{Fault, Kinded, config};
 
-pub(crate) use store::store_of;
+pub(crate) use store::{Store, store_of};
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     reducers::fill(module)?;

@@ -1,20 +1,27 @@
 //! Stores: where runs, sessions and checkpoints are kept.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use atomr_agents_cli::{BadPlace, CliError, StorePlace, open};
 use atomr_agents_state::{self as state, MemoryStore, StoreError};
+use atomr_agents_state_postgres::{PostgresOptions, PostgresStore};
+use atomr_agents_state_sqlite::{SqliteOptions, SqliteStore};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use super::checkpointer::Checkpointer;
 use super::guest::GuestStore;
-use super::{blocking, coroutine};
-use crate::errors::config;
+use super::{blocking, coroutine, moment};
+use crate::errors::{Fault, config};
+use crate::seconds;
 
 pub(super) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Store>()?;
     module.add_function(wrap_pyfunction!(in_memory_store, module)?)?;
+    module.add_function(wrap_pyfunction!(sqlite_store, module)?)?;
+    module.add_function(wrap_pyfunction!(postgres_store, module)?)?;
     module.add_function(wrap_pyfunction!(guest_store, module)?)
 }
 
@@ -57,6 +64,60 @@ fn in_memory_store() -> Store {
     Store(Arc::new(MemoryStore::new()))
 }
 
+#[pyfunction]
+#[pyo3(signature = (path, *, patience = 30.0, readers = 4, queue = 1_024, checkpoint_pages = 1_000))]
+fn sqlite_store(
+    py: Python<'_>,
+    path: PathBuf,
+    patience: f64,
+    readers: usize,
+    queue: usize,
+    checkpoint_pages: u32,
+) -> PyResult<Store> {
+    let patience = seconds::duration("patience", patience)?;
+    let options = SqliteOptions { patience, readers, queue, checkpoint_pages };
+    let store = moment(py, async move { SqliteStore::open(path, options) })?.map_err(Fault)?;
+    Ok(Store(Arc::new(store)))
+}
+
+#[pyfunction]
+#[pyo3(signature = (dsn, *, schema = "atomr".to_owned(), connections = 8, migrate = true, connect_timeout = 5.0,
+    call_timeout = 30.0, outage = 30.0, root_certificates = None))]
+#[allow(clippy::too_many_arguments)] // by keyword
+fn postgres_store(
+    py: Python<'_>,
+    dsn: &str,
+    schema: String,
+    connections: usize,
+    migrate: bool,
+    connect_timeout: f64,
+    call_timeout: f64,
+    outage: f64,
+    root_certificates: Option<PathBuf>,
+) -> PyResult<Store> {
+    let options = PostgresOptions {
+        schema,
+        migrate,
+        connections,
+        connect_timeout: seconds::duration("connect_timeout", connect_timeout)?,
+        call_timeout: seconds::duration("call_timeout", call_timeout)?,
+        outage: seconds::duration("outage", outage)?,
+        root_certificates,
+        ..PostgresOptions::default()
+    };
+    let store = moment(py, PostgresStore::connect(dsn, options))?.map_err(Fault)?;
+    Ok(Store(Arc::new(store)))
+}
+
+/// A store at a place that is written down.
+fn placed(py: Python<'_>, place: &StorePlace) -> PyResult<Arc<dyn state::Store>> {
+    match moment(py, open(place))? {
+        Ok(opened) => Ok(opened.store),
+        Err(CliError::Store(error)) => Err(Fault(error).into()),
+        Err(error) => Err(config(error.to_string())),
+    }
+}
+
 /// A store that is written in Python. Its asynchronous methods run on the loop that runs here now.
 #[pyfunction]
 fn guest_store(key: &str, target: &Bound<'_, PyAny>) -> PyResult<Store> {
@@ -73,6 +134,12 @@ pub(crate) fn store_of(object: &Bound<'_, PyAny>) -> PyResult<Arc<dyn state::Sto
         return Ok(Arc::clone(checkpointer.get().0.store()));
     }
     let py = object.py();
+    if let Ok(text) = object.extract::<String>() {
+        return placed(py, &text.parse().map_err(|error: BadPlace| config(error.to_string()))?);
+    }
+    if object.hasattr("__fspath__")? {
+        return placed(py, &StorePlace::Sqlite(object.extract()?));
+    }
     let found = py.import("atomr_agents._stores")?.call_method1("of_guest", (object,))?;
     if let Ok(store) = found.cast::<Store>() {
         return Ok(Arc::clone(&store.get().0));

@@ -82,20 +82,20 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, next: Arc<Mutex<Opt
                     Some(Loss::Request) => return Ok(()),
                     Some(Loss::Answer) => {
                         server.write_all(request).await?;
-                        server.read(&mut down).await?;
+                        let _lost = server.read(&mut down).await?;
                         return Ok(());
                     }
                     Some(Loss::Late(arrive, answered)) => {
                         drop(client);
                         let _told = arrive.await;
                         server.write_all(request).await?;
-                        server.read(&mut down).await?;
+                        let _lost = server.read(&mut down).await?;
                         let _told = answered.send(());
                         return Ok(());
                     }
                     Some(Loss::Silence) => {
                         server.write_all(request).await?;
-                        server.read(&mut down).await?;
+                        let _lost = server.read(&mut down).await?;
                         tokio::time::sleep(Duration::from_secs(600)).await;
                     }
                 }

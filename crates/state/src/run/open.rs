@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::frame::Chain;
 use super::heartbeat::Heartbeat;
 use super::journal::{Inner, lock};
+use super::owner::acquire;
 use super::pen::Pen;
 use super::reader::{Loaded, RunReader};
 use super::record::{RECORD_FORMAT, run_key};
@@ -48,7 +49,7 @@ impl Journal {
     ) -> Result<Self, RunLogError> {
         let name = if new.name.is_empty() { id.to_string() } else { new.name };
         let key = run_key(&name)?;
-        let lease = match store.acquire(&key, &options.owner, options.lease).await {
+        let lease = match acquire(&*store, &key, &options.owner, options.lease).await {
             Err(StoreError::Held { .. }) => return Err(RunLogError::Exists { run: name, status: RunStatus::Running }),
             other => other?,
         };
@@ -93,7 +94,7 @@ impl Journal {
         if store.get(&key).await?.is_none() {
             return Err(RunLogError::NoSuchRun { run: name.to_owned() });
         }
-        let lease = store.acquire(&key, &options.owner, options.lease).await?;
+        let lease = acquire(&*store, &key, &options.owner, options.lease).await?;
         // Only now, as the one before may have written until its lease was taken.
         let read = async {
             let reader = RunReader::open(Arc::clone(&store), name).await?;

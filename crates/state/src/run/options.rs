@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use atomr_agents_core::RunId;
-
 use crate::Durability;
 
 /// When what was staged is written.
@@ -29,7 +27,7 @@ pub struct JournalOptions {
     /// For how long a writer that is not heard of keeps others out. It is renewed at a third of that.
     pub lease: Duration,
     /// Who writes, for those who wait: any text. A fresh one by default, so that two writers in one process keep each
-    /// other out, too.
+    /// other out, too; it says in which process, so that nobody of the same machine waits for one that is gone.
     pub owner: String,
 }
 
@@ -39,7 +37,7 @@ impl Default for JournalOptions {
             durability: Durability::Full,
             when: When::Sync,
             lease: Duration::from_secs(30),
-            owner: format!("process {} ({})", std::process::id(), RunId::new()),
+            owner: super::owner::fresh(),
         }
     }
 }

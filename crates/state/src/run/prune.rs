@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::fork::{bases, child_key, children};
 use super::frame::Chain;
+use super::owner::acquire;
 use super::reader::{BASES, RunReader, base_prefix};
 use super::record::run_key;
 use crate::{
@@ -34,7 +35,7 @@ pub async fn prune(store: &Arc<dyn Store>, run: &str, keep: usize) -> Result<Pru
     let key = run_key(run)?;
     require(store, run, &key).await?;
     let options = JournalOptions::default();
-    let lease = store.acquire(&key, &options.owner, LEASE).await?;
+    let lease = acquire(&**store, &key, &options.owner, LEASE).await?;
     let result = cut(store, run, &key, keep.max(1), &lease).await;
     let released = store.release(&lease).await;
     let report = result?;
@@ -137,7 +138,7 @@ pub async fn remove(store: &Arc<dyn Store>, run: &str) -> Result<(), RunLogError
     let Some(stored) = store.get(&key).await? else { return Err(RunLogError::NoSuchRun { run: run.to_owned() }) };
     let record = RunRecord::decode(run, &stored.value)?;
     let options = JournalOptions::default();
-    let lease = store.acquire(&key, &options.owner, LEASE).await?;
+    let lease = acquire(&**store, &key, &options.owner, LEASE).await?;
     let forks: Vec<String> = children(&**store, run).await?.into_iter().map(|(child, _)| child).collect();
     let result = if forks.is_empty() {
         let mut batch = Batch::new()

@@ -138,19 +138,21 @@ async fn read(
         found.add(&run, Some(end), format!("its log ends here, and a fork needs it up to position {to}"));
     }
     let to = to.min(end);
-    while at < to {
-        let (entries, last) = page(store, segment, at, to, found).await?;
-        for entry in entries {
-            if entry.at > at {
-                found.add(&run, Some(at), format!("nothing is left until position {}", entry.at));
+    let mut cursor = at;
+    while cursor < to {
+        let page = page(store, segment, cursor, to, found).await?;
+        for (place, entry) in page.entries {
+            if place > at {
+                found.add(&run, Some(at), format!("nothing is left until position {place}"));
                 links.clear();
             }
-            at = entry.at + 1;
-            links = decode(&run, &entry, &links, frames, found)?;
+            at = place + 1;
+            links = match entry {
+                Some(entry) => decode(&run, &entry, &links, frames, found)?,
+                None => Vec::new(),
+            };
         }
-        if last {
-            break;
-        }
+        cursor = page.next;
     }
     if to != u64::MAX && at < to {
         found.add(&run, Some(at), format!("nothing is left until position {to}"));
@@ -158,41 +160,47 @@ async fn read(
     Ok(())
 }
 
-/// Reads a page of entries; where the store cannot give it whole, those of it that can be read.
+/// Some entries of a log; `None` for one that the store cannot give, which is told already.
+struct Page {
+    entries: Vec<(u64, Option<Entry>)>,
+    /// Where the next page begins; past the end of the log if there is none.
+    next: u64,
+}
+
+/// Reads a page of entries; where the store cannot give it whole, one by one.
 async fn page(
     store: &Arc<dyn Store>,
     segment: &Segment,
     at: u64,
     to: u64,
     found: &mut Verified,
-) -> Result<(Vec<Entry>, bool), RunLogError> {
+) -> Result<Page, RunLogError> {
     let limit = PAGE.min(usize::try_from(to - at).unwrap_or(PAGE));
     let error = match store.read(&segment.stream, at, limit).await {
         Ok(entries) => {
-            let last = entries.len() < limit;
-            return Ok((entries, last));
+            let next = entries.last().filter(|_| entries.len() == limit).map_or(u64::MAX, |last| last.at + 1);
+            let entries = entries.into_iter().map(|entry| (entry.at, Some(entry))).collect();
+            return Ok(Page { entries, next });
         }
         Err(error) => error,
     };
     if to == u64::MAX {
         // Not even the end of the log is known.
         found.note(&segment.record.name, Some(at), error.into())?;
-        return Ok((Vec::new(), true));
+        return Ok(Page { entries: Vec::new(), next: to });
     }
+    let next = at + limit as u64;
     let mut entries = Vec::new();
-    for at in at..at + limit as u64 {
+    for at in at..next {
         match store.read(&segment.stream, at, 1).await {
-            Ok(one) => entries.extend(one.into_iter().filter(|entry| entry.at == at)),
-            Err(error) => found.note(&segment.record.name, Some(at), error.into())?,
+            Ok(one) => entries.extend(one.into_iter().filter(|entry| entry.at == at).map(|entry| (at, Some(entry)))),
+            Err(error) => {
+                found.note(&segment.record.name, Some(at), error.into())?;
+                entries.push((at, None));
+            }
         }
     }
-    // An empty page is not the end of the log: what follows may be whole.
-    let last = entries.is_empty() && at + limit as u64 >= to;
-    if entries.is_empty() && !last {
-        let next = at + limit as u64;
-        return Box::pin(page(store, segment, next, to, found)).await;
-    }
-    Ok((entries, last))
+    Ok(Page { entries, next })
 }
 
 /// Reads a frame that follows one of `links` and gives its own; where it is damaged, those that it may have had, so that
@@ -303,7 +311,9 @@ async fn marks(
     Ok(())
 }
 
-fn open_effects(frames: &[Placed]) -> Vec<Intent> {
+/// The effects in these frames that were begun and have no outcome, but for those that only look.
+#[must_use]
+pub fn open_effects(frames: &[Placed]) -> Vec<Intent> {
     let mut open: BTreeMap<&EffectKey, &Intent> = BTreeMap::new();
     for item in frames.iter().flat_map(|placed| &placed.frame.items) {
         match item {

@@ -180,7 +180,7 @@ fn programs() -> Option<PathBuf> {
 }
 
 /// Gives `folder` to the user `postgres` where this process is root; nothing is needed elsewhere.
-fn unprivileged(folder: &Path) -> Result<Option<(u32, u32)>, String> {
+pub(super) fn unprivileged(folder: &Path) -> Result<Option<(u32, u32)>, String> {
     use std::os::unix::fs::MetadataExt;
     let own = fs::metadata(folder).map_err(|error| error.to_string())?.uid();
     if own != 0 {

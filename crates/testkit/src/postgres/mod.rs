@@ -1,15 +1,18 @@
 //! A PostgreSQL server for tests.
 //!
 //! [`server`] finds one: the one that the environment names, else the one on the standard port of this machine, else one
-//! that it starts itself. [`Cluster`] is a server of the test's own, which may be killed. Everything here blocks: it is
+//! that it starts itself. [`Cluster`] is a server of the test's own, which may be killed. [`Pooler`] stands before a server as it does where many
+//! processes share one. Everything here blocks: it is
 //! for the beginning and the end of a test.
 
 mod cluster;
 mod handshake;
+mod pooler;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 pub use cluster::Cluster;
+pub use pooler::Pooler;
 
 use handshake::answers;
 
