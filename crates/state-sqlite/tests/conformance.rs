@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use atomr_agents_state::{Store, conformance};
+use atomr_agents_state::{EncryptedStore, EncryptionKey, Store, conformance};
 use atomr_agents_state_sqlite::{SqliteOptions, SqliteStore};
 
 #[tokio::test]
@@ -17,6 +17,19 @@ async fn it_keeps_the_rules_of_the_seam_on_one_thread() {
 async fn it_keeps_the_rules_of_the_seam_on_several_threads() {
     let folder = tempfile::tempdir().unwrap();
     check(&folder).await;
+}
+
+#[tokio::test]
+async fn it_keeps_them_under_encryption() {
+    let folder = tempfile::tempdir().unwrap();
+    let count = std::sync::atomic::AtomicU32::new(0);
+    let (folder, count) = (&folder, &count);
+    let make = || async move {
+        let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let store = SqliteStore::open(folder.path().join(format!("{number}.db")), SqliteOptions::default()).unwrap();
+        Arc::new(EncryptedStore::open(store, &EncryptionKey::new([7; 32])).await.unwrap()) as Arc<dyn Store>
+    };
+    conformance::store(make).await;
 }
 
 async fn check(folder: &tempfile::TempDir) {

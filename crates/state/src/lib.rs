@@ -11,6 +11,7 @@
 
 mod channel;
 pub mod conformance;
+mod encrypted;
 mod error;
 mod memory;
 mod run;
@@ -22,6 +23,7 @@ pub use channel::{
     SharedList, SharedMap, SinceBase, StateError, StateSchema, StateSchemaBuilder, StateView, Write, reducer,
     weight_of,
 };
+pub use encrypted::{EncryptedStore, EncryptionKey};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use run::{

@@ -56,18 +56,20 @@ fn checkpoint(shared: &Shared, copier: &mut Option<Connection>) -> Result<(), Fa
         Some(conn) => conn,
         None => copier.insert(connect::connect(&shared.place)?),
     };
-    let (pages, copied) = copy(conn)?;
-    if copied >= pages || pages < TOO_LONG * i64::from(shared.options.checkpoint_pages) {
+    // What came in the meantime is not part of this count.
+    if copy(conn)? < TOO_LONG * i64::from(shared.options.checkpoint_pages) {
         return Ok(());
     }
+    // Whoever commits on the spot steps aside for what waits: a lock alone could be waited for without end.
+    shared.waiting.fetch_add(1, Ordering::AcqRel);
     let guard = shared.session.lock().unwrap_or_else(PoisonError::into_inner);
-    match guard.as_ref() {
-        Some(session) => copy(session.conn()).map(drop),
-        None => Ok(()),
-    }
+    let result = guard.as_ref().map_or(Ok(()), |session| copy(session.conn()).map(drop));
+    drop(guard);
+    shared.waiting.fetch_sub(1, Ordering::AcqRel);
+    result
 }
 
-/// How many pages the log has, and how many of them are in the database.
-fn copy(conn: &Connection) -> Result<(i64, i64), Fault> {
-    Ok(conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))?)
+/// How many pages the log had when it was begun to be copied.
+fn copy(conn: &Connection) -> Result<i64, Fault> {
+    Ok(conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))?)
 }

@@ -1,6 +1,6 @@
 //! What a commit of one small entry costs, beside a bare insert loop with the same settings in the same run.
 //!
-//! `cargo run --release -p atomr-agents-state-sqlite --example commit_cost -- [commits]`
+//! `cargo run --release -p atomr-agents-state-sqlite --example sqlite_commit_cost -- [commits]`
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement that says what it found")]
 
