@@ -12,6 +12,7 @@ from atomr_agents.core import Message
 from atomr_agents.errors import (
     ConfigError,
     ConflictError,
+    GuestExitedError,
     IncompatibleError,
     OutcomeUnknownError,
     RunCancelledError,
@@ -93,7 +94,7 @@ async def test_a_run_that_failed_goes_on_in_its_middle_by_its_name():
 async def stopped(store: Store, world: World) -> OutcomeUnknownError:
     """A run whose payment happened and was not recorded."""
     world.dies = True
-    with pytest.raises(SystemExit):
+    with pytest.raises(GuestExitedError):
         await agent(store, world).run("go", run_id="r")
     world.dies = False
     with pytest.raises(OutcomeUnknownError) as caught:
