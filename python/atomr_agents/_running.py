@@ -176,7 +176,7 @@ class Running(Kept[Deps, Out]):
 
         if self.deps_type is not None:
             self._check_deps(deps)
-        if isinstance(pending, str):
+        if self._durable and isinstance(pending, str):
             return self._core.resume_run(pending, _settings.decisions(decisions), deps)
         _settings.pending(pending)
         return self._core.resume(pending, _settings.decisions(decisions), deps)
