@@ -26,7 +26,6 @@ use crate::errors::{Fault, Kinded, config};
 
 pub(crate) use mirror::Mirrors;
 pub(crate) use schema::schema_of;
-pub(crate) use store::store_of;
 pub(crate) use store::{Store, store_of};
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
