@@ -27,9 +27,11 @@ pub use atomr_agents_core as core;
 pub use atomr_agents_harness as harness;
 pub use atomr_agents_inference as inference;
 pub use atomr_agents_observability as observability;
+pub use atomr_agents_state as state;
 pub use atomr_agents_strategy as strategy;
 pub use atomr_agents_tokens as tokens;
 pub use atomr_agents_tool as tool;
+pub use atomr_agents_workflow as workflow;
 
 #[cfg(feature = "provider-anthropic")]
 pub use atomr_agents_provider_anthropic as provider_anthropic;

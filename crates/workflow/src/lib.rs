@@ -12,6 +12,7 @@
 
 mod cache;
 mod ctx;
+mod dag;
 mod error;
 mod graph;
 mod interrupt;
@@ -27,6 +28,9 @@ mod update;
 pub use atomr_agents_callable::RetryPolicy;
 pub use cache::{CacheKey, CachePolicy};
 pub use ctx::{EffectCall, NodeCtx};
+pub use dag::{
+    Approval, Dag, DagBuilder, InputMapping, JoinStrategy, Source, Step, StepOptions, WorkflowOutcome, WorkflowRunner,
+};
 pub use error::{NodeError, WorkflowError};
 pub use graph::{
     END, EdgeKind, EdgeShape, Graph, GraphBuilder, GraphDifference, GraphError, GraphFault, GraphShape, NodeShape,

@@ -29,6 +29,9 @@ pub struct RunnerOptions {
     pub interrupt_before: Vec<String>,
     /// Steps to stop after; `*` for each.
     pub interrupt_after: Vec<String>,
+    /// Whether the events of a run are kept with it, to be read again by their numbers. Those of a run that is part of
+    /// another are kept there.
+    pub record_events: bool,
     /// Where the events of all runs go, besides to who asked for one.
     pub buses: Vec<EventBus>,
 }
@@ -45,6 +48,7 @@ impl Default for RunnerOptions {
             suspended_for: Duration::from_secs(3_600),
             interrupt_before: Vec::new(),
             interrupt_after: Vec::new(),
+            record_events: true,
             buses: Vec::new(),
         }
     }
