@@ -160,6 +160,7 @@ class StateGraph(Generic[State]):
         durability: str | None = None,
         when: str | None = None,
         max_parallel: int | None = None,
+        record_events: bool = True,
         buses: Sequence[EventBus] = (),
     ) -> CompiledGraph[State]:
         """The graph, checked and ready to be run.
@@ -175,6 +176,7 @@ class StateGraph(Generic[State]):
             when: When checkpoints are written: `sync` (the default), before the next step begins; `async`, while it runs;
                 `exit`, when the call ends.
             max_parallel: The most steps that run at the same time.
+            record_events: Whether the events of a thread are kept beside its checkpoints.
             buses: Where the events of all runs go.
 
         Raises:
@@ -195,12 +197,13 @@ class StateGraph(Generic[State]):
         }
         native = Graph(name or self.name, schema, plan)
         course = {
-            "store": checkpointer or None,
+            "store": None if checkpointer is False else checkpointer,
             "durability": durability,
             "when": when,
             "before": _names(interrupt_before),
             "after": _names(interrupt_after),
             "max_parallel": max_parallel,
+            "record_events": record_events,
             "buses": list(buses),
         }
         return CompiledGraph(native, course)

@@ -59,7 +59,8 @@ class CompiledGraph(Generic[State]):
 
         Args:
             input: A dict of channels: a new turn. None: goes on. A `Command`: answers, edits or redirects, and goes on.
-            config: `{"configurable": {"thread_id": ...}, "recursion_limit": ...}`.
+            config: `{"configurable": {"thread_id": ...}, "recursion_limit": ...}`. With the `checkpoint_id` of a snapshot's
+                config the thread goes back to that place; what came after it stays in its history.
             context: What steps see as `ctx.context`.
             stream_mode: `values`, or `updates` for a list of what the steps answered.
             interrupt_before: Steps to stop before, instead of those the graph was compiled with.
@@ -170,13 +171,14 @@ class CompiledGraph(Generic[State]):
     ) -> dict[str, Any]:
         """Writes to the channels of a thread that stands still, through their reducers.
 
-        What is due stays due; with `as_node`, what follows that step is due instead, as if it had written this.
+        What is due stays due; with `as_node`, what follows that step is due instead, as if it had written this. At a
+        `checkpoint_id` the thread goes back to that place first.
 
         Returns:
             What names the new place.
         """
-        thread, _ = _place(config)
-        snapshot = await self._runner.update(thread, {} if values is None else values, as_node)
+        thread, at = _place(config)
+        snapshot = await self._runner.update(thread, {} if values is None else values, as_node, at)
         return _config(thread, snapshot.step)
 
     def update_state(
@@ -214,12 +216,10 @@ class CompiledGraph(Generic[State]):
         from ._graph_build import _names
 
         config = {} if config is None else config
-        thread = config.get("configurable", {}).get("thread_id")
-        if thread is None and self._course["store"] is not None:
-            raise _wrong_config()
+        thread, at = (None, None) if self._course["store"] is None else _place(config)
         when = durability if durability in ("sync", "async", "exit") else None
         return {
-            "thread": None if self._course["store"] is None else str(thread),
+            "thread": thread,
             "input": input,
             "is_command": isinstance(input, Command),
             "config": config,
@@ -229,6 +229,7 @@ class CompiledGraph(Generic[State]):
             "after": None if after is None else _names(after),
             "durability": None if when else durability,
             "when": when,
+            "at": at,
             "accept": False,
             "fresh": False,
         }

@@ -44,6 +44,7 @@ struct Course<'py> {
     before: Vec<String>,
     after: Vec<String>,
     max_parallel: Option<usize>,
+    record_events: bool,
     buses: Vec<Py<EventBus>>,
 }
 
@@ -63,6 +64,8 @@ struct Given<'py> {
     after: Option<Vec<String>>,
     durability: Option<String>,
     when: Option<String>,
+    /// The super-step after which it is gone on with; None for the last.
+    at: Option<u64>,
     /// Another version of the graph may have begun it.
     accept: bool,
     /// The first turn only: the name must be new.
@@ -132,8 +135,8 @@ impl Given<'_> {
             durability: self.durability.map(|text| text.parse().map_err(config)).transpose()?,
             when: self.when.map(|text| when(&text)).transpose()?,
             on_change: if self.accept { OnChange::Accept } else { OnChange::Refuse },
+            at: self.at,
             labels: BTreeMap::new(),
-            ..RunOptions::default()
         };
         let (deps, user) = (self.context.map(|context| Deps(Arc::new(context))), self.config);
         let user = user.map(|user| UserConfig(Arc::new(user)));
@@ -176,11 +179,12 @@ impl GraphRunner {
         if let Some(most) = course.max_parallel {
             options.max_parallel = most;
         }
+        options.record_events = course.record_events;
         options.buses = course.buses.iter().map(|bus| bus.get().0.clone()).collect();
         let (store, loose): (Arc<dyn Store>, _) = match &course.store {
             Some(store) => (store_of(store)?, None),
             None => {
-                options.max_suspended = 0;
+                (options.max_suspended, options.record_events) = (0, false);
                 (Arc::new(MemoryStore::new()), Some(Arc::default()))
             }
         };
@@ -252,10 +256,11 @@ impl GraphRunner {
         thread: String,
         values: &Bound<'_, PyAny>,
         as_node: Option<String>,
+        at: Option<u64>,
     ) -> PyResult<Py<PyAny>> {
         let (runner, shape, values) = (self.runner.clone(), Arc::clone(&self.shape), crate::state::written(values)?);
         awaitable(py, move |scope| async move {
-            let options = RunOptions { ctx: Some(call_ctx(&scope, None)), ..RunOptions::default() };
+            let options = RunOptions { ctx: Some(call_ctx(&scope, None)), at, ..RunOptions::default() };
             let snapshot = runner.update_state(&thread, values, as_node.as_deref(), options).await.map_err(Fault)?;
             Ok::<_, Fault<WorkflowError>>(RunSnapshot { snapshot, shape })
         })
