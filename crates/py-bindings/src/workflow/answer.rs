@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
+use crate::errors::config;
 use crate::state::written;
 
 /// The classes `Command` and `Send` of Python.
@@ -30,6 +31,13 @@ pub(super) fn update(answer: &Bound<'_, PyAny>) -> Result<Update, BadShape> {
     let mut update = Update::new();
     take(answer, &mut update, true)?;
     Ok(update)
+}
+
+/// What is written to a run from outside: an object of channels.
+pub(super) fn input(given: &Bound<'_, PyAny>) -> PyResult<Value> {
+    let mut update = Update::new();
+    take(given, &mut update, false).map_err(|bad| config(format!("the input of a graph: {}", bad.message)))?;
+    Ok(Value::Object(update.writes.into_iter().map(|(channel, value)| (channel.to_string(), value)).collect()))
 }
 
 fn take(answer: &Bound<'_, PyAny>, update: &mut Update, nested: bool) -> Result<(), BadShape> {

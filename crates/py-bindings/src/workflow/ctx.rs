@@ -9,6 +9,7 @@ use atomr_agents_py_bridge::{
 };
 use atomr_agents_state::EffectClass;
 use atomr_agents_workflow::{EffectCall, NodeCtx, NodeError, Question, WorkflowError};
+use futures_util::future::BoxFuture;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -207,7 +208,7 @@ impl NodeContext {
         perform: &Bound<'_, PyAny>,
         effect: &str,
         takes_key: bool,
-    ) -> PyResult<impl FnOnce(Scope) -> futures_util::future::BoxFuture<'static, Performed> + Send + 'static> {
+    ) -> PyResult<impl FnOnce(Scope) -> BoxFuture<'static, Performed> + Send + use<>> {
         let class = match effect {
             "none" => EffectClass::None,
             "idempotent" => EffectClass::Idempotent,
@@ -216,7 +217,7 @@ impl NodeContext {
         };
         let guest = Guest::wrap(perform.py(), &EFFECT, name, perform, GuestOptions::default())?;
         let (ctx, name) = (self.ctx().clone(), name.to_owned());
-        Ok(move |scope: Scope| -> futures_util::future::BoxFuture<'static, Performed> {
+        Ok(move |scope: Scope| -> BoxFuture<'static, Performed> {
             Box::pin(async move {
                 let perform = |call: EffectCall| async move {
                     let build = arguments(move |py: Python<'_>| {

@@ -26,7 +26,7 @@ static NODE: KindRow = KindRow {
 };
 
 /// What a function takes after the state.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(super) enum Takes {
     Nothing,
     Context,
@@ -84,7 +84,7 @@ impl Node for PythonNode {
     fn run(&self, call: NodeCall) -> BoxFuture<'_, Result<Update, NodeError>> {
         Box::pin(async move {
             let NodeCall { state, input, mut ctx } = call;
-            let answers = Arc::default();
+            let answers = Arc::<Mutex<Vec<(String, Value)>>>::default();
             loop {
                 let caller = ctx.caller();
                 let scope = caller.get::<Scope>().ok_or_else(no_caller)?;
@@ -102,9 +102,7 @@ impl Node for PythonNode {
                 if let Some((question, value)) = guest.take_asked() {
                     let id = question.id();
                     let answer = question.wait(value).await?;
-                    let mut answers: std::sync::MutexGuard<'_, Vec<_>> =
-                        Mutex::lock(&answers).unwrap_or_else(PoisonError::into_inner);
-                    answers.push((id, answer));
+                    answers.lock().unwrap_or_else(PoisonError::into_inner).push((id, answer));
                     ctx = ctx.again();
                     continue;
                 }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use atomr_agents_core::{CallCtx, Kind, RunId, Value};
-use atomr_agents_py_bridge::{Scope, awaitable, json};
+use atomr_agents_py_bridge::{Scope, awaitable};
 use atomr_agents_state::{MemoryStore, RunLogError, Store, remove};
 use atomr_agents_workflow::{
     Command, Existing, OnChange, RunOptions, RunOutcome, RunnerOptions, StatefulRunner, WorkflowError,
 };
 use pyo3::prelude::*;
 
-use super::answer::commands;
+use super::answer::{commands, input};
 use super::graph::Graph;
 use super::node::UserConfig;
 use super::outcome::{Outcome, RunSnapshot};
@@ -110,12 +110,12 @@ impl Call {
 
 impl Given<'_> {
     fn call(self, py: Python<'_>) -> PyResult<Call> {
-        let input = match (&self.input, self.is_command) {
+        let said = match (&self.input, self.is_command) {
             (None, _) => Err(vec![Command::Continue]),
             (Some(command), true) => Err(commands(command).map_err(|bad| config(bad.message))?),
-            (Some(input), false) => Ok(crate::state::written(input)?),
+            (Some(given), false) => Ok(input(given)?),
         };
-        let what = match (input, &self.thread) {
+        let what = match (said, &self.thread) {
             (Ok(input), _) => What::Begin(input),
             (Err(commands), Some(thread)) => What::Resume(thread.clone(), commands),
             (Err(_), None) => {
@@ -137,6 +137,7 @@ impl Given<'_> {
             on_change: if self.accept { OnChange::Accept } else { OnChange::Refuse },
             at: self.at,
             labels: BTreeMap::new(),
+            buses: Vec::new(),
         };
         let (deps, user) = (self.context.map(|context| Deps(Arc::new(context))), self.config);
         let user = user.map(|user| UserConfig(Arc::new(user)));
@@ -221,7 +222,8 @@ impl GraphRunner {
         let (ctx, left) = (call.context(&scope), left(&call, self.loose.clone()));
         let Call { what, mut options, mirrors, .. } = call;
         let mut opening = Opening::new(wanted, Arc::clone(&self.shape), mirrors, left);
-        options.ctx = Some(opening.listening(ctx));
+        options.buses.extend(opening.listens(&ctx));
+        options.ctx = Some(ctx);
         let stream = match what {
             What::Begin(input) => self.runner.stream(input, options),
             What::Resume(name, commands) => self.runner.stream_resume(&name, commands, options),
@@ -258,7 +260,7 @@ impl GraphRunner {
         as_node: Option<String>,
         at: Option<u64>,
     ) -> PyResult<Py<PyAny>> {
-        let (runner, shape, values) = (self.runner.clone(), Arc::clone(&self.shape), crate::state::written(values)?);
+        let (runner, shape, values) = (self.runner.clone(), Arc::clone(&self.shape), input(values)?);
         awaitable(py, move |scope| async move {
             let options = RunOptions { ctx: Some(call_ctx(&scope, None)), at, ..RunOptions::default() };
             let snapshot = runner.update_state(&thread, values, as_node.as_deref(), options).await.map_err(Fault)?;
@@ -274,7 +276,7 @@ impl GraphRunner {
         edits: &Bound<'_, PyAny>,
         name: Option<String>,
     ) -> PyResult<Py<PyAny>> {
-        let (runner, edits) = (self.runner.clone(), json::from_py(edits)?);
+        let (runner, edits) = (self.runner.clone(), input(edits)?);
         awaitable(py, move |_scope| async move {
             runner.fork(&thread, step, edits, name.as_deref()).await.map_err(Fault)
         })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use atomr_agents_core::{CallCtx, CancellationToken};
-use atomr_agents_observability::{RunEvents, Subscription};
+use atomr_agents_observability::{EventBus, Subscription};
 use atomr_agents_py_bridge::{Reply, awaitable, json};
 use atomr_agents_workflow::{Part, RunStream, Update, WorkflowError};
 use futures_util::StreamExt;
@@ -34,8 +34,8 @@ pub(crate) struct Wanted {
 struct Source {
     stream: RunStream,
     events: Option<Subscription>,
-    /// Kept until the end: the run's own bus ends with it.
-    _bus: Option<Arc<RunEvents>>,
+    /// Of this call alone; it is closed at its end.
+    bus: Option<EventBus>,
     left: Option<Left>,
     over: bool,
 }
@@ -57,7 +57,7 @@ struct About {
 pub(super) struct Opening {
     about: About,
     left: Left,
-    bus: Option<Arc<RunEvents>>,
+    bus: Option<EventBus>,
     cancel: CancellationToken,
 }
 
@@ -118,20 +118,16 @@ impl Opening {
         Self { about, left, bus: None, cancel: CancellationToken::new() }
     }
 
-    /// The context, in which events are heard if they are wanted.
-    pub(super) fn listening(&mut self, ctx: CallCtx) -> CallCtx {
+    /// The bus on which events are heard, if they are wanted.
+    pub(super) fn listens(&mut self, ctx: &CallCtx) -> Option<EventBus> {
         self.cancel = ctx.cancel.clone();
-        if !self.about.wanted.events || ctx.has_sink() {
-            return ctx;
-        }
-        let bus = Arc::new(RunEvents::new([]));
-        self.bus = Some(Arc::clone(&bus));
-        ctx.with_sink(bus)
+        self.bus = self.about.wanted.events.then(EventBus::new);
+        self.bus.clone()
     }
 
     pub(super) fn reads(self, stream: RunStream) -> RunParts {
-        let events = self.bus.as_ref().map(|bus| bus.subscribe());
-        let source = Source { stream, events, _bus: self.bus, left: Some(self.left), over: false };
+        let events = self.bus.as_ref().map(EventBus::subscribe);
+        let source = Source { stream, events, bus: self.bus, left: Some(self.left), over: false };
         RunParts {
             source: Arc::new(WaitingMutex::new(Some(source))),
             about: Arc::new(self.about),
@@ -158,7 +154,7 @@ impl Source {
                 return Ok(Told::Part(part));
             }
             self.over = true;
-            if let Some(bus) = &self._bus {
+            if let Some(bus) = &self.bus {
                 bus.close();
             }
         }

@@ -103,6 +103,8 @@ pub struct RunOptions {
     pub at: Option<u64>,
     /// The user's own words about a new run.
     pub labels: BTreeMap<String, String>,
+    /// Where the events of this call go, besides.
+    pub buses: Vec<EventBus>,
 }
 
 impl RunOptions {
