@@ -16,9 +16,15 @@ use pyo3::types::{PyDict, PyList};
 pub(crate) struct Mirrors(Mutex<HashMap<String, Mirror>>);
 
 enum Mirror {
-    List { seen: SharedList, items: Py<PyList> },
+    List {
+        seen: SharedList,
+        items: Py<PyList>,
+    },
     /// A list or an object that is written as a whole.
-    Single { seen: Arc<Value>, made: Py<PyAny> },
+    Single {
+        seen: Arc<Value>,
+        made: Py<PyAny>,
+    },
 }
 
 impl Mirrors {

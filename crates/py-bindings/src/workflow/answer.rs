@@ -118,7 +118,11 @@ pub(super) fn routes(answer: &Bound<'_, PyAny>, mapping: Option<&Bound<'_, PyDic
         }
         match mapping.get_item(answer)? {
             Some(to) => ways(&to, &mut targets),
-            None => Err(BadShape::new(format!("it answered {}, which is none of {}", answer.repr()?, mapping.keys().repr()?))),
+            None => Err(BadShape::new(format!(
+                "it answered {}, which is none of {}",
+                answer.repr()?,
+                mapping.keys().repr()?
+            ))),
         }
     };
     match answer.cast::<PyList>() {

@@ -46,8 +46,7 @@ type Retry<'py> = (u32, f64, f64, f64, Option<Bound<'py, PyAny>>);
 
 /// A router as Python describes it: after which step, the function, its mapping, the targets with their labels, whether it
 /// takes the config.
-type Branch<'py> =
-    (String, Bound<'py, PyAny>, Option<Bound<'py, PyDict>>, Option<Vec<(String, String)>>, bool);
+type Branch<'py> = (String, Bound<'py, PyAny>, Option<Bound<'py, PyDict>>, Option<Vec<(String, String)>>, bool);
 
 impl Step<'_> {
     fn options(&self) -> PyResult<NodeOptions> {

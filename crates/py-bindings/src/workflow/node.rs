@@ -3,9 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use atomr_agents_core::Value;
-use atomr_agents_py_bridge::{
-    Args, Guest, GuestError, GuestOptions, KindRow, MethodRow, Scope, Verb, arguments,
-};
+use atomr_agents_py_bridge::{Args, Guest, GuestError, GuestOptions, KindRow, MethodRow, Scope, Verb, arguments};
 use atomr_agents_state::StateView;
 use atomr_agents_workflow::{Node, NodeCall, NodeError, Update};
 use futures_util::future::BoxFuture;

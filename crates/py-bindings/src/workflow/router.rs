@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use atomr_agents_core::CallCtx;
-use atomr_agents_py_bridge::{
-    Args, BadShape, Guest, GuestOptions, KindRow, MethodRow, Scope, Verb, arguments,
-};
+use atomr_agents_py_bridge::{Args, BadShape, Guest, GuestOptions, KindRow, MethodRow, Scope, Verb, arguments};
 use atomr_agents_state::StateView;
 use atomr_agents_workflow::{NodeError, Router, Target};
 use pyo3::prelude::*;

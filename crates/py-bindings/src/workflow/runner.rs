@@ -170,7 +170,11 @@ impl Drop for Left {
 impl GraphRunner {
     #[new]
     fn new(graph: &Graph, course: Course<'_>) -> PyResult<Self> {
-        let mut options = RunnerOptions { interrupt_before: course.before, interrupt_after: course.after, ..RunnerOptions::default() };
+        let mut options = RunnerOptions {
+            interrupt_before: course.before,
+            interrupt_after: course.after,
+            ..RunnerOptions::default()
+        };
         if let Some(text) = course.durability {
             options.durability = text.parse().map_err(config)?;
         }
@@ -277,9 +281,10 @@ impl GraphRunner {
         name: Option<String>,
     ) -> PyResult<Py<PyAny>> {
         let (runner, edits) = (self.runner.clone(), input(edits)?);
-        awaitable(py, move |_scope| async move {
-            runner.fork(&thread, step, edits, name.as_deref()).await.map_err(Fault)
-        })
+        awaitable(
+            py,
+            move |_scope| async move { runner.fork(&thread, step, edits, name.as_deref()).await.map_err(Fault) },
+        )
     }
 
     /// What is different from the graph that began a run: what was added, removed and changed; None if nothing is.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use atomr_agents_py_bridge::json;
 use atomr_agents_core::Value;
+use atomr_agents_py_bridge::json;
 use atomr_agents_state::{ChannelValue, StateView};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;

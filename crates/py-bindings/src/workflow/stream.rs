@@ -128,11 +128,7 @@ impl Opening {
     pub(super) fn reads(self, stream: RunStream) -> RunParts {
         let events = self.bus.as_ref().map(EventBus::subscribe);
         let source = Source { stream, events, bus: self.bus, left: Some(self.left), over: false };
-        RunParts {
-            source: Arc::new(WaitingMutex::new(Some(source))),
-            about: Arc::new(self.about),
-            cancel: self.cancel,
-        }
+        RunParts { source: Arc::new(WaitingMutex::new(Some(source))), about: Arc::new(self.about), cancel: self.cancel }
     }
 }
 
