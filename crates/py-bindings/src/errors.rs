@@ -13,6 +13,7 @@ use atomr_agents_py_bridge::{GuestError, Raised, original};
 use atomr_agents_state::{ReduceError, RunLogError, StateError, StoreError};
 use atomr_agents_strategy::StrategyError;
 use atomr_agents_tool::{PermissionError, ToolCallParserError, ToolDefinitionError, ToolError, ToolSetError};
+use atomr_agents_workflow::WorkflowError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -212,7 +213,8 @@ kinded!(
     ToolDefinitionError,
     ToolError,
     ToolSetError,
-    TracerError
+    TracerError,
+    WorkflowError
 );
 
 pub(crate) fn from_kinded<E: Kinded>(error: E) -> PyErr {

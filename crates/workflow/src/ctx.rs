@@ -314,9 +314,9 @@ impl NodeCtx {
 }
 
 /// Takes a question back when nobody waits for its answer any more.
-struct Unask<'a> {
-    run: &'a RunShared,
-    key: &'a EffectKey,
+pub(crate) struct Unask<'a> {
+    pub(crate) run: &'a RunShared,
+    pub(crate) key: &'a EffectKey,
 }
 
 impl Drop for Unask<'_> {

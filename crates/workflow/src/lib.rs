@@ -19,6 +19,7 @@ mod interrupt;
 mod life;
 mod node;
 mod plan;
+mod question;
 mod render;
 mod router;
 mod run;
@@ -37,6 +38,7 @@ pub use graph::{
 };
 pub use interrupt::{Command, Interrupt, InterruptKind};
 pub use node::{Destinations, Node, NodeCall, NodeOptions, RetryWhen};
+pub use question::Question;
 pub use router::Router;
 pub use run::{
     Existing, InputMap, OnChange, OutputMap, Part, RunOptions, RunOutcome, RunStream, RunnerOptions, Snapshot,

@@ -87,13 +87,13 @@ impl Call {
         };
         ctx.run = id;
         if !ctx.has_sink() {
-            let mut events = RunEvents::new(runner.buses.iter().cloned());
+            let mut events = RunEvents::new(runner.buses.iter().chain(&options.buses).cloned());
             if runner.record_events {
                 let own = journal.clone();
                 // An event that JSON has no form for is not stored; there is none.
                 let record = move |event: &Event| drop(own.stage_event(event));
                 events = events.recorded(journal.next_seq(), Box::new(record));
-            } else if runner.buses.is_empty() {
+            } else if runner.buses.is_empty() && options.buses.is_empty() {
                 return ctx;
             }
             let events = Arc::new(events);

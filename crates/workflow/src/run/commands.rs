@@ -48,7 +48,7 @@ impl Engine {
                     }
                 }
                 Command::Update(writes) => {
-                    self.edit(live, stand, writes, None, read.stored.step + 1).await?;
+                    self.edit(live, stand, writes, None, read.due()).await?;
                     obeyed.moved = true;
                 }
                 Command::Goto(targets) => {
@@ -87,7 +87,7 @@ impl Engine {
         stand: &mut Stand,
         writes: Vec<(String, Value)>,
         as_node: Option<&str>,
-        due: u64,
+        due: Option<u64>,
     ) -> Result<(), WorkflowError> {
         let run = live.journal.run().to_owned();
         let channels = writes.iter().map(|(channel, _)| Arc::from(channel.as_str())).collect();
@@ -96,7 +96,7 @@ impl Engine {
         let deltas = stand.state.apply(writes).map_err(|source| state_error(&run, step, source))?;
         stand.step = step;
         match as_node {
-            None => carry(&live.journal, due, step + 1),
+            None => due.into_iter().for_each(|due| carry(&live.journal, due, step + 1)),
             Some(node) => {
                 let Some(place) = self.graph.0.wiring.places.get(node).copied() else {
                     let (from, to) = ("update".to_owned(), node.to_owned());

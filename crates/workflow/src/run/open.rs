@@ -14,6 +14,7 @@ use super::hot::HotTable;
 use super::parts::Parts;
 use super::shared::{Live, RunShared};
 use super::snapshot::no_step;
+use super::snapshot::stored_at;
 use super::stored::{bodies_of, read_state, read_waiting};
 use crate::plan::Task;
 use crate::{Command, Existing, Interrupt, InterruptKind, OnChange, RunOptions, WorkflowError};
@@ -34,6 +35,15 @@ pub(crate) struct Read {
     pub(crate) pending: Vec<Interrupt>,
     /// The mark of frames that somebody may keep.
     pub(crate) mark: String,
+    /// It is not the last that is known: the run goes back to it.
+    pub(crate) back: bool,
+}
+
+impl Read {
+    /// The super-step under which part of what is due may be recorded.
+    pub(crate) fn due(&self) -> Option<u64> {
+        (!self.back).then_some(self.stored.step + 1)
+    }
 }
 
 impl Engine {
@@ -122,6 +132,7 @@ impl Engine {
         let (journal, read) = self.reopen(store, name, options).await?;
         let opened = async {
             let mut stand = self.stand(&journal, &read.stored, false).await?;
+            stand.base_due |= read.back;
             let deltas = stand
                 .state
                 .apply(writes.into_iter().map(|(channel, value)| Write::new("", channel, value)))
@@ -149,19 +160,27 @@ impl Engine {
         let (journal, read) = self.reopen(store, name, options).await?;
         let opened = async {
             let status = journal.info().status;
-            if status == RunStatus::Finished {
+            if status == RunStatus::Finished && !read.back {
                 return Err(RunLogError::Over { run: name.to_owned(), status }.into());
             }
-            let ctx = call.context(&journal, journal.turn().1, &self.options, options);
+            let id = if status == RunStatus::Finished { RunId::new() } else { journal.turn().1 };
+            let ctx = call.context(&journal, id, &self.options, options);
             let mut stand = self.stand(&journal, &read.stored, true).await?;
             stand.passes = read.pending.iter().any(|interrupt| interrupt.kind == InterruptKind::Before);
             let live = Live::of(journal.clone(), ctx.clone());
             // What is answered, and that it runs, is written before anything goes on, and before it is told.
             let hold = call.events.as_ref().map(RunEvents::hold);
             self.started(&ctx);
+            if read.back {
+                self.go_back(&live, &mut stand)?;
+            }
             let edited = self.obey(&live, &mut stand, &read, commands).await?;
-            journal.status(RunStatus::Running);
-            journal.commit().await?;
+            if status == RunStatus::Finished {
+                journal.begin_turn_as(ctx.run, &Value::Null).await?;
+            } else {
+                journal.status(RunStatus::Running);
+                journal.commit().await?;
+            }
             drop(hold);
             let kept = hot.take(name).filter(|kept| !edited.moved && kept.mark == read.mark && !read.mark.is_empty());
             let run = match kept {
@@ -200,23 +219,35 @@ impl Engine {
             if options.on_change == OnChange::Refuse {
                 self.check_version(store, name, &record.version).await?;
             }
-            self.read(&journal).await
+            let read = self.read(&journal).await?;
+            match options.at.filter(|step| *step != read.stored.step) {
+                Some(step) => back_to(store, name, step, read.stored.step).await,
+                None => Ok(read),
+            }
         };
         let read = read.await;
         let read = released(&journal, read).await?;
         Ok((journal, read))
     }
 
+    /// Makes where the run goes back to a super-step of its own, in which nothing was written.
+    fn go_back(&self, live: &Live, stand: &mut Stand) -> Result<(), WorkflowError> {
+        stand.step += 1;
+        stand.state.apply([]).map_err(|source| state_error(live.journal.run(), stand.step, source))?;
+        (stand.replays, stand.passes) = (false, true);
+        self.checkpoint(live, stand, "fork", None)
+    }
+
     /// Where a run stands, as its log says.
     async fn read(&self, journal: &Journal) -> Result<Read, WorkflowError> {
         let stored = StoredState::after(journal.frames())?.ok_or_else(|| no_step(journal.run(), 0, "it has none"))?;
         let Some((note, answered)) = last_suspension(journal.frames()) else {
-            return Ok(Read { stored, pending: Vec::new(), mark: String::new() });
+            return Ok(Read { stored, pending: Vec::new(), mark: String::new(), back: false });
         };
         let note: Suspension = journal.values(&[&note]).await?.pop().unwrap_or_default();
         let waits = |interrupt: &Interrupt| !answered.contains(&interrupt.id);
         let pending = note.interrupts.into_iter().filter(waits).collect();
-        Ok(Read { stored, pending, mark: note.frames })
+        Ok(Read { stored, pending, mark: note.frames, back: false })
     }
 
     /// The stand of a stored state.
@@ -267,6 +298,13 @@ impl Engine {
 
 pub(crate) fn items(frames: &[Placed]) -> impl Iterator<Item = &Item> {
     frames.iter().flat_map(|placed| placed.frame.items.iter())
+}
+
+/// Where a run stood after a step, to be gone on with under the numbers that follow the last.
+async fn back_to(store: &Arc<dyn Store>, name: &str, step: u64, last: u64) -> Result<Read, WorkflowError> {
+    let (_, mut stored) = stored_at(store, name, step).await?;
+    stored.step = last;
+    Ok(Read { stored, pending: Vec::new(), mark: String::new(), back: true })
 }
 
 /// The note of the suspension that the frames end in, and which of its interrupts were answered since.

@@ -98,8 +98,13 @@ pub struct RunOptions {
     pub when: Option<When>,
     /// What happens if the graph has changed.
     pub on_change: OnChange,
+    /// The super-step after which the run is gone on with, instead of the last: what came after it is kept, and done again
+    /// under new numbers.
+    pub at: Option<u64>,
     /// The user's own words about a new run.
     pub labels: BTreeMap<String, String>,
+    /// Where the events of this call go, besides.
+    pub buses: Vec<EventBus>,
 }
 
 impl RunOptions {

@@ -231,8 +231,9 @@ impl Inner {
         let (journal, read) = self.engine.reopen(&self.store, name, options).await?;
         let edited = async {
             let mut stand = self.engine.stand(&journal, &read.stored, true).await?;
+            stand.base_due |= read.back;
             let live = Live::of(journal.clone(), CallCtx::new());
-            self.engine.edit(&live, &mut stand, writes, as_node, read.stored.step + 1).await?;
+            self.engine.edit(&live, &mut stand, writes, as_node, read.due()).await?;
             let (status, note) = self.after_edit(&live, &stand, as_node, read.pending)?;
             journal.end(status, note, None).await?;
             Ok(())
