@@ -34,11 +34,18 @@ if TYPE_CHECKING:
     from . import parser as parser
     from . import state as state
     from . import testkit as testkit
+    from . import workflow as workflow
     from ._builder import AgentBuilder as AgentBuilder
     from ._builder import AgentRef as AgentRef
     from ._context import LoopContext as LoopContext
     from ._context import RunContext as RunContext
     from ._context import StrategyContext as StrategyContext
+    from ._graph_build import StateGraph as StateGraph
+    from ._graph_types import END as END
+    from ._graph_types import START as START
+    from ._graph_types import Command as Command
+    from ._graph_types import Send as Send
+    from ._graph_types import interrupt as interrupt
     from ._handoffs import Handoff as Handoff
     from ._handoffs import handoff_tool as handoff_tool
     from ._native import __version__ as __version__
@@ -114,7 +121,9 @@ _HOMES: dict[str, str | None] = {
     "ApprovalLedger": "agent",
     "Budget": "core",
     "Callable": "callable_",
+    "Command": "_graph_types",
     "Decision": "agent",
+    "END": "_graph_types",
     "Event": "core",
     "EventBus": "observability",
     "EventStream": "observability",
@@ -139,7 +148,10 @@ _HOMES: dict[str, str | None] = {
     "RunContext": "_context",
     "RunResult": "_runs",
     "RunStream": "_runs",
+    "START": "_graph_types",
+    "Send": "_graph_types",
     "Skill": "strategy",
+    "StateGraph": "_graph_build",
     "StrategyContext": "_context",
     "Tool": "tool",
     "ToolCallParser": "tool",
@@ -163,6 +175,7 @@ _HOMES: dict[str, str | None] = {
     "in_memory_journal": "state",
     "harness": None,
     "inference_client": "guest",
+    "interrupt": "_graph_types",
     "journal": "guest",
     "keyword_tool_strategy": "strategy",
     "lambda_": "callable_",
@@ -186,6 +199,7 @@ _HOMES: dict[str, str | None] = {
     "with_fallbacks": "callable_",
     "with_retry": "callable_",
     "with_timeout": "callable_",
+    "workflow": None,
 }
 
 __all__ = [
@@ -197,7 +211,9 @@ __all__ = [
     "ApprovalLedger",
     "Budget",
     "Callable",
+    "Command",
     "Decision",
+    "END",
     "Event",
     "EventBus",
     "EventStream",
@@ -221,7 +237,10 @@ __all__ = [
     "RunContext",
     "RunResult",
     "RunStream",
+    "START",
+    "Send",
     "Skill",
+    "StateGraph",
     "StrategyContext",
     "Tool",
     "ToolCallParser",
@@ -244,6 +263,7 @@ __all__ = [
     "handoff_tool",
     "harness",
     "inference_client",
+    "interrupt",
     "journal",
     "keyword_tool_strategy",
     "lambda_",
@@ -267,6 +287,7 @@ __all__ = [
     "with_fallbacks",
     "with_retry",
     "with_timeout",
+    "workflow",
 ]
 
 

@@ -60,10 +60,20 @@ class ConflictError(AgentError):
 
 
 class OutcomeUnknownError(AgentError):
-    """A call that must not happen twice was begun before a crash, and nobody knows whether it happened."""
+    """A call that must not happen twice was begun before a crash, and nobody knows whether it happened.
+
+    Find out, then say it with `Agent.resolve(error.run_id, error.key, ...)` and resume the run.
+    """
 
     __module__ = "atomr_agents.errors"
     kind = "outcome_unknown"
+
+    run_id: str = ""
+    """The run."""
+    key: str = ""
+    """The call: `step:path#index`."""
+    tool: str = ""
+    """The tool or node that was called."""
 
 
 class IncompatibleError(AgentError):

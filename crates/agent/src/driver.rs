@@ -28,7 +28,7 @@ use crate::{AgentError, ApprovalError, Decision, Effect, Failure, PendingRun, Ru
 const WIND_DOWN: Duration = Duration::from_secs(1);
 
 /// How long calls that must not happen twice are waited for, so that how they ended is known.
-pub(crate) const ONCE_WITHIN: Duration = Duration::from_secs(10);
+pub const ONCE_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long they may take when the run's time is up: whoever set the limit waits for it.
 const LATE: Duration = Duration::from_millis(30);
@@ -105,16 +105,6 @@ impl Driver {
         };
         this.close();
         result
-    }
-
-    /// Opens the log, unless the run is cancelled before it could be.
-    async fn opened(&mut self) -> Result<(), AgentError> {
-        let cancel = self.ctx.cancel.clone();
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => Err(AgentError::Cancelled),
-            opened = Box::pin(self.open()) => opened,
-        }
     }
 
     /// Ends the stream of the run's events; a run inside another one leaves the outer stream open.

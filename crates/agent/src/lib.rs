@@ -51,6 +51,7 @@ pub use agent::{Agent, AgentBuilder, BoxedAgent};
 pub use agent_tool::AgentTool;
 pub use approval::{ApprovalError, Decision, PendingCall, PendingRun};
 pub use atomr_agents_core::EffectClass;
+pub use driver::ONCE_WITHIN;
 pub use durable::{Divergence, Durable, Edits, Found, OnChange, Replay, StoreLedger, fork_run, resolve};
 pub use effect::{AnswerRule, Effect, ToolTask, Verdict};
 pub use error::{AgentError, RunError};

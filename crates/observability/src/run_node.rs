@@ -21,6 +21,8 @@ pub enum NodeKind {
     Tool,
     /// A run of a harness.
     Harness,
+    /// A step of a graph.
+    Step,
 }
 
 impl NodeKind {
@@ -32,6 +34,7 @@ impl NodeKind {
             Self::Model => "model",
             Self::Tool => "tool",
             Self::Harness => "harness",
+            Self::Step => "step",
         }
     }
 }
@@ -80,7 +83,7 @@ pub struct RunNode {
     pub path: String,
     /// What it stands for.
     pub kind: NodeKind,
-    /// The name of the agent, the tool or the harness, or the model.
+    /// The name of the agent, the tool, the harness or the step, or the model.
     pub name: String,
     /// How far it has come.
     pub status: NodeStatus,

@@ -194,12 +194,12 @@ fn with_retry(
         max_backoff: Duration::from_millis(max_backoff_ms),
     };
     let retry = callable::Retry::new(inner.0, policy).map_err(from_kinded)?;
-    Ok(Callable(Arc::new(retry.also_when(may_pass))))
+    Ok(Callable(Arc::new(retry.also_when(|error| may_pass(error)))))
 }
 
 /// Whether what a guest raised is worth another call. An error of ours says so itself; a mistake in the program is the
 /// same the next time; of anything else nothing is known, and asking for retries is asking for it to be called again.
-fn may_pass(error: &CallableError) -> bool {
+pub(crate) fn may_pass(error: &(dyn std::error::Error + 'static)) -> bool {
     let Some(GuestError::Raised(raised)) = original(error) else { return false };
     Python::attach(|py| {
         let exception = raised.exception(py);

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use atomr_agents_callable::RunConfig;
 use atomr_agents_core::{AgentContext, CallCtx};
 use atomr_agents_py_bridge::{Scope, json};
+use atomr_agents_tool::IdempotencyKey;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{IntoPyDict, PyDict, PyTuple};
 
 use crate::core::Message;
+use crate::workflow::NodeGuest;
 
 /// The dependencies that the user gave the run.
 #[derive(Clone)]
@@ -43,7 +45,9 @@ pub(crate) fn run_context<'py>(py: Python<'py>, ctx: &CallCtx, tool: &str, call:
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let class =
         CLASS.get_or_try_init(py, || py.import("atomr_agents._context")?.getattr("RunContext").map(Bound::unbind))?;
-    class.bind(py).call1((deps_of(py, ctx), ctx.run.to_string(), tool, call, ctx.path(), config_of(py, ctx)?))
+    let key = IdempotencyKey::of(ctx);
+    let about = (deps_of(py, ctx), ctx.run.to_string(), tool, call, ctx.path(), config_of(py, ctx)?, key.as_deref());
+    class.bind(py).call1(about)
 }
 
 /// The Python object `StrategyContext` of a run.
@@ -63,7 +67,13 @@ pub(crate) fn strategy_context<'py>(
 
 /// The call that a guest serves, for what it starts itself: a run that is begun in a tool belongs to the tool's run.
 #[pyclass(frozen, module = "atomr_agents._native.core")]
-pub(crate) struct CurrentCall(CallCtx);
+pub(crate) struct CurrentCall(Serves);
+
+enum Serves {
+    Call(CallCtx),
+    /// A step of a graph: what it starts has a place of its own in the step's run each time.
+    Node(NodeGuest),
+}
 
 /// The context variable that holds it.
 fn current(py: Python<'_>) -> PyResult<&Py<PyAny>> {
@@ -79,14 +89,39 @@ pub(crate) fn serving(ctx: &CallCtx) -> Option<Scope> {
     let scope = ctx.get::<Scope>()?;
     let ctx = ctx.clone();
     Some(scope.binding(move |py| {
-        let call = Py::new(py, CurrentCall(ctx.clone()))?;
+        let call = Py::new(py, CurrentCall(Serves::Call(ctx.clone())))?;
         Ok((current(py)?.clone_ref(py), call.into_any()))
     }))
 }
 
+/// The scope in which a step of a graph runs.
+pub(crate) fn serving_node(scope: &Scope, node: &NodeGuest) -> Scope {
+    let node = node.clone();
+    scope.binding(move |py| {
+        let call = Py::new(py, CurrentCall(Serves::Node(node.clone())))?;
+        Ok((current(py)?.clone_ref(py), call.into_any()))
+    })
+}
+
+/// What the calling code serves.
+fn serves<T>(py: Python<'_>, look: impl FnOnce(&Serves) -> T) -> Option<T> {
+    let value = current(py).ok()?.bind(py).call_method1("get", (py.None(),)).ok()?;
+    Some(look(&value.cast::<CurrentCall>().ok()?.get().0))
+}
+
+/// The step of a graph that the calling code is, or serves.
+pub(crate) fn served_node(py: Python<'_>) -> Option<NodeGuest> {
+    serves(py, |serves| match serves {
+        Serves::Call(ctx) => ctx.get::<NodeGuest>().map(|node| (*node).clone()),
+        Serves::Node(node) => Some(node.clone()),
+    })?
+}
+
 /// The call that the calling code serves, unless that call is over.
 pub(crate) fn served(py: Python<'_>) -> Option<CallCtx> {
-    let value = current(py).ok()?.bind(py).call_method1("get", (py.None(),)).ok()?;
-    let ctx = value.cast::<CurrentCall>().ok()?.get().0.clone();
+    let ctx = serves(py, |serves| match serves {
+        Serves::Call(ctx) => ctx.clone(),
+        Serves::Node(node) => node.call_ctx(),
+    })?;
     (!ctx.cancel.is_cancelled()).then_some(ctx)
 }

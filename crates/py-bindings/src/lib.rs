@@ -11,6 +11,7 @@ mod callable;
 mod cli;
 mod context;
 mod core;
+mod durable;
 mod errors;
 mod event;
 mod guest;
@@ -21,6 +22,7 @@ mod middleware;
 mod observability;
 mod parser;
 mod permission;
+mod reconcile;
 mod run;
 mod seconds;
 mod shared_events;
@@ -32,6 +34,7 @@ mod tool;
 mod tool_return;
 mod toolset;
 mod tracers;
+mod workflow;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -66,6 +69,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     submodule(module, "agent", agent::fill)?;
     submodule(module, "harness", harness::fill)?;
     submodule(module, "state", state::fill)?;
+    submodule(module, "workflow", workflow::fill)?;
     submodule(module, "testkit", testkit::fill)?;
     submodule(module, "_bridge_test", atomr_agents_py_bridge::selftest::register)
 }

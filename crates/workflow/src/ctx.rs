@@ -55,8 +55,13 @@ impl NodeCtx {
     #[must_use]
     pub fn call_ctx(&self) -> CallCtx {
         let key = self.key("call");
+        self.call_at(&format!("call.{}", key.index))
+    }
+
+    /// The context of a call that has a name of its own among those of the step.
+    pub(crate) fn call_at(&self, name: &str) -> CallCtx {
         let journal = self.0.run.live().journal.clone();
-        let scope = JournalScope::new(journal, key.step, &format!("{}.{}", key.path, key.index));
+        let scope = JournalScope::new(journal, self.0.key_step, &format!("{}/{name}.calls", self.0.path));
         self.0.call.clone().with(self.clone()).with(scope)
     }
 
@@ -111,18 +116,50 @@ impl NodeCtx {
     /// # Errors
     /// When the log of the run cannot be read.
     pub async fn interrupt(&self, value: impl Into<Value>) -> Result<Value, NodeError> {
+        self.ask(self.key("interrupt"), value.into()).await
+    }
+
+    /// The same for a step that cannot wait where it stands, as it runs on a thread of its own: without a recorded answer
+    /// this is the error [`NodeError::Left`], which the step must end with. It is run again when the answer is there.
+    ///
+    /// # Errors
+    /// [`NodeError::Left`]; and when the log of the run cannot be read.
+    pub async fn interrupt_or_leave(&self, value: impl Into<Value>) -> Result<Value, NodeError> {
         let key = self.key("interrupt");
-        let live = self.0.run.live();
-        if let Some(answer) = live.journal.result(&key).await? {
+        match self.recorded_answer(&key).await? {
+            Some(answer) => Ok(answer),
+            None => {
+                self.raise(&key);
+                drop(self.0.run.ask(key, Arc::clone(&self.0.path), value.into()));
+                Err(NodeError::Left)
+            }
+        }
+    }
+
+    /// Asks under a name that no other question or effect of the step has.
+    pub(crate) async fn interrupt_at(&self, name: &str, value: Value) -> Result<Value, NodeError> {
+        self.ask(self.key_at(name, 0), value).await
+    }
+
+    async fn ask(&self, key: EffectKey, value: Value) -> Result<Value, NodeError> {
+        if let Some(answer) = self.recorded_answer(&key).await? {
             return Ok(answer);
         }
-        let value = value.into();
-        live.ctx.emit(EventKind::InterruptRaised { interrupt: key.to_string(), node: Arc::clone(&self.0.path) });
-        drop(live);
+        self.raise(&key);
         let answered = self.0.run.ask(key.clone(), Arc::clone(&self.0.path), value);
         let _unask = Unask { run: &self.0.run, key: &key };
         let _waiting = self.0.life.wait();
         answered.await.map_err(|_| NodeError::Cancelled)
+    }
+
+    async fn recorded_answer(&self, key: &EffectKey) -> Result<Option<Value>, NodeError> {
+        let journal = self.0.run.live().journal.clone();
+        Ok(journal.result(key).await?)
+    }
+
+    fn raise(&self, key: &EffectKey) {
+        let node = Arc::clone(&self.0.node);
+        self.0.call.emit(EventKind::InterruptRaised { interrupt: key.to_string(), node });
     }
 
     /// Does something in the world, once: what it gave is recorded, and a step that is run again is given that instead.
@@ -141,7 +178,31 @@ impl NodeCtx {
         F: FnOnce(EffectCall) -> Fut,
         Fut: Future<Output = Result<T, NodeError>>,
     {
-        let key = self.key(name);
+        self.record_once(self.key(name), name, class, perform).await
+    }
+
+    /// The same, under a name that no other question or effect of the step has.
+    pub(crate) async fn effect_at<T, F, Fut>(&self, name: &str, class: EffectClass, perform: F) -> Result<T, NodeError>
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnOnce(EffectCall) -> Fut,
+        Fut: Future<Output = Result<T, NodeError>>,
+    {
+        self.record_once(self.key_at(name, 0), name, class, perform).await
+    }
+
+    async fn record_once<T, F, Fut>(
+        &self,
+        key: EffectKey,
+        name: &str,
+        class: EffectClass,
+        perform: F,
+    ) -> Result<T, NodeError>
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnOnce(EffectCall) -> Fut,
+        Fut: Future<Output = Result<T, NodeError>>,
+    {
         let journal = self.0.run.live().journal.clone();
         if let Some(error) = journal.recorded(&key).and_then(|recorded| recorded.outcome?.error) {
             return Err(NodeError::failed(error.kind, error.message));
@@ -243,14 +304,19 @@ impl NodeCtx {
                 0
             }
         };
-        EffectKey::new(self.0.key_step, &format!("{}/{name}", self.0.path), index)
+        drop(counts);
+        self.key_at(name, index)
+    }
+
+    fn key_at(&self, name: &str, index: u32) -> EffectKey {
+        EffectKey { step: self.0.key_step, path: format!("{}/{name}", self.0.path), index }
     }
 }
 
 /// Takes a question back when nobody waits for its answer any more.
-struct Unask<'a> {
-    run: &'a RunShared,
-    key: &'a EffectKey,
+pub(crate) struct Unask<'a> {
+    pub(crate) run: &'a RunShared,
+    pub(crate) key: &'a EffectKey,
 }
 
 impl Drop for Unask<'_> {

@@ -53,6 +53,10 @@ pub enum NodeError {
     /// It was cancelled.
     #[error("it was cancelled")]
     Cancelled,
+    /// It asked somebody and left ([`crate::NodeCtx::interrupt_or_leave`]): it is run again when there is an answer. No error for
+    /// the engine, and not to be made by others.
+    #[error("it waits for an answer")]
+    Left,
     /// What it did could not be recorded, or not be read back; among them an effect of which nobody knows whether it
     /// happened.
     #[error(transparent)]
@@ -85,6 +89,7 @@ impl NodeError {
             Self::Failed { kind, .. } => *kind,
             Self::Timeout { .. } | Self::Idle { .. } => Kind::Timeout,
             Self::Contract { .. } => Kind::Contract,
+            Self::Left => Kind::Workflow,
             Self::Panicked { .. } => Kind::Guest,
             Self::Cancelled => Kind::Cancelled,
             Self::Log(error) => error.kind(),
@@ -130,7 +135,7 @@ pub enum WorkflowError {
         /// The super-step.
         step: u64,
         /// What does not fit.
-        source: StateError,
+        source: Box<StateError>,
     },
     /// A step, a router or a command sends the run where it cannot go.
     #[error("{from:?} of run {run:?} goes to {to:?}, {}", may_go(.may))]

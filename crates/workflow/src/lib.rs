@@ -12,12 +12,14 @@
 
 mod cache;
 mod ctx;
+mod dag;
 mod error;
 mod graph;
 mod interrupt;
 mod life;
 mod node;
 mod plan;
+mod question;
 mod render;
 mod router;
 mod run;
@@ -26,6 +28,9 @@ mod update;
 pub use atomr_agents_callable::RetryPolicy;
 pub use cache::{CacheKey, CachePolicy};
 pub use ctx::{EffectCall, NodeCtx};
+pub use dag::{
+    Approval, Dag, DagBuilder, InputMapping, JoinStrategy, Source, Step, StepOptions, WorkflowOutcome, WorkflowRunner,
+};
 pub use error::{NodeError, WorkflowError};
 pub use graph::{
     END, EdgeKind, EdgeShape, Graph, GraphBuilder, GraphDifference, GraphError, GraphFault, GraphShape, NodeShape,
@@ -33,6 +38,7 @@ pub use graph::{
 };
 pub use interrupt::{Command, Interrupt, InterruptKind};
 pub use node::{Destinations, Node, NodeCall, NodeOptions, RetryWhen};
+pub use question::Question;
 pub use router::Router;
 pub use run::{
     Existing, InputMap, OnChange, OutputMap, Part, RunOptions, RunOutcome, RunStream, RunnerOptions, Snapshot,

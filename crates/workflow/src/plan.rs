@@ -100,6 +100,10 @@ pub(crate) fn next(wiring: &Wiring, waiting: &mut Waiting, ran: &[Ran]) -> Resul
                 },
             )?;
         }
+        if let (true, Goes::To(places)) = (wiring.skips, goes) {
+            let chosen = |to: &Place| one.goto.iter().any(|target| target.node == *wiring.name(*to));
+            places.iter().filter(|to| !chosen(to)).for_each(|to| next.way(one.place, *to, false));
+        }
     }
     Ok(next.tasks())
 }
@@ -140,8 +144,8 @@ impl Next<'_> {
         let outs = &self.wiring.outs[place];
         outs.edges.iter().for_each(|to| self.way(place, *to, false));
         outs.joins.iter().for_each(|join| self.joined(*join, place, false));
-        for fork in &outs.forks {
-            self.wiring.forks[*fork].targets.iter().flatten().for_each(|to| self.way(place, *to, false));
+        if let Goes::To(places) = &outs.goes {
+            places.iter().for_each(|to| self.way(place, *to, false));
         }
     }
 
@@ -171,10 +175,6 @@ impl Next<'_> {
         let known = self.wiring.forks[fork].targets.as_deref();
         for target in targets {
             self.target(from, target, known)?;
-        }
-        if self.wiring.skips {
-            let chosen = |to: &Place| targets.iter().any(|target| target.node == *self.wiring.name(*to));
-            known.into_iter().flatten().filter(|to| !chosen(to)).for_each(|to| self.way(from, *to, false));
         }
         Ok(())
     }

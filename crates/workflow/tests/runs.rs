@@ -1,4 +1,5 @@
 //! Runs of graphs: order, fan-out, joins, limits, errors.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -16,6 +16,7 @@ from . import state as state
 from . import strategy as strategy
 from . import testkit as testkit
 from . import tool as tool
+from . import workflow as workflow
 
 __all__ = [
     "__path__",  # noqa: F822  (every module that is a package has it)
@@ -35,6 +36,7 @@ __all__ = [
     "strategy",
     "testkit",
     "tool",
+    "workflow",
 ]
 
 __version__: str

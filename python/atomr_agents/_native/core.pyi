@@ -138,6 +138,9 @@ class Event:
     def call_index(self) -> int | None:
         """Position among the tool calls of one answer, from 0."""
     @property
+    def channels(self) -> list[str] | None:
+        """The channels that were written."""
+    @property
     def cost(self) -> float | None:
         """US dollars, where the price is known. `to_dict` has millionths of a dollar."""
     @property
@@ -158,6 +161,9 @@ class Event:
     @property
     def harness(self) -> str | None:
         """The harness."""
+    @property
+    def interrupt(self) -> str | None:
+        """What an answer names."""
     @property
     def iteration(self) -> int | None:
         """Which model call of the run or iteration of the harness, from 1; of the beginning and the end of a harness,
@@ -181,8 +187,11 @@ class Event:
     def name(self) -> str | None:
         """The tool's name; of `run_started` the agent's."""
     @property
+    def node(self) -> str | None:
+        """The step of the graph."""
+    @property
     def ok(self) -> bool | None:
-        """Whether the tool succeeded."""
+        """Whether the tool, or the step, succeeded."""
     @property
     def owner(self) -> str | None:
         """Which part of the prompt changed."""
@@ -198,6 +207,12 @@ class Event:
     @property
     def result(self) -> str | None:
         """What the model sees of the tool call."""
+    @property
+    def source(self) -> str | None:
+        """Why the checkpoint was made: `input`, `step`, `update`, `goto`."""
+    @property
+    def step(self) -> int | None:
+        """The super-step of the graph."""
     @property
     def text(self) -> str | None:
         """A piece of text."""

@@ -101,7 +101,7 @@ class RunNode:
     def from_dict(value: dict[str, Any]) -> RunNode:
         """The node that `to_dict` gave."""
     @property
-    def kind(self) -> Literal["agent", "model", "tool", "harness"]: ...
+    def kind(self) -> Literal["agent", "model", "tool", "harness", "step"]: ...
     @property
     def name(self) -> str:
         """The agent's name, the model, or the tool's name."""

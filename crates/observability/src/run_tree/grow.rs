@@ -80,18 +80,29 @@ impl Grow {
             self.open(event, NodeKind::Harness, harness, true);
             return self.with_agent(event, |_, _| {});
         }
+        if let EventKind::NodeStarted { node, .. } = &event.kind {
+            self.open(event, NodeKind::Step, node, true);
+            return self.with_agent(event, |_, _| {});
+        }
         self.enter(event);
         match &event.kind {
             EventKind::RunFinished { .. }
             | EventKind::RunFailed { .. }
             | EventKind::RunSuspended { .. }
+            | EventKind::NodeFinished { .. }
             | EventKind::HarnessFinished { .. } => {
                 self.run_ended(event);
             }
             EventKind::ModelRequested { .. } => self.model_requested(event),
             EventKind::ToolStarted { .. } | EventKind::ToolInvoked { .. } => self.tool(event),
             EventKind::ApprovalRequested { .. } | EventKind::ApprovalResolved { .. } => self.tool(event),
-            EventKind::HandedOff { .. } | EventKind::HarnessIteration { .. } => self.with_agent(event, |_, _| {}),
+            EventKind::HandedOff { .. }
+            | EventKind::HarnessIteration { .. }
+            | EventKind::NodeRetried { .. }
+            | EventKind::CheckpointSaved { .. }
+            | EventKind::StateWritten { .. }
+            | EventKind::InterruptRaised { .. }
+            | EventKind::InterruptResumed { .. } => self.with_agent(event, |_, _| {}),
             _ => self.model(event),
         }
     }
@@ -174,6 +185,10 @@ impl Grow {
                     (NodeStatus::Failed, *elapsed_ms)
                 }
                 EventKind::HarnessFinished { elapsed_ms, .. } => (NodeStatus::Ok, *elapsed_ms),
+                EventKind::NodeFinished { error, elapsed_ms, .. } => {
+                    node.error = *error;
+                    (if error.is_some() { NodeStatus::Failed } else { NodeStatus::Ok }, *elapsed_ms)
+                }
                 EventKind::RunSuspended { elapsed_ms, .. } => (NodeStatus::Waiting, *elapsed_ms),
                 _ => return,
             };

@@ -24,6 +24,8 @@ use serde_json::json;
 use crate::core::Message;
 use crate::errors::{Fault, Kinded, config};
 
+pub(crate) use mirror::Mirrors;
+pub(crate) use schema::schema_of;
 pub(crate) use store::{Store, store_of};
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -55,7 +57,7 @@ where
 }
 
 /// What is written to a channel. A message, and each of a list of messages, is its dict.
-fn written(value: &Bound<'_, PyAny>) -> Result<Value, json::JsonFault> {
+pub(crate) fn written(value: &Bound<'_, PyAny>) -> Result<Value, json::JsonFault> {
     let message = |value: &Bound<'_, PyAny>| value.cast::<Message>().ok().map(|message| json!(message.get().0));
     if let Some(message) = message(value) {
         return Ok(message);

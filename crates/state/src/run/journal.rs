@@ -203,6 +203,7 @@ impl Journal {
     /// [`RunLogError::NotJson`].
     pub fn stage_event(&self, event: &Event) -> Result<(), RunLogError> {
         let stored = StoredEvent::of(event, self.turn().1)?;
+        self.0.pen.tell(event.seq);
         let waiting = self.0.pen.stage(|staged| {
             staged.last_seq = staged.last_seq.max(event.seq);
             staged.items.push(Item::Event(stored));

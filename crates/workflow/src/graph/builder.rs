@@ -136,11 +136,9 @@ impl GraphBuilder {
         }
         made.writers(&nodes, &self.schema);
         if made.faults.is_empty() {
-            check_ways(&made.wiring, &mut made.faults);
-            if self.acyclic
-                && let Some(steps) = cycle(&made.wiring)
-            {
-                made.faults.push(GraphFault::Cycle { steps });
+            match cycle(&made.wiring).filter(|_| self.acyclic) {
+                Some(steps) => made.faults.push(GraphFault::Cycle { steps }),
+                None => check_ways(&made.wiring, &mut made.faults),
             }
         }
         if !made.faults.is_empty() {

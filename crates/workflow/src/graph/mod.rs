@@ -6,6 +6,9 @@ mod fault;
 mod shape;
 pub(crate) mod wiring;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -111,6 +111,9 @@ fn draw_edge(out: &mut String, edge: &EdgeShape, ends: (usize, usize), index: us
         (path, (far - 12.0, (from_y + to_y) / 2.0))
     } else {
         let turn = if back { -1.0 } else { 1.0 };
+        // Ways back begin and end beside the ways on.
+        let aside = |place: usize| if back { widths[place] / 4.0 } else { 0.0 };
+        let (from_x, to_x) = (from_x + aside(ends.0), to_x + aside(ends.1));
         let mut points = vec![(from_x, from_y + turn * half)];
         for bend in &plan.bends[index] {
             let (x, y) = (bend.x + MARGIN, bend.layer as f64 * LAYER + half + MARGIN);

@@ -86,7 +86,8 @@ impl Visit {
 /// Whether an error may pass.
 fn may_pass(error: &NodeError, options: &NodeOptions) -> bool {
     // What nobody knows the outcome of, and what cannot be recorded, is not made better by doing it again.
-    let never = matches!(error, NodeError::Log(_) | NodeError::Cancelled) || error.kind() == Kind::OutcomeUnknown;
+    let never = matches!(error, NodeError::Log(_) | NodeError::Cancelled | NodeError::Left)
+        || error.kind() == Kind::OutcomeUnknown;
     !never && options.retry_when.as_ref().map_or_else(|| error.kind().retryable(), |when| when(error))
 }
 

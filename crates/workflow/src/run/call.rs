@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use atomr_agents_core::{CallCtx, EventKind, Usage, Value};
+use atomr_agents_core::{CallCtx, Event, EventKind, RunId, Usage, Value};
 use atomr_agents_observability::RunEvents;
 use atomr_agents_state::{Journal, RunStatus, StateView, StoredError};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::engine::{Course, Engine, Leave, Scope, Stand};
+use super::engine::{Course, Engine, Leave, Stand};
 use super::hot::{Hot, HotTable};
 use super::parts::Part;
 use super::shared::RunShared;
@@ -43,6 +43,7 @@ pub(crate) struct Suspension {
 /// What a call needs besides the run itself.
 pub(crate) struct Call {
     pub(crate) course: Course,
+    /// The events of the run, unless they are part of another's.
     pub(crate) events: Option<Arc<RunEvents>>,
     pub(crate) began: Instant,
 }
@@ -69,8 +70,13 @@ impl Call {
     }
 
     /// The context of the run: events go where the caller's go, or to the runner's buses.
-    pub(crate) fn context(&mut self, journal: &Journal, runner: &RunnerOptions, options: &RunOptions) -> CallCtx {
-        let (_, id) = journal.turn();
+    pub(crate) fn context(
+        &mut self,
+        journal: &Journal,
+        id: RunId,
+        runner: &RunnerOptions,
+        options: &RunOptions,
+    ) -> CallCtx {
         let mut ctx = match &options.ctx {
             Some(outer) => {
                 let mut ctx = outer.scoped();
@@ -80,8 +86,17 @@ impl Call {
             None => CallCtx::new(),
         };
         ctx.run = id;
-        if !ctx.has_sink() && !runner.buses.is_empty() {
-            let events = Arc::new(RunEvents::new(runner.buses.iter().cloned()));
+        if !ctx.has_sink() {
+            let mut events = RunEvents::new(runner.buses.iter().chain(&options.buses).cloned());
+            if runner.record_events {
+                let own = journal.clone();
+                // An event that JSON has no form for is not stored; there is none.
+                let record = move |event: &Event| drop(own.stage_event(event));
+                events = events.recorded(journal.next_seq(), Box::new(record));
+            } else if runner.buses.is_empty() && options.buses.is_empty() {
+                return ctx;
+            }
+            let events = Arc::new(events);
             self.events = Some(Arc::clone(&events));
             ctx = ctx.with_sink(events);
         }
@@ -99,12 +114,18 @@ impl Engine {
         hot: &HotTable,
     ) -> Result<RunOutcome, WorkflowError> {
         let live = run.live();
-        let (agent, model) = (self.graph.name().to_owned(), String::new());
-        live.ctx.emit(EventKind::RunStarted { agent, model });
-        let left = self.go(run, &Scope::Root, &mut stand, &call.course).await;
+        let left = self.go(run, &mut stand, call).await;
         let elapsed_ms = u64::try_from(call.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let result = match left {
-            Ok(leave) => self.leave(run, &mut stand, leave, elapsed_ms, hot).await,
+            Ok(leave) => {
+                // What is told of the end is told once it is written.
+                let hold = call.events.as_ref().map(RunEvents::hold);
+                let left = self.leave(run, &mut stand, leave, elapsed_ms, hot).await;
+                if let (Some(hold), Err(_)) = (hold, &left) {
+                    hold.discard();
+                }
+                left
+            }
             Err(error) => Err(error),
         };
         if let Err(error) = &result {
@@ -135,6 +156,9 @@ impl Engine {
     ) -> Result<RunOutcome, WorkflowError> {
         let live = run.live();
         let name = live.journal.run().to_owned();
+        if stand.untold {
+            Self::tell(&live, stand, "step");
+        }
         let (status, interrupts) = match leave {
             Leave::Finished => {
                 live.ctx.emit(EventKind::RunFinished { usage: Box::new(Usage::default()), cost: None, elapsed_ms });
@@ -160,7 +184,7 @@ impl Engine {
         };
         live.journal.end(status, note, None).await?;
         if stand.untold {
-            Self::tell(&live, stand, "step");
+            Self::show(&live, stand);
         }
         if let Some(parts) = live.parts.as_ref().filter(|_| !interrupts.is_empty()) {
             parts.push(Part::Interrupts(interrupts.clone()));

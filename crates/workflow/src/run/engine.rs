@@ -4,13 +4,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use atomr_agents_core::{CallCtx, CancellationToken, EventKind};
-use atomr_agents_state::{Delta, Item, RunState, SinceBase, StateView, Write};
+use atomr_agents_core::{CallCtx, CancellationToken};
+use atomr_agents_state::{Delta, RunState, SinceBase, StateView, Write};
 
+use super::call::Call;
 use super::frame::Frame;
-use super::parts::Part;
 use super::shared::{Live, RunShared};
-use super::stored::Point;
 use super::super_step::{SuperStep, stopped};
 use crate::cache::NodeCache;
 use crate::graph::Definition;
@@ -44,6 +43,8 @@ pub(crate) struct Stand {
     pub(crate) tasks: Vec<Task>,
     pub(crate) waiting: Waiting,
     pub(crate) since: SinceBase,
+    /// The next checkpoint shall say the whole state.
+    pub(crate) base_due: bool,
     /// What waits for answers in the super-step that is due.
     pub(crate) frames: Vec<Frame>,
     /// Part of the super-step that is due may have been done before.
@@ -99,6 +100,7 @@ impl Stand {
             tasks: Vec::new(),
             waiting: Waiting::default(),
             since: SinceBase::default(),
+            base_due: false,
             frames: Vec::new(),
             replays: false,
             passes: false,
@@ -125,11 +127,10 @@ impl Engine {
     pub(crate) async fn go(
         &self,
         run: &Arc<RunShared>,
-        scope: &Scope,
         stand: &mut Stand,
-        course: &Course,
+        call: &Call,
     ) -> Result<Leave, WorkflowError> {
-        let live = run.live();
+        let (live, course) = (run.live(), &call.course);
         let mut stop = pin!(stopped(&live));
         let mut taken = 0;
         loop {
@@ -152,69 +153,92 @@ impl Engine {
             if let Some(parts) = &live.parts {
                 parts.room().await;
             }
-            let step = SuperStep {
-                engine: self,
-                run,
-                scope,
-                live: &live,
-                state: stand.view(),
-                step: stand.step + 1,
-                replays: std::mem::take(&mut stand.replays),
-            };
-            let frames = std::mem::take(&mut stand.frames);
-            let ended = match scope {
-                Scope::Root => {
-                    let ended = step.run(std::mem::take(&mut stand.tasks), frames, stop.as_mut()).await?;
-                    if !ended.waits.is_empty() {
-                        stand.frames = ended.waits;
-                        stand.replays = true;
-                        return Ok(Leave::Suspended(run.pending()));
-                    }
-                    ended.ran
-                }
-                Scope::Inside { life, .. } => self.inside(run, life, &step, &stand.tasks, stop.as_mut()).await?,
-            };
+            let replays = std::mem::take(&mut stand.replays);
+            let step = self.super_step(run, &Scope::Root, &live, stand, replays);
+            let (tasks, frames) = (std::mem::take(&mut stand.tasks), std::mem::take(&mut stand.frames));
+            let ended = step.run(tasks, frames, stop.as_mut()).await?;
+            // It holds a copy of the state, which is about to be changed.
             drop(step);
-            let stopping =
-                if course.after.is_empty() { Vec::new() } else { ended.iter().map(|(task, _)| task.clone()).collect() };
-            let deltas = self.apply(run, &live, scope, stand, ended).await?;
-            if !scope.is_root() {
-                // The outcomes say it all: what is written now is what the next super-step builds on.
-                live.journal.commit().await?;
-                continue;
+            if ended.waits {
+                stand.frames = ended.frames;
+                return Ok(Leave::Suspended(run.pending()));
             }
+            let ran: Vec<Task> = match course.after[..] {
+                [] => Vec::new(),
+                _ => ended.ran.iter().map(|(task, _)| task.clone()).collect(),
+            };
+            let deltas = self.apply(&live, &Scope::Root, stand, ended.ran).await?;
+            // Nobody asks any more for what was recorded in this super-step.
+            live.journal.forget_before(stand.step + 1);
             self.checkpoint(&live, stand, "step", Some(&deltas))?;
-            let stops = self.breakpoints(stand, &course.after, stopping.iter(), InterruptKind::After);
-            if !stops.is_empty() && !stand.tasks.is_empty() {
+            if stand.tasks.is_empty() {
+                return Ok(Leave::Finished);
+            }
+            let stops = self.breakpoints(stand, &course.after, ran.iter(), InterruptKind::After);
+            if !stops.is_empty() {
                 return Ok(Leave::Suspended(stops));
             }
-            if !stand.tasks.is_empty() {
-                live.journal.commit().await?;
-                stand.untold = false;
-                Self::tell(&live, stand, "step");
-            }
+            self.written(&live, stand, "step", call, live.journal.commit()).await?;
         }
     }
 
-    /// A super-step of a graph inside a step: what waits is waited for here, so that the outer step waits, too.
+    fn super_step<'a>(
+        &'a self,
+        run: &'a Arc<RunShared>,
+        scope: &'a Scope,
+        live: &'a Live,
+        stand: &Stand,
+        replays: bool,
+    ) -> SuperStep<'a> {
+        SuperStep { engine: self, run, scope, live, state: stand.view(), step: stand.step + 1, replays }
+    }
+
+    /// Runs a graph inside a step to its end. Its outcomes say it all: there is no checkpoint of it.
+    pub(crate) async fn go_inside(
+        &self,
+        run: &Arc<RunShared>,
+        scope: &Scope,
+        life: &Arc<Life>,
+        stand: &mut Stand,
+    ) -> Result<(), WorkflowError> {
+        let mut taken = 0;
+        while !stand.tasks.is_empty() {
+            if taken == self.options.max_steps {
+                let run = run.live().journal.run().to_owned();
+                return Err(WorkflowError::StepLimit { run, limit: taken });
+            }
+            taken += 1;
+            let ended = self.inside(run, scope, life, stand).await?;
+            let live = run.live();
+            self.apply(&live, scope, stand, ended).await?;
+            // What is written now is what the next super-step builds on.
+            live.journal.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// A super-step of a graph inside a step: what waits is waited for here, so that the outer step waits, too. While it
+    /// does, the run may be suspended and go on under another call.
     async fn inside(
         &self,
         run: &Arc<RunShared>,
+        scope: &Scope,
         life: &Arc<Life>,
-        step: &SuperStep<'_>,
-        tasks: &[Task],
-        mut stop: std::pin::Pin<&mut (dyn Future<Output = WorkflowError> + Send + '_)>,
+        stand: &mut Stand,
     ) -> Result<Vec<(Task, Update)>, WorkflowError> {
         let mut frames = Vec::new();
         loop {
             let mut answered = pin!(run.answered.notified());
             answered.as_mut().enable();
             let working = life.work();
-            let ended = step.run(tasks.to_vec(), frames, stop.as_mut()).await?;
-            if ended.waits.is_empty() {
+            let live = run.live();
+            let step = self.super_step(run, scope, &live, stand, true);
+            let mut stop = pin!(stopped(&live));
+            let ended = step.run(stand.tasks.clone(), frames, stop.as_mut()).await?;
+            if !ended.waits {
                 return Ok(ended.ran);
             }
-            frames = ended.waits;
+            frames = ended.frames;
             let waiting = life.wait();
             drop(working);
             answered.await;
@@ -225,7 +249,6 @@ impl Engine {
     /// Takes in what a super-step wrote, and finds out what is due next.
     async fn apply(
         &self,
-        run: &Arc<RunShared>,
         live: &Live,
         scope: &Scope,
         stand: &mut Stand,
@@ -245,14 +268,10 @@ impl Engine {
         }
         let deltas = stand.state.apply(writes).map_err(|source| {
             let run = live.journal.run().to_owned();
-            WorkflowError::State { run, step, source }
+            WorkflowError::State { run, step, source: Box::new(source) }
         })?;
         stand.tasks = self.follow(live, scope, &mut stand.waiting, &stand.state.snapshot(), &mut ran).await?;
         stand.step = step;
-        // Nobody asks any more for what was recorded in this super-step.
-        if scope.is_root() {
-            run.live().journal.forget_before(step + 1);
-        }
         Ok(deltas)
     }
 
@@ -303,68 +322,6 @@ impl Engine {
         stand.tasks = self.follow(live, scope, &mut waiting, &stand.state.snapshot(), &mut ran).await?;
         stand.waiting = waiting;
         Ok(())
-    }
-
-    /// Makes a checkpoint part of the next commit: what is new, or, when that has come to outweigh it, the whole.
-    pub(crate) fn checkpoint(
-        &self,
-        live: &Live,
-        stand: &mut Stand,
-        source: &'static str,
-        deltas: Option<&[Delta]>,
-    ) -> Result<(), WorkflowError> {
-        let state = stand.view();
-        if let Some(deltas) = deltas {
-            stand.since.add(deltas);
-        }
-        let deltas = deltas.filter(|_| !stand.since.outweighs(&state, 1));
-        if deltas.is_none() {
-            stand.since = SinceBase::default();
-        }
-        let step = stand.step;
-        let point = Point { source, state: &state, step, deltas, next: &stand.tasks, waiting: &stand.waiting };
-        let checkpoint = point.written(&live.journal, &self.graph.0.wiring)?;
-        live.journal.stage(Item::Checkpoint(checkpoint));
-        stand.untold = true;
-        Ok(())
-    }
-
-    /// Tells that a checkpoint was written, once it is.
-    pub(crate) fn tell(live: &Live, stand: &Stand, source: &'static str) {
-        let step = stand.step;
-        if live.ctx.has_sink() {
-            live.ctx.emit(EventKind::CheckpointSaved { step, source: source.to_owned() });
-        }
-        if let Some(parts) = &live.parts {
-            parts.push(Part::State { step, state: stand.view() });
-        }
-    }
-
-    /// The breakpoints among `tasks`.
-    fn breakpoints<'t>(
-        &self,
-        stand: &Stand,
-        names: &[String],
-        tasks: impl Iterator<Item = &'t Task>,
-        kind: InterruptKind,
-    ) -> Vec<Interrupt> {
-        if names.is_empty() {
-            return Vec::new();
-        }
-        let (word, step) = match kind {
-            InterruptKind::Before => ("before", stand.step + 1),
-            _ => ("after", stand.step),
-        };
-        let wiring = &self.graph.0.wiring;
-        let stops = tasks.filter(|task| names.iter().any(|name| name == "*" || **name == **wiring.name(task.place)));
-        stops
-            .map(|task| Interrupt {
-                id: format!("{step}:{}/{word}#0", task.path),
-                path: task.path.to_string(),
-                kind,
-                value: atomr_agents_core::Value::Null,
-            })
-            .collect()
     }
 }
 

@@ -20,9 +20,19 @@ use crate::{NodeError, Update};
 pub(crate) struct Frame {
     pub(crate) task: Task,
     pub(crate) life: Arc<Life>,
-    pub(crate) cancel: CancellationToken,
+    pub(crate) cancel: Ending,
     pub(crate) future: BoxFuture<'static, Result<Update, NodeError>>,
     pub(crate) began: Instant,
+}
+
+/// Tells a step that nobody waits for it any more, at the latest when its frame is dropped. It is no child of a caller's
+/// token: a frame that is kept outlives the call in which it was begun.
+pub(crate) struct Ending(pub(crate) CancellationToken);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 /// Why a frame is not driven any more.

@@ -2,6 +2,8 @@
 
 mod attempt;
 mod call;
+mod checkpoints;
+mod commands;
 mod engine;
 mod frame;
 mod hot;
@@ -15,6 +17,7 @@ mod stored;
 mod stream;
 mod subgraph;
 mod super_step;
+mod version;
 
 pub use call::RunOutcome;
 pub use options::{Existing, OnChange, RunOptions, RunnerOptions};

@@ -2,25 +2,25 @@
 
 use std::sync::Arc;
 
-use atomr_agents_core::{EventKind, Value};
+use atomr_agents_core::{CallCtx, EventKind, RunId, Value};
+use atomr_agents_observability::RunEvents;
 use atomr_agents_state::{
-    Batch, Body, EffectKey, Expect, Intent, Item, Journal, Key, NewRun, Outcome, Placed, RunLogError, RunState,
-    RunStatus, StateError, Store, StoredState, Write,
+    Body, Delta, Item, Journal, NewRun, Placed, RunLogError, RunState, RunStatus, StateError, Store, StoredState, Write,
 };
 
-use super::call::{Answers, Call, Suspension, writes_of};
-use super::engine::{Engine, Scope, Stand, no_way_of};
+use super::call::{Call, Suspension, writes_of};
+use super::engine::{Engine, Scope, Stand};
 use super::hot::HotTable;
 use super::parts::Parts;
 use super::shared::{Live, RunShared};
+use super::snapshot::no_step;
+use super::snapshot::stored_at;
 use super::stored::{bodies_of, read_state, read_waiting};
-use crate::plan::{Task, go_to};
-use crate::{
-    Command, Existing, GraphDifference, GraphShape, Interrupt, InterruptKind, OnChange, RunOptions, WorkflowError,
-};
+use crate::plan::Task;
+use crate::{Command, Existing, Interrupt, InterruptKind, OnChange, RunOptions, WorkflowError};
 
-/// The space of the shapes of graphs, by their versions.
-const GRAPHS: &str = "graph";
+/// After fewer checkpoints a whole state is not worth the thought.
+const BASE_AFTER: usize = 32;
 
 /// A run that can go on.
 pub(crate) struct Opened {
@@ -35,6 +35,15 @@ pub(crate) struct Read {
     pub(crate) pending: Vec<Interrupt>,
     /// The mark of frames that somebody may keep.
     pub(crate) mark: String,
+    /// It is not the last that is known: the run goes back to it.
+    pub(crate) back: bool,
+}
+
+impl Read {
+    /// The super-step under which part of what is due may be recorded.
+    pub(crate) fn due(&self) -> Option<u64> {
+        (!self.back).then_some(self.stored.step + 1)
+    }
 }
 
 impl Engine {
@@ -62,44 +71,53 @@ impl Engine {
             version: self.graph.version().to_owned(),
             labels: options.labels.clone(),
         };
-        let begun = Journal::begin(Arc::clone(store), new, options.journal(&self.options), &input).await;
-        let journal = match begun {
+        let id = RunId::new();
+        let journal = match Journal::create(Arc::clone(store), new, id, options.journal(&self.options)).await {
             Err(RunLogError::Exists { .. }) if options.existing == Existing::NextTurn => {
                 return self.next_turn(store, &name, (input, writes), options, call, parts).await;
             }
             other => other?,
         };
-        let ctx = call.context(&journal, &self.options, options);
-        let run = RunShared::new(journal, ctx, parts);
+        let ctx = call.context(&journal, id, &self.options, options);
+        let run = RunShared::new(journal, ctx, parts.clone());
         let mut stand = Stand::new(state, 0);
-        self.entered(&run, &mut stand, "input", None).await?;
-        Ok(Opened { run, stand })
+        match self.entered(&run, &mut stand, None, call, (id, &input)).await {
+            Err(WorkflowError::Log(RunLogError::Exists { .. })) if options.existing == Existing::NextTurn => {
+                self.next_turn(store, &name, (input, writes), options, call, parts).await
+            }
+            other => other.map(|()| Opened { run, stand }),
+        }
     }
 
-    /// Enters the graph, and writes that it was.
+    /// Enters the graph, and writes that it was: the turn and its first checkpoint are one commit.
     async fn entered(
         &self,
         run: &Arc<RunShared>,
         stand: &mut Stand,
-        source: &'static str,
-        deltas: Option<&[atomr_agents_state::Delta]>,
+        deltas: Option<&[Delta]>,
+        call: &Call,
+        (id, input): (RunId, &Value),
     ) -> Result<(), WorkflowError> {
         let live = run.live();
+        let hold = call.events.as_ref().map(RunEvents::hold);
+        self.started(&live.ctx);
         let entered = async {
             self.enter(&live, &Scope::Root, stand).await?;
-            self.checkpoint(&live, stand, source, deltas)?;
-            live.journal.commit().await?;
-            Ok(())
+            self.checkpoint(&live, stand, "input", deltas)?;
+            let begun = live.journal.begin_turn_as(id, input);
+            self.written(&live, stand, "input", call, begun).await
         };
-        let result = entered.await;
-        match &result {
-            Ok(()) => {
-                stand.untold = false;
-                Self::tell(&live, stand, source);
-            }
-            Err(_) => drop(live.journal.release().await),
+        let entered = entered.await;
+        if let (Some(hold), Err(_)) = (hold, &entered) {
+            hold.discard();
         }
-        result
+        released(&live.journal, entered).await
+    }
+
+    /// Tells that a call begins.
+    fn started(&self, ctx: &CallCtx) {
+        let (agent, model) = (self.graph.name().to_owned(), String::new());
+        ctx.emit(EventKind::RunStarted { agent, model });
     }
 
     async fn next_turn(
@@ -113,19 +131,17 @@ impl Engine {
     ) -> Result<Opened, WorkflowError> {
         let (journal, read) = self.reopen(store, name, options).await?;
         let opened = async {
-            let mut stand = match &read {
-                Some(read) => self.stand(&journal, &read.stored, false).await?,
-                None => Stand::new(RunState::new(self.graph.schema()), 0),
-            };
+            let mut stand = self.stand(&journal, &read.stored, false).await?;
+            stand.base_due |= read.back;
             let deltas = stand
                 .state
                 .apply(writes.into_iter().map(|(channel, value)| Write::new("", channel, value)))
                 .map_err(|source| state_error(name, stand.step + 1, source))?;
             stand.step += 1;
-            journal.begin_turn(&input).await?;
-            let ctx = call.context(&journal, &self.options, options);
+            let id = RunId::new();
+            let ctx = call.context(&journal, id, &self.options, options);
             let run = RunShared::new(journal.clone(), ctx, parts);
-            self.entered(&run, &mut stand, "input", Some(&deltas)).await?;
+            self.entered(&run, &mut stand, Some(&deltas), call, (id, &input)).await?;
             Ok(Opened { run, stand })
         };
         released(&journal, opened.await).await
@@ -144,18 +160,28 @@ impl Engine {
         let (journal, read) = self.reopen(store, name, options).await?;
         let opened = async {
             let status = journal.info().status;
-            if status == RunStatus::Finished {
+            if status == RunStatus::Finished && !read.back {
                 return Err(RunLogError::Over { run: name.to_owned(), status }.into());
             }
-            let ctx = call.context(&journal, &self.options, options);
-            let Some(read) = read else { return self.begin_again(journal.clone(), ctx, parts).await };
+            let id = if status == RunStatus::Finished { RunId::new() } else { journal.turn().1 };
+            let ctx = call.context(&journal, id, &self.options, options);
             let mut stand = self.stand(&journal, &read.stored, true).await?;
             stand.passes = read.pending.iter().any(|interrupt| interrupt.kind == InterruptKind::Before);
             let live = Live::of(journal.clone(), ctx.clone());
+            // What is answered, and that it runs, is written before anything goes on, and before it is told.
+            let hold = call.events.as_ref().map(RunEvents::hold);
+            self.started(&ctx);
+            if read.back {
+                self.go_back(&live, &mut stand)?;
+            }
             let edited = self.obey(&live, &mut stand, &read, commands).await?;
-            journal.status(RunStatus::Running);
-            // What is answered, and that it runs, is written before anything goes on.
-            journal.commit().await?;
+            if status == RunStatus::Finished {
+                journal.begin_turn_as(ctx.run, &Value::Null).await?;
+            } else {
+                journal.status(RunStatus::Running);
+                journal.commit().await?;
+            }
+            drop(hold);
             let kept = hot.take(name).filter(|kept| !edited.moved && kept.mark == read.mark && !read.mark.is_empty());
             let run = match kept {
                 Some(kept) => {
@@ -165,50 +191,24 @@ impl Engine {
                 }
                 None => RunShared::new(journal.clone(), ctx, parts),
             };
-            for (id, key, answer) in edited.answers {
-                run.live().ctx.emit(EventKind::InterruptResumed { interrupt: id });
+            for (key, answer) in edited.answers {
                 run.answer(&key, answer);
             }
-            if edited.moved {
-                stand.untold = false;
-                Self::tell(&run.live(), &stand, "update");
+            if std::mem::take(&mut stand.untold) {
+                Self::show(&run.live(), &stand);
             }
             Ok(Opened { run, stand })
         };
         released(&journal, opened.await).await
     }
 
-    /// A run that ended before its input was taken in.
-    async fn begin_again(
-        &self,
-        journal: Journal,
-        ctx: atomr_agents_core::CallCtx,
-        parts: Option<Parts>,
-    ) -> Result<Opened, WorkflowError> {
-        let begin = items(journal.frames())
-            .find_map(|item| if let Item::Begin(begin) = item { Some(begin.input.clone()) } else { None });
-        let input = match &begin {
-            Some(body) => journal.values::<Value>(&[body]).await?.pop().unwrap_or_default(),
-            None => Value::Null,
-        };
-        let mut state = RunState::new(self.graph.schema());
-        for (channel, value) in writes_of("the input", input)? {
-            state.write(&channel, value).map_err(|source| state_error(journal.run(), 0, source))?;
-        }
-        journal.status(RunStatus::Running);
-        let run = RunShared::new(journal, ctx, parts);
-        let mut stand = Stand::new(state, 0);
-        self.entered(&run, &mut stand, "input", None).await?;
-        Ok(Opened { run, stand })
-    }
-
-    /// Takes the lease of a run of this graph and reads where it stands; `None` if it has no checkpoint yet.
+    /// Takes the lease of a run of this graph and reads where it stands.
     pub(crate) async fn reopen(
         &self,
         store: &Arc<dyn Store>,
         name: &str,
         options: &RunOptions,
-    ) -> Result<(Journal, Option<Read>), WorkflowError> {
+    ) -> Result<(Journal, Read), WorkflowError> {
         let journal = Journal::resume(Arc::clone(store), name, options.journal(&self.options)).await?;
         let read = async {
             let record = journal.info();
@@ -219,70 +219,35 @@ impl Engine {
             if options.on_change == OnChange::Refuse {
                 self.check_version(store, name, &record.version).await?;
             }
-            self.read(&journal).await
+            let read = self.read(&journal).await?;
+            match options.at.filter(|step| *step != read.stored.step) {
+                Some(step) => back_to(store, name, step, read.stored.step).await,
+                None => Ok(read),
+            }
         };
         let read = read.await;
         let read = released(&journal, read).await?;
         Ok((journal, read))
     }
 
-    /// Whether this graph looks like the one of this version.
-    pub(crate) async fn check_version(
-        &self,
-        store: &Arc<dyn Store>,
-        run: &str,
-        version: &str,
-    ) -> Result<(), WorkflowError> {
-        match self.difference(store, version).await? {
-            None => Ok(()),
-            Some(difference) => {
-                Err(WorkflowError::Changed { run: run.to_owned(), graph: self.graph.name().to_owned(), difference })
-            }
-        }
-    }
-
-    /// What is different in this graph from the one of a version; `None` if it is that one.
-    pub(crate) async fn difference(
-        &self,
-        store: &Arc<dyn Store>,
-        version: &str,
-    ) -> Result<Option<GraphDifference>, WorkflowError> {
-        if version == self.graph.version() {
-            return Ok(None);
-        }
-        let was = match Key::new(GRAPHS, version) {
-            Ok(key) => store.get(&key).await?,
-            Err(_) => None,
-        };
-        let was: Option<GraphShape> = was.and_then(|record| serde_json::from_slice(&record.value).ok());
-        Ok(Some(was.map(|was| was.difference(self.graph.shape())).unwrap_or_default()))
-    }
-
-    /// Keeps what the graph looks like, so that a later one can be compared with it.
-    async fn keep_shape(&self, store: &Arc<dyn Store>) -> Result<(), WorkflowError> {
-        if self.shape_kept.load(std::sync::atomic::Ordering::Acquire) {
-            return Ok(());
-        }
-        let key = Key::new(GRAPHS, self.graph.version())?;
-        if store.get(&key).await?.is_none() {
-            let shape = serde_json::to_vec(self.graph.shape())
-                .map_err(|error| RunLogError::NotJson { message: error.to_string() })?;
-            store.commit(Batch::new().put(&key, shape, Expect::Any)).await?;
-        }
-        self.shape_kept.store(true, std::sync::atomic::Ordering::Release);
-        Ok(())
+    /// Makes where the run goes back to a super-step of its own, in which nothing was written.
+    fn go_back(&self, live: &Live, stand: &mut Stand) -> Result<(), WorkflowError> {
+        stand.step += 1;
+        stand.state.apply([]).map_err(|source| state_error(live.journal.run(), stand.step, source))?;
+        (stand.replays, stand.passes) = (false, true);
+        self.checkpoint(live, stand, "fork", None)
     }
 
     /// Where a run stands, as its log says.
-    async fn read(&self, journal: &Journal) -> Result<Option<Read>, WorkflowError> {
-        let Some(stored) = StoredState::after(journal.frames())? else { return Ok(None) };
+    async fn read(&self, journal: &Journal) -> Result<Read, WorkflowError> {
+        let stored = StoredState::after(journal.frames())?.ok_or_else(|| no_step(journal.run(), 0, "it has none"))?;
         let Some((note, answered)) = last_suspension(journal.frames()) else {
-            return Ok(Some(Read { stored, pending: Vec::new(), mark: String::new() }));
+            return Ok(Read { stored, pending: Vec::new(), mark: String::new(), back: false });
         };
         let note: Suspension = journal.values(&[&note]).await?.pop().unwrap_or_default();
         let waits = |interrupt: &Interrupt| !answered.contains(&interrupt.id);
         let pending = note.interrupts.into_iter().filter(waits).collect();
-        Ok(Some(Read { stored, pending, mark: note.frames }))
+        Ok(Read { stored, pending, mark: note.frames, back: false })
     }
 
     /// The stand of a stored state.
@@ -294,7 +259,12 @@ impl Engine {
     ) -> Result<Stand, WorkflowError> {
         let bodies = bodies_of(stored);
         let values = journal.values::<Value>(&bodies).await?;
-        self.stand_of(journal.run(), stored, values, with_tasks)
+        let mut stand = self.stand_of(journal.run(), stored, values, with_tasks)?;
+        // A thread of many short turns needs whole states, too: one when it has come to more checkpoints than values.
+        let since =
+            items(journal.frames()).filter(|item| matches!(item, Item::Checkpoint(point) if !point.base)).count();
+        stand.base_due = since > BASE_AFTER.max(bodies.len());
+        Ok(stand)
     }
 
     /// The stand of a stored state whose values were read.
@@ -324,123 +294,17 @@ impl Engine {
         stand.waiting = read_waiting(stored, wiring);
         Ok(stand)
     }
-
-    /// Does what the commands say.
-    async fn obey(
-        &self,
-        live: &Live,
-        stand: &mut Stand,
-        read: &Read,
-        commands: Vec<Command>,
-    ) -> Result<Obeyed, WorkflowError> {
-        let run = live.journal.run().to_owned();
-        let mut obeyed = Obeyed::default();
-        let mut answers = Answers::new();
-        for command in commands {
-            match command {
-                Command::Continue => {}
-                Command::Resume(more) => answers.extend(more),
-                Command::Answer(answer) => {
-                    let asked: Vec<&Interrupt> = asked(&read.pending).collect();
-                    match asked[..] {
-                        [one] => drop(answers.insert(one.id.clone(), answer)),
-                        [] => return Err(unknown(&run, "", &read.pending)),
-                        ref several => {
-                            let pending = several.iter().map(|interrupt| interrupt.id.clone()).collect();
-                            return Err(WorkflowError::WhichInterrupt { run, pending });
-                        }
-                    }
-                }
-                Command::Update(writes) => {
-                    self.edit(live, stand, writes, None).await?;
-                    obeyed.moved = true;
-                }
-                Command::Goto(targets) => {
-                    let tasks = go_to(&self.graph.0.wiring, &targets).map_err(|no_way| no_way_of(live, no_way))?;
-                    stand.tasks = tasks;
-                    stand.step += 1;
-                    // A super-step in which nothing was written: the state counts it, too.
-                    stand.state.apply([]).map_err(|source| state_error(&run, stand.step, source))?;
-                    self.checkpoint(live, stand, "goto", Some(&[]))?;
-                    (obeyed.moved, stand.replays, stand.passes) = (true, false, false);
-                }
-            }
-        }
-        for (id, answer) in answers {
-            if !asked(&read.pending).any(|interrupt| interrupt.id == id) {
-                return Err(unknown(&run, &id, &read.pending));
-            }
-            let mut key: EffectKey = id.parse().map_err(|_| unknown(&run, &id, &read.pending))?;
-            // An edit made another super-step of the one that is due.
-            if obeyed.moved {
-                key.step = stand.step + 1;
-            }
-            let bodies = vec![live.journal.body(&answer)?];
-            live.journal.stage(Item::Outcome(Outcome { key: key.clone(), bodies, error: None }));
-            obeyed.answers.push((id, key, answer));
-        }
-        Ok(obeyed)
-    }
-
-    /// Writes to the state between two super-steps, through the reducers: a super-step of its own. What is due stays due, and
-    /// what was recorded of it stays recorded; or, `as_node`, what follows that step is due.
-    pub(crate) async fn edit(
-        &self,
-        live: &Live,
-        stand: &mut Stand,
-        writes: Vec<(String, Value)>,
-        as_node: Option<&str>,
-    ) -> Result<(), WorkflowError> {
-        let run = live.journal.run().to_owned();
-        let channels = writes.iter().map(|(channel, _)| Arc::from(channel.as_str())).collect();
-        let writes = writes.into_iter().map(|(channel, value)| Write::new("", channel, value));
-        let step = stand.step + 1;
-        let deltas = stand.state.apply(writes).map_err(|source| state_error(&run, step, source))?;
-        let due = stand.step + 1;
-        stand.step = step;
-        match as_node {
-            None => carry(&live.journal, due, due + 1),
-            Some(node) => {
-                let Some(place) = self.graph.0.wiring.places.get(node).copied() else {
-                    let (from, to) = ("update".to_owned(), node.to_owned());
-                    return Err(WorkflowError::NoWay { run, from, to, may: None });
-                };
-                self.after(live, &Scope::Root, stand, place).await?;
-                stand.replays = false;
-            }
-        }
-        live.ctx.emit(EventKind::StateWritten { step, channels });
-        self.checkpoint(live, stand, "update", Some(&deltas))
-    }
-}
-
-/// What came of commands.
-#[derive(Default)]
-struct Obeyed {
-    /// Ids, keys, and answers.
-    answers: Vec<(String, EffectKey, Value)>,
-    /// There is another checkpoint.
-    moved: bool,
-}
-
-/// Records under another super-step what was recorded of one that is due under another number now.
-fn carry(journal: &Journal, from: u64, to: u64) {
-    let moved = |key: &EffectKey| EffectKey { step: to, ..key.clone() };
-    for item in items(journal.frames()) {
-        match item {
-            Item::Intent(intent) if intent.key.step == from => {
-                journal.stage(Item::Intent(Intent { key: moved(&intent.key), ..intent.clone() }));
-            }
-            Item::Outcome(outcome) if outcome.key.step == from => {
-                journal.stage(Item::Outcome(Outcome { key: moved(&outcome.key), ..outcome.clone() }));
-            }
-            _ => {}
-        }
-    }
 }
 
 pub(crate) fn items(frames: &[Placed]) -> impl Iterator<Item = &Item> {
     frames.iter().flat_map(|placed| placed.frame.items.iter())
+}
+
+/// Where a run stood after a step, to be gone on with under the numbers that follow the last.
+async fn back_to(store: &Arc<dyn Store>, name: &str, step: u64, last: u64) -> Result<Read, WorkflowError> {
+    let (_, mut stored) = stored_at(store, name, step).await?;
+    stored.step = last;
+    Ok(Read { stored, pending: Vec::new(), mark: String::new(), back: true })
 }
 
 /// The note of the suspension that the frames end in, and which of its interrupts were answered since.
@@ -463,17 +327,8 @@ pub(crate) fn last_suspension(frames: &[Placed]) -> Option<(Body, Vec<String>)> 
     last
 }
 
-fn asked(pending: &[Interrupt]) -> impl Iterator<Item = &Interrupt> {
-    pending.iter().filter(|interrupt| interrupt.kind == InterruptKind::Asked)
-}
-
-fn unknown(run: &str, id: &str, pending: &[Interrupt]) -> WorkflowError {
-    let pending = asked(pending).map(|interrupt| interrupt.id.clone()).collect();
-    WorkflowError::UnknownInterrupt { run: run.to_owned(), id: id.to_owned(), pending }
-}
-
 pub(crate) fn state_error(run: &str, step: u64, source: StateError) -> WorkflowError {
-    WorkflowError::State { run: run.to_owned(), step, source }
+    WorkflowError::State { run: run.to_owned(), step, source: Box::new(source) }
 }
 
 /// Lets a run go that cannot be gone on with.

@@ -29,6 +29,9 @@ pub struct RunnerOptions {
     pub interrupt_before: Vec<String>,
     /// Steps to stop after; `*` for each.
     pub interrupt_after: Vec<String>,
+    /// Whether the events of a run are kept with it, to be read again by their numbers. Those of a run that is part of
+    /// another are kept there.
+    pub record_events: bool,
     /// Where the events of all runs go, besides to who asked for one.
     pub buses: Vec<EventBus>,
 }
@@ -45,6 +48,7 @@ impl Default for RunnerOptions {
             suspended_for: Duration::from_secs(3_600),
             interrupt_before: Vec::new(),
             interrupt_after: Vec::new(),
+            record_events: true,
             buses: Vec::new(),
         }
     }
@@ -94,8 +98,13 @@ pub struct RunOptions {
     pub when: Option<When>,
     /// What happens if the graph has changed.
     pub on_change: OnChange,
+    /// The super-step after which the run is gone on with, instead of the last: what came after it is kept, and done again
+    /// under new numbers.
+    pub at: Option<u64>,
     /// The user's own words about a new run.
     pub labels: BTreeMap<String, String>,
+    /// Where the events of this call go, besides.
+    pub buses: Vec<EventBus>,
 }
 
 impl RunOptions {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use atomr_agents_core::{CallCtx, Value};
-use atomr_agents_state::{ForkAt, ForkOptions, MemoryStore, RunLogError, RunReader, RunStatus, Store, fork};
+use atomr_agents_state::{ForkAt, ForkOptions, MemoryStore, RunReader, RunStatus, Store, fork};
 
 use super::call::{Call, RunOutcome, Suspension, writes_of};
 use super::engine::{Engine, Stand};
@@ -95,7 +95,7 @@ impl StatefulRunner {
     /// Dropping the future ends the steps that are at work. What was recorded is kept: the run can be resumed.
     ///
     /// # Errors
-    /// A run of that name exists ([`RunLogError::Exists`]), the input does not fit the state, a step failed, the run was
+    /// A run of that name exists ([`Exists`](atomr_agents_state::RunLogError::Exists)), the input does not fit the state, a step failed, the run was
     /// cancelled, its time or its super-steps are up, or its store failed. After any but the first two the run exists and can
     /// be resumed.
     pub async fn run(&self, input: Value, options: RunOptions) -> Result<RunOutcome, WorkflowError> {
@@ -158,7 +158,7 @@ impl StatefulRunner {
     /// The state of a run after a step.
     ///
     /// # Errors
-    /// [`RunLogError::NoSuchStep`]; and as [`Self::get_state`].
+    /// [`NoSuchStep`](atomr_agents_state::RunLogError::NoSuchStep); and as [`Self::get_state`].
     pub async fn state_at(&self, run: &str, step: u64) -> Result<Snapshot, WorkflowError> {
         snapshot::at(&self.0.engine, &self.0.store, run, step).await
     }
@@ -185,7 +185,7 @@ impl StatefulRunner {
     /// as it is. Gives the new run's name: `name`, or a fresh one.
     ///
     /// # Errors
-    /// [`RunLogError::NoSuchStep`], [`RunLogError::Exists`]; edits that do not fit; and as [`Self::get_state`].
+    /// [`NoSuchStep`](atomr_agents_state::RunLogError::NoSuchStep), [`Exists`](atomr_agents_state::RunLogError::Exists); edits that do not fit; and as [`Self::get_state`].
     pub async fn fork(&self, run: &str, step: u64, edits: Value, name: Option<&str>) -> Result<String, WorkflowError> {
         self.0.fork(run, step, edits, name).await
     }
@@ -230,18 +230,10 @@ impl Inner {
         let writes = writes_of("an update", values)?;
         let (journal, read) = self.engine.reopen(&self.store, name, options).await?;
         let edited = async {
-            let Some(read) = read else {
-                return Err(RunLogError::NoSuchStep {
-                    run: name.to_owned(),
-                    what: "step",
-                    wanted: 0,
-                    have: "its input was not taken in yet: resume it first".to_owned(),
-                }
-                .into());
-            };
             let mut stand = self.engine.stand(&journal, &read.stored, true).await?;
+            stand.base_due |= read.back;
             let live = Live::of(journal.clone(), CallCtx::new());
-            self.engine.edit(&live, &mut stand, writes, as_node).await?;
+            self.engine.edit(&live, &mut stand, writes, as_node, read.due()).await?;
             let (status, note) = self.after_edit(&live, &stand, as_node, read.pending)?;
             journal.end(status, note, None).await?;
             Ok(())

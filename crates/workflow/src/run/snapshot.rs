@@ -100,7 +100,7 @@ pub(super) async fn stored_at(
     }
 }
 
-fn no_step(run: &str, wanted: u64, have: &str) -> WorkflowError {
+pub(super) fn no_step(run: &str, wanted: u64, have: &str) -> WorkflowError {
     RunLogError::NoSuchStep { run: run.to_owned(), what: "step", wanted, have: have.to_owned() }.into()
 }
 

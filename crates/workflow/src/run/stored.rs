@@ -6,7 +6,7 @@ use std::sync::Arc;
 use atomr_agents_core::Value;
 use atomr_agents_state::{
     Base, Body, ChannelChange as Change, ChannelValue, Checkpoint, Delta, Due, Journal, Outcome, RunLogError, RunState,
-    StateSchema, StateView, StoredChannel, StoredDelta, StoredState, note,
+    StateError, StateSchema, StateView, StoredChannel, StoredDelta, StoredState, note,
 };
 use serde::{Deserialize, Serialize};
 
@@ -176,12 +176,15 @@ pub(crate) fn bodies_of(stored: &StoredState) -> Vec<&Body> {
     bodies
 }
 
+/// What each visit that is due was sent.
+pub(crate) type Inputs = Vec<Option<Arc<Value>>>;
+
 /// A stored state with the values of [`bodies_of`]: the state, and the inputs of what is due.
 pub(crate) fn read_state(
     schema: &StateSchema,
     stored: &StoredState,
     values: Vec<Value>,
-) -> Result<(RunState, Vec<Option<Arc<Value>>>), atomr_agents_state::StateError> {
+) -> Result<(RunState, Inputs), StateError> {
     let mut values = values.into_iter();
     let mut next = || values.next().unwrap_or_default();
     let mut channels = BTreeMap::new();

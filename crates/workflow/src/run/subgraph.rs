@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use atomr_agents_core::{EventKind, Value};
+use atomr_agents_core::Value;
 use atomr_agents_state::{RunState, StateView};
 use futures_util::future::BoxFuture;
 
 use super::call::writes_of;
-use super::engine::{Course, Engine, Leave, Scope, Stand};
+use super::engine::{Engine, Scope, Stand};
 use crate::cache::NodeCache;
 use crate::{Graph, Node, NodeCall, NodeError, RunnerOptions, Update, WorkflowError};
 
@@ -80,16 +80,12 @@ impl Subgraph {
             life: Arc::clone(&ctx.life),
             call: Box::new(ctx.call.clone()),
         };
-        let (agent, model) = (self.engine.graph.name().to_owned(), String::new());
-        ctx.call.emit(EventKind::RunStarted { agent, model });
         let mut stand = Stand::new(state, 0);
         let live = run.live();
         self.engine.enter(&live, &scope, &mut stand).await.map_err(Box::new)?;
         drop(live);
-        let course = Course { max_steps: self.engine.options.max_steps, ..Course::default() };
-        match self.engine.go(run, &scope, &mut stand, &course).await.map_err(Box::new)? {
-            Leave::Finished | Leave::Drained | Leave::Suspended(_) => (self.output)(&stand.view()),
-        }
+        self.engine.go_inside(run, &scope, &ctx.life, &mut stand).await.map_err(Box::new)?;
+        (self.output)(&stand.view())
     }
 }
 

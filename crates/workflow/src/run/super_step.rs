@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::attempt::Visit;
 use super::engine::{Engine, Scope};
-use super::frame::{Drive, Frame, Stop};
+use super::frame::{Drive, Ending, Frame, Stop};
 use super::shared::{Live, RunShared};
 use super::stored::{read_update, update_bodies};
 use crate::life::Life;
@@ -32,8 +32,10 @@ const ONCE_WAIT: Duration = Duration::from_secs(30);
 pub(crate) struct Ended {
     /// What ended, in the order in which it was due.
     pub(crate) ran: Vec<(Task, Update)>,
-    /// What waits for answers.
-    pub(crate) waits: Vec<Frame>,
+    /// What waits for answers where it stands.
+    pub(crate) frames: Vec<Frame>,
+    /// Something waits, there or to be run again.
+    pub(crate) waits: bool,
 }
 
 /// A super-step under way.
@@ -61,6 +63,8 @@ struct Done {
 struct Tally {
     done: Vec<Done>,
     waits: Vec<Frame>,
+    /// Visits that asked somebody and left.
+    left: usize,
 }
 
 type Stopped<'s> = Pin<&'s mut (dyn Future<Output = WorkflowError> + Send + 's)>;
@@ -94,16 +98,17 @@ impl SuperStep<'_> {
         } else {
             self.together(due, &mut tally, stop.as_mut()).await?
         };
-        if failed.is_some() || !tally.waits.is_empty() || !self.scope.is_root() {
+        let waits = !tally.waits.is_empty() || tally.left > 0;
+        if failed.is_some() || waits || !self.scope.is_root() {
             // No checkpoint follows that would say it.
             self.stage(&mut tally)?;
         }
         if let Some(error) = failed {
             return Err(error);
         }
-        let Tally { mut done, waits } = tally;
+        let Tally { mut done, waits: frames, .. } = tally;
         done.sort_by_key(|done| order.get(&done.task.path).copied());
-        Ok(Ended { ran: done.into_iter().map(|done| (done.task, done.update)).collect(), waits })
+        Ok(Ended { ran: done.into_iter().map(|done| (done.task, done.update)).collect(), frames, waits })
     }
 
     /// What is known of a visit already: from before a crash, or from an equal one.
@@ -136,14 +141,15 @@ impl SuperStep<'_> {
     fn frame(&self, task: Task) -> Frame {
         let graph = &self.engine.graph.0;
         let (key_step, path) = self.scope.key(self.step, &task.path);
-        let call = self.scope.call(self.live).child(&task.path);
+        let mut call = self.scope.call(self.live).child(&task.path);
+        call.cancel = CancellationToken::new();
         let life = Arc::new(match self.scope {
             Scope::Root => Life::default(),
             Scope::Inside { life, .. } => Life::inside(life),
         });
         let node = Arc::clone(graph.wiring.name(task.place));
         call.emit(EventKind::NodeStarted { node: Arc::clone(&node), step: self.step });
-        let cancel = call.cancel.clone();
+        let cancel = Ending(call.cancel.clone());
         let visit = Visit {
             definition: self.definition(&task).clone(),
             run: Arc::clone(self.run),
@@ -162,7 +168,7 @@ impl SuperStep<'_> {
     /// Drives the one frame that is due, in this very task.
     async fn alone(&self, frame: Option<Frame>, tally: &mut Tally, mut stop: Stopped<'_>) -> Option<WorkflowError> {
         let frame = frame?;
-        let (life, cancel) = (Arc::clone(&frame.life), frame.cancel.clone());
+        let (life, cancel) = (Arc::clone(&frame.life), frame.cancel.0.clone());
         let mut drive = Drive::new(frame);
         let ended = tokio::select! {
             biased;
@@ -194,7 +200,7 @@ impl SuperStep<'_> {
             while set.len() < self.engine.options.max_parallel
                 && let Some(frame) = due.pop_front()
             {
-                running.push((Arc::clone(&frame.life), frame.cancel.clone()));
+                running.push((Arc::clone(&frame.life), frame.cancel.0.clone()));
                 set.spawn(Drive::new(frame));
             }
             if set.is_empty() {
@@ -254,6 +260,10 @@ impl SuperStep<'_> {
         let result = match stop {
             Stop::Waits => {
                 tally.waits.push(frame);
+                return None;
+            }
+            Stop::Done(Err(NodeError::Left)) => {
+                tally.left += 1;
                 return None;
             }
             Stop::Done(result) => result,
@@ -324,7 +334,7 @@ impl SuperStep<'_> {
                 Ok(Some(Err(_))) => {}
                 Ok(None) => break,
                 Err(_) if until < latest && running.iter().any(|(life, _)| life.must_not_be_cut()) => {
-                    until += WIND_DOWN
+                    until += WIND_DOWN;
                 }
                 Err(_) => break,
             }
