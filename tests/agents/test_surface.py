@@ -18,6 +18,7 @@ INTERNAL = {
     "state": {"NativeEvents", "NativeJournal", "NativeRuns", "guest_store"},
     "testkit": {"NativeScript", "NativeReplayServer", "NativeReplay", "conformance_of", "store_conformance"},
     "tool": {"NativeTool", "NativeToolMeta", "NativeToolSet", "NativeToolSetRegistry"},
+    "workflow": {"Graph", "GraphRunner", "Outcome", "RunParts", "RunSnapshot", "current_node"},
 }
 # Faces of their own stand for these.
 WRAPPED = {"callable_": {"Callable", "Pipeline"}, "observability": {"EventBus", "JsonlTracer", "TracerHandle"}}
@@ -47,6 +48,7 @@ def test_there_are_submodules():
         "strategy",
         "testkit",
         "tool",
+        "workflow",
     }
 
 
