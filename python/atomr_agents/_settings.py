@@ -194,7 +194,11 @@ def pending(given: Any) -> None:
     from ._native.agent import PendingRun
 
     if not isinstance(given, PendingRun):
-        checks.fail("pending", "the `pending` of a result, PendingRun.from_json(...), or, with a store, the name of a run", given)
+        checks.fail(
+            "pending",
+            "the `pending` of a result, PendingRun.from_json(...), or, with a store, the name of a run",
+            given,
+        )
 
 
 def decisions(given: Any) -> list[Decision]:
