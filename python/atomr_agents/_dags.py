@@ -8,7 +8,7 @@ from ._native.workflow import DagStep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Mapping
     from typing import Any
 
     from ._native.workflow import DagOutcome, DagRunner
@@ -56,8 +56,8 @@ class Step:
 
         Args:
             step: What is called.
-            effect: What happens if the process ends while it runs: `none` and `idempotent`, it is called again; `once`, the
-                run stops with an OutcomeUnknownError.
+            effect: What happens if the process ends while it runs: `none` and `idempotent`, it is called again;
+                `once`, the run stops with an OutcomeUnknownError.
         """
         return Step(DagStep.invoke(_native(step), effect))
 
@@ -68,8 +68,8 @@ class Step:
 
     @staticmethod
     def parallel(steps: Mapping[str, Step | Called], *, join: str = "all") -> Step:
-        """Several steps at the same time, each given the input. `all` gives a dict of what each gave; `any` what the first
-        gave, and the others are dropped."""
+        """Several steps at the same time, each given the input. `all` gives a dict of what each gave; `any` what the
+        first gave, and the others are dropped."""
         _checks.one_of("all", "any")("join", join)
         return Step(DagStep.parallel([(name, _step(step).native) for name, step in steps.items()], join == "any"))
 
@@ -134,8 +134,8 @@ class Dag:
         Args:
             name: What it is called.
             step: A `Step`, or what `Step.invoke` takes.
-            input: What it is given: `Given.input(...)`, `Given.output(...)`, or a dict of these and of values. Left out, it is
-                what came along its edges: of several, a dict by the names of the steps.
+            input: What it is given: `Given.input(...)`, `Given.output(...)`, or a dict of these and of values. Left
+                out, it is what came along its edges: of several, a dict by the names of the steps.
             join: With `any` it runs when the first of the steps before it has run.
             version: What you call this version of it.
         """
@@ -229,8 +229,8 @@ class WorkflowRunner:
         """A dag described by data.
 
         Args:
-            spec: `{"id", "entry", "steps": {name: {"kind": "invoke", "callable_key"} or {"kind": "branch", "predicate_key",
-                "if_true", "if_false"}}, "edges": [[from, to]]}`. Keys name what was registered with
+            spec: `{"id", "entry", "steps": {name: {"kind": "invoke", "callable_key"} or {"kind": "branch",
+                "predicate_key", "if_true", "if_false"}}, "edges": [[from, to]]}`. Keys name what was registered with
                 `register_workflow_callable`, `register_workflow_predicate` or `@callable_`.
             store: As the constructor has it.
         """

@@ -85,15 +85,15 @@ def takes(function: Any) -> str:
 
 
 def goes(function: Any) -> list[str] | None:
-    """Where a function may send the run by its own answer: what `-> Command[Literal[...]]` says; anywhere (`*`) if it makes
-    commands without saying."""
+    """Where a function may send the run by its own answer: what `-> Command[Literal[...]]` says; anywhere (`*`) if it
+    makes commands without saying."""
     hint = _returns(function)
     names = _literals(hint)
     if names:
         return names
     code = getattr(getattr(function, "func", function), "__code__", None)
     if code is None:
-        code = getattr(getattr(type(function), "__call__", None), "__code__", None)
+        code = getattr(type(function).__dict__.get("__call__"), "__code__", None)
     makes = "Command" in str(hint) or (code is not None and _names(code) & {"Command"})
     return ["*"] if makes else None
 
@@ -121,7 +121,9 @@ def _returns(function: Any) -> Any:
     import inspect
     import typing
 
-    target = function if inspect.isroutine(function) else getattr(function, "func", getattr(function, "__call__", None))
+    target = function
+    if not inspect.isroutine(function):
+        target = getattr(function, "func", None) or type(function).__dict__.get("__call__")
     try:
         return typing.get_type_hints(target).get("return")
     except Exception:  # a hint that cannot be resolved here says nothing

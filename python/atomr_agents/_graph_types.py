@@ -49,8 +49,8 @@ class Command:
     Args:
         update: What is written to channels: a dict.
         goto: Where the run goes: the name of a step, a `Send`, or a list of these.
-        resume: The answer to the interrupt that the run waits for; or a dict of answers by the ids of interrupts. Only for
-            callers.
+        resume: The answer to the interrupt that the run waits for; or a dict of answers by the ids of interrupts.
+            Only for callers.
     """
 
     __slots__ = ("answers", "goto", "resume", "update")
@@ -149,9 +149,10 @@ class StateSnapshot(NamedTuple):
 def interrupt(value: Any) -> Any:
     """Asks whoever called the graph, and gives the answer.
 
-    The step ends here, and the run is suspended. When it is resumed with `Command(resume=answer)` the step runs again from
-    its beginning, and this call gives the answer; what must not happen twice goes after it, or into `ctx.effect`. An async
-    step that says `await ctx.interrupt(value)` instead goes on where it stands, for as long as its process lives.
+    The step ends here, and the run is suspended. When it is resumed with `Command(resume=answer)` the step runs again
+    from its beginning, and this call gives the answer; what must not happen twice goes after it, or into
+    `ctx.effect`. An async step that says `await ctx.interrupt(value)` instead goes on where it stands, for as long as
+    its process lives.
 
     Args:
         value: What is asked: a JSON value, in `result["__interrupt__"]`.

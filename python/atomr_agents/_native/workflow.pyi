@@ -66,16 +66,16 @@ class NodeContext:
     def interrupt(self, value: Any) -> Coroutine[Any, Any, Any]:
         """Asks whoever called the graph, and waits for the answer, for asynchronous steps: `await ctx.interrupt(...)`.
 
-        The step goes on here while its process and its event loop live; otherwise it is run again from its beginning, and
-        finds the answer here at once.
+        The step goes on here while its process and its event loop live; otherwise it is run again from its beginning,
+        and finds the answer here at once.
         """
     def ask(self, value: Any) -> tuple[Any] | None:
         """What `interrupt(value)` of a plain step is made of: the answer in a tuple; or None, and the step must end."""
     def effect(self, name: str, perform: Callable[..., Any], effect: str = "once") -> Any:
         """Does something in the world, once: what it gave is recorded, and given again when the step is run again.
 
-        In an asynchronous step it is awaited. `perform` may be plain or async, and is handed the idempotency key if it takes
-        a value.
+        In an asynchronous step it is awaited. `perform` may be plain or async, and is handed the idempotency key if
+        it takes a value.
 
         Args:
             name: What it is called in the log of the run.
@@ -156,9 +156,7 @@ class GraphRunner:
     def update(
         self, thread: str, values: dict[str, Any], as_node: str | None, at: int | None
     ) -> Coroutine[Any, Any, RunSnapshot]: ...
-    def fork(
-        self, thread: str, step: int, edits: dict[str, Any], name: str | None
-    ) -> Coroutine[Any, Any, str]: ...
+    def fork(self, thread: str, step: int, edits: dict[str, Any], name: str | None) -> Coroutine[Any, Any, str]: ...
     def compare(self, thread: str) -> Coroutine[Any, Any, tuple[list[str], list[str], list[str], str] | None]: ...
 
 @final
