@@ -127,9 +127,10 @@ class StateGraph(Generic[State]):
 
     def add_sequence(self, steps: Sequence[Any]) -> StateGraph[State]:
         """Adds steps, each after the one before: functions, or pairs of a name and a function."""
-        before = None
+        before: str | None = None
         for each in steps:
-            name, step = each if isinstance(each, tuple) else (step_of(each)[0], each)
+            named: Any = each if isinstance(each, tuple) else (step_of(each)[0], each)
+            name, step = named
             self.add_node(name, step)
             if before is not None:
                 self.add_edge(before, name)
@@ -238,7 +239,11 @@ def _passes(policy: RetryPolicy) -> Any:
     if on is None or (callable(on) and not isinstance(on, type)):
         return on
     classes = on if isinstance(on, type) else tuple(on)
-    return lambda error: isinstance(error, classes)
+
+    def passes(error: BaseException) -> bool:
+        return isinstance(error, classes)
+
+    return passes
 
 
 def _wrong(message: str) -> Exception:

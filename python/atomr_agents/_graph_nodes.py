@@ -22,15 +22,17 @@ def step_of(target: Any) -> tuple[str, Any]:
     if isinstance(target, CompiledGraph):
         return target.name, target.native
     if isinstance(target, Agent):
-        return target.name, of_agent(target)
+        agent: Agent[Any, Any] = target  # pyright: ignore[reportUnknownVariableType]
+        return agent.name, of_agent(agent)
     if isinstance(target, Callable):
         return target.label, target.call
     if isinstance(target, type) or not callable(target):
         for method in ("ainvoke", "invoke"):
             if hasattr(target, method) and not isinstance(target, type):
                 return name_of(target), getattr(target, method)
-        if hasattr(target, "as_callable"):
-            return step_of(target.as_callable())
+        given: Any = target
+        if hasattr(given, "as_callable"):
+            return step_of(given.as_callable())
         from . import _checks
 
         _checks.fail("a step", "a function of the state, an agent, a compiled graph or a callable", target)
@@ -44,7 +46,7 @@ def of_agent(agent: Agent[Any, Any]) -> Callable[[Any], Any]:
         from ._native.core import Message
         from .errors import ContractError
 
-        said = state.get("messages") if isinstance(state, dict) else getattr(state, "messages", None)
+        said: list[Any] | None = state["messages"] if hasattr(state, "keys") else getattr(state, "messages", None)
         if not said:
             raise ContractError(
                 f"agent {agent.name} as a step reads the channel `messages`, which is empty or not there; "

@@ -31,11 +31,11 @@ def shape_of(state: Any) -> tuple[type[Values], Callable[[Any], Any] | None, Sta
     schema = state if isinstance(state, StateSchema) else StateSchema(state)
     values = type("Values", (Values,), {"__slots__": (), "channels": frozenset(schema.channels)})
     make: Callable[[Any], Any] | None = None
-    if isinstance(state, type):
-        if dataclasses.is_dataclass(state):
-            make = _of_dataclass(state)
-        elif hasattr(state, "model_fields"):
-            make = getattr(state, "model_validate")  # noqa: B009  (of pydantic, which need not be there)
+    described: Any = state
+    if isinstance(state, type) and dataclasses.is_dataclass(state):
+        make = _of_dataclass(state)
+    elif hasattr(described, "model_validate"):
+        make = described.model_validate
     return values, make, schema
 
 

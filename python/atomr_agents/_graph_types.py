@@ -78,10 +78,10 @@ class Command:
         """Whether the answers are given by the ids of interrupts."""
         import re
 
-        resume = self.resume
+        resume: Any = self.resume
+        keys = [str(key) for key in resume] if hasattr(resume, "keys") else []
         # The form of an id: super-step, path, and the number of the question.
-        form = r"\d+:.+#\d+"
-        return isinstance(resume, dict) and bool(resume) and all(re.fullmatch(form, str(key)) for key in resume)
+        return bool(keys) and all(re.fullmatch(r"\d+:.+#\d+", key) for key in keys)
 
     def __repr__(self) -> str:
         said = [("update", self.update), ("goto", self.goto), ("resume", self.resume)]
@@ -190,6 +190,7 @@ def fields_of(answer: Any) -> dict[str, Any] | None:
         return None
     if dataclasses.is_dataclass(answer):
         return {field.name: getattr(answer, field.name) for field in dataclasses.fields(answer)}
-    if hasattr(type(answer), "model_fields"):
-        return {name: getattr(answer, name) for name in answer.model_fields_set}
+    model: Any = answer
+    if hasattr(model, "model_fields_set"):
+        return {name: getattr(model, name) for name in model.model_fields_set}
     return None
