@@ -203,6 +203,8 @@ _HOMES: dict[str, str | None] = {
 }
 
 __all__ = [
+    "END",
+    "START",
     "Agent",
     "AgentBuilder",
     "AgentError",
@@ -213,7 +215,6 @@ __all__ = [
     "Callable",
     "Command",
     "Decision",
-    "END",
     "Event",
     "EventBus",
     "EventStream",
@@ -237,7 +238,6 @@ __all__ = [
     "RunContext",
     "RunResult",
     "RunStream",
-    "START",
     "Send",
     "Skill",
     "StateGraph",

@@ -24,8 +24,8 @@ class StateGraph(Generic[State]):
     """A graph of steps over the channels of a state.
 
     Args:
-        state: A `TypedDict`, a dataclass, a pydantic model or a `StateSchema`. `Annotated[list, reducer]` says how what a
-            step writes is joined to what is there; without it the last write is kept.
+        state: A `TypedDict`, a dataclass, a pydantic model or a `StateSchema`. `Annotated[list, reducer]` says how
+            what a step writes is joined to what is there; without it the last write is kept.
         name: What the graph is called in stores and errors.
 
     Example:
@@ -70,9 +70,9 @@ class StateGraph(Generic[State]):
 
         Args:
             name: What it is called. Left out, a function has its own name: `add_node(plan)`.
-            step: A function of the state (plain or async), perhaps with the `NodeContext` (or the `config`) as its second
-                parameter; an agent, a compiled graph, or any callable. It answers a dict of channels, a `Command`, or
-                None.
+            step: A function of the state (plain or async), perhaps with the `NodeContext` (or the `config`) as its
+                second parameter; an agent, a compiled graph, or any callable. It answers a dict of channels, a
+                `Command`, or None.
             retry: How often it is tried again after an error that may pass.
             timeout: The longest that an attempt may take, in seconds; waits for answers do not count.
             idle_timeout: The longest that an attempt may go without a sign of life (an effect, `ctx.progress()`).
@@ -127,9 +127,10 @@ class StateGraph(Generic[State]):
 
     def add_sequence(self, steps: Sequence[Any]) -> StateGraph[State]:
         """Adds steps, each after the one before: functions, or pairs of a name and a function."""
-        before = None
+        before: str | None = None
         for each in steps:
-            name, step = each if isinstance(each, tuple) else (step_of(each)[0], each)
+            named: Any = each if isinstance(each, tuple) else (step_of(each)[0], each)
+            name, step = named
             self.add_node(name, step)
             if before is not None:
                 self.add_edge(before, name)
@@ -166,15 +167,15 @@ class StateGraph(Generic[State]):
         """The graph, checked and ready to be run.
 
         Args:
-            checkpointer: Where threads are kept: a checkpointer, a store, a path, or text such as `sqlite:runs.db`. Left
-                out, a run ends with its call.
+            checkpointer: Where threads are kept: a checkpointer, a store, a path, or text such as `sqlite:runs.db`.
+                Left out, a run ends with its call.
             interrupt_before: Steps to stop before; `"*"` for each.
             interrupt_after: Steps to stop after; `"*"` for each.
             name: What the graph is called in stores and errors, instead of the name it has.
             durability: What a checkpoint survives: `full` (the default), a loss of power; `relaxed`, the end of the
                 process.
-            when: When checkpoints are written: `sync` (the default), before the next step begins; `async`, while it runs;
-                `exit`, when the call ends.
+            when: When checkpoints are written: `sync` (the default), before the next step begins; `async`, while it
+                runs; `exit`, when the call ends.
             max_parallel: The most steps that run at the same time.
             record_events: Whether the events of a thread are kept beside its checkpoints.
             buses: Where the events of all runs go.
@@ -238,7 +239,11 @@ def _passes(policy: RetryPolicy) -> Any:
     if on is None or (callable(on) and not isinstance(on, type)):
         return on
     classes = on if isinstance(on, type) else tuple(on)
-    return lambda error: isinstance(error, classes)
+
+    def passes(error: BaseException) -> bool:
+        return isinstance(error, classes)
+
+    return passes
 
 
 def _wrong(message: str) -> Exception:

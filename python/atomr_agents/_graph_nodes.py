@@ -22,15 +22,17 @@ def step_of(target: Any) -> tuple[str, Any]:
     if isinstance(target, CompiledGraph):
         return target.name, target.native
     if isinstance(target, Agent):
-        return target.name, of_agent(target)
+        agent: Agent[Any, Any] = target  # pyright: ignore[reportUnknownVariableType]
+        return agent.name, of_agent(agent)
     if isinstance(target, Callable):
         return target.label, target.call
     if isinstance(target, type) or not callable(target):
         for method in ("ainvoke", "invoke"):
             if hasattr(target, method) and not isinstance(target, type):
                 return name_of(target), getattr(target, method)
-        if hasattr(target, "as_callable"):
-            return step_of(target.as_callable())
+        given: Any = target
+        if hasattr(given, "as_callable"):
+            return step_of(given.as_callable())
         from . import _checks
 
         _checks.fail("a step", "a function of the state, an agent, a compiled graph or a callable", target)
@@ -44,7 +46,7 @@ def of_agent(agent: Agent[Any, Any]) -> Callable[[Any], Any]:
         from ._native.core import Message
         from .errors import ContractError
 
-        said = state.get("messages") if isinstance(state, dict) else getattr(state, "messages", None)
+        said: list[Any] | None = state["messages"] if hasattr(state, "keys") else getattr(state, "messages", None)
         if not said:
             raise ContractError(
                 f"agent {agent.name} as a step reads the channel `messages`, which is empty or not there; "
@@ -85,15 +87,15 @@ def takes(function: Any) -> str:
 
 
 def goes(function: Any) -> list[str] | None:
-    """Where a function may send the run by its own answer: what `-> Command[Literal[...]]` says; anywhere (`*`) if it makes
-    commands without saying."""
+    """Where a function may send the run by its own answer: what `-> Command[Literal[...]]` says; anywhere (`*`) if it
+    makes commands without saying."""
     hint = _returns(function)
     names = _literals(hint)
     if names:
         return names
     code = getattr(getattr(function, "func", function), "__code__", None)
     if code is None:
-        code = getattr(getattr(type(function), "__call__", None), "__code__", None)
+        code = getattr(type(function).__dict__.get("__call__"), "__code__", None)
     makes = "Command" in str(hint) or (code is not None and _names(code) & {"Command"})
     return ["*"] if makes else None
 
@@ -121,7 +123,9 @@ def _returns(function: Any) -> Any:
     import inspect
     import typing
 
-    target = function if inspect.isroutine(function) else getattr(function, "func", getattr(function, "__call__", None))
+    target = function
+    if not inspect.isroutine(function):
+        target = getattr(function, "func", None) or type(function).__dict__.get("__call__")
     try:
         return typing.get_type_hints(target).get("return")
     except Exception:  # a hint that cannot be resolved here says nothing

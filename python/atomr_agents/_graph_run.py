@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 from ._graph_types import Command, Interrupt, StateSnapshot
 from ._light import Generic, TypeVar
 
@@ -21,8 +23,8 @@ _MODES = ("values", "updates", "custom", "events")
 class CompiledGraph(Generic[State]):
     """A graph that can be run: many runs, one after the other and at the same time.
 
-    `StateGraph.compile` makes it. A thread is one run with many turns: invoked again with input, it begins another turn with
-    the state that is there; invoked with None or a `Command`, it goes on where it stopped.
+    `StateGraph.compile` makes it. A thread is one run with many turns: invoked again with input, it begins another
+    turn with the state that is there; invoked with None or a `Command`, it goes on where it stopped.
     """
 
     __slots__ = ("_course", "_runner", "native")
@@ -59,8 +61,8 @@ class CompiledGraph(Generic[State]):
 
         Args:
             input: A dict of channels: a new turn. None: goes on. A `Command`: answers, edits or redirects, and goes on.
-            config: `{"configurable": {"thread_id": ...}, "recursion_limit": ...}`. With the `checkpoint_id` of a snapshot's
-                config the thread goes back to that place; what came after it stays in its history.
+            config: `{"configurable": {"thread_id": ...}, "recursion_limit": ...}`. With the `checkpoint_id` of a
+                snapshot's config the thread goes back to that place; what came after it stays in its history.
             context: What steps see as `ctx.context`.
             stream_mode: `values`, or `updates` for a list of what the steps answered.
             interrupt_before: Steps to stop before, instead of those the graph was compiled with.
@@ -104,8 +106,8 @@ class CompiledGraph(Generic[State]):
             config: As `ainvoke`.
             context: As `ainvoke`.
             stream_mode: `values`: the state after each super-step; `updates`: what each step answered, by its name;
-                `custom`: what steps write (`ctx.write`, `get_stream_writer`); `events`: the events of the run. With a list
-                of these, pairs of the mode and the part.
+                `custom`: what steps write (`ctx.write`, `get_stream_writer`); `events`: the events of the run. With a
+                list of these, pairs of the mode and the part.
             subgraphs: Also the answers of steps of graphs inside steps; each part comes with the path of its graph.
             interrupt_before: As `ainvoke`.
             interrupt_after: As `ainvoke`.
@@ -234,9 +236,7 @@ class CompiledGraph(Generic[State]):
             "fresh": False,
         }
 
-    async def _parts(
-        self, given: dict[str, Any], modes: str | Sequence[str], subgraphs: bool
-    ) -> AsyncIterator[Any]:
+    async def _parts(self, given: dict[str, Any], modes: str | Sequence[str], subgraphs: bool) -> AsyncIterator[Any]:
         from . import _checks
 
         wanted = [modes] if isinstance(modes, str) else list(modes)
@@ -331,10 +331,10 @@ def _wrong_config() -> Exception:
 def _snapshot(native: RunSnapshot | None, config: dict[str, Any]) -> StateSnapshot:
     if native is None:
         return StateSnapshot({}, (), config, {}, None, None, ())
-    from datetime import datetime, timezone
+    from datetime import datetime
 
     thread, step = native.run_id, native.step
-    created = datetime.fromtimestamp(native.time_ms / 1000, tz=timezone.utc).isoformat()
+    created = datetime.fromtimestamp(native.time_ms / 1000, tz=UTC).isoformat()
     about = {"source": native.source, "step": step, "status": native.status}
     parent = _config(thread, step - 1) if step > 0 else None
     asked = tuple(_asked(one) for one in native.interrupts())

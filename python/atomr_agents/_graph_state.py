@@ -22,8 +22,8 @@ class Values(dict):  # type: ignore[type-arg]  # pyright: ignore[reportMissingTy
 
 
 def shape_of(state: Any) -> tuple[type[Values], Callable[[Any], Any] | None, StateSchema]:
-    """The class of the dict that steps are given; what makes an instance of the user's class of it, if that is no dict; and
-    the channels."""
+    """The class of the dict that steps are given; what makes an instance of the user's class of it, if that is no
+    dict; and the channels."""
     import dataclasses
 
     from ._native.state import StateSchema
@@ -31,11 +31,11 @@ def shape_of(state: Any) -> tuple[type[Values], Callable[[Any], Any] | None, Sta
     schema = state if isinstance(state, StateSchema) else StateSchema(state)
     values = type("Values", (Values,), {"__slots__": (), "channels": frozenset(schema.channels)})
     make: Callable[[Any], Any] | None = None
-    if isinstance(state, type):
-        if dataclasses.is_dataclass(state):
-            make = _of_dataclass(state)
-        elif hasattr(state, "model_fields"):
-            make = state.model_validate  # pyright: ignore[reportAttributeAccessIssue]
+    described: Any = state
+    if isinstance(state, type) and dataclasses.is_dataclass(state):
+        make = _of_dataclass(state)
+    elif hasattr(described, "model_validate"):
+        make = described.model_validate
     return values, make, schema
 
 
@@ -44,7 +44,7 @@ def _of_dataclass(state: type) -> Callable[[Any], Any]:
 
     required = [
         field.name
-        for field in dataclasses.fields(state)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        for field in dataclasses.fields(state)  # pyright: ignore[reportArgumentType]
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     ]
 

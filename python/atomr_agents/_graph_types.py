@@ -49,8 +49,8 @@ class Command:
     Args:
         update: What is written to channels: a dict.
         goto: Where the run goes: the name of a step, a `Send`, or a list of these.
-        resume: The answer to the interrupt that the run waits for; or a dict of answers by the ids of interrupts. Only for
-            callers.
+        resume: The answer to the interrupt that the run waits for; or a dict of answers by the ids of interrupts.
+            Only for callers.
     """
 
     __slots__ = ("answers", "goto", "resume", "update")
@@ -78,10 +78,10 @@ class Command:
         """Whether the answers are given by the ids of interrupts."""
         import re
 
-        resume = self.resume
+        resume: Any = self.resume
+        keys = [str(key) for key in resume] if hasattr(resume, "keys") else []
         # The form of an id: super-step, path, and the number of the question.
-        form = r"\d+:.+#\d+"
-        return isinstance(resume, dict) and bool(resume) and all(re.fullmatch(form, str(key)) for key in resume)
+        return bool(keys) and all(re.fullmatch(r"\d+:.+#\d+", key) for key in keys)
 
     def __repr__(self) -> str:
         said = [("update", self.update), ("goto", self.goto), ("resume", self.resume)]
@@ -149,9 +149,10 @@ class StateSnapshot(NamedTuple):
 def interrupt(value: Any) -> Any:
     """Asks whoever called the graph, and gives the answer.
 
-    The step ends here, and the run is suspended. When it is resumed with `Command(resume=answer)` the step runs again from
-    its beginning, and this call gives the answer; what must not happen twice goes after it, or into `ctx.effect`. An async
-    step that says `await ctx.interrupt(value)` instead goes on where it stands, for as long as its process lives.
+    The step ends here, and the run is suspended. When it is resumed with `Command(resume=answer)` the step runs again
+    from its beginning, and this call gives the answer; what must not happen twice goes after it, or into
+    `ctx.effect`. An async step that says `await ctx.interrupt(value)` instead goes on where it stands, for as long as
+    its process lives.
 
     Args:
         value: What is asked: a JSON value, in `result["__interrupt__"]`.
@@ -189,6 +190,7 @@ def fields_of(answer: Any) -> dict[str, Any] | None:
         return None
     if dataclasses.is_dataclass(answer):
         return {field.name: getattr(answer, field.name) for field in dataclasses.fields(answer)}
-    if hasattr(type(answer), "model_fields"):
-        return {name: getattr(answer, name) for name in answer.model_fields_set}
+    model: Any = answer
+    if hasattr(model, "model_fields_set"):
+        return {name: getattr(model, name) for name in model.model_fields_set}
     return None

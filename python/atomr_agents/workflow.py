@@ -20,6 +20,17 @@ Example:
 
 from __future__ import annotations
 
+from ._dags import (
+    Dag,
+    Given,
+    Step,
+    StepId,
+    WorkflowRunner,
+    WorkflowState,
+    clear_workflow_registries,
+    register_workflow_callable,
+    register_workflow_predicate,
+)
 from ._graph_build import StateGraph
 from ._graph_run import CompiledGraph, Drawing
 from ._graph_types import (
@@ -42,13 +53,22 @@ __all__ = [
     "CachePolicy",
     "Command",
     "CompiledGraph",
+    "Dag",
     "Drawing",
+    "Given",
     "Interrupt",
     "NodeContext",
     "RetryPolicy",
     "Send",
     "StateGraph",
     "StateSnapshot",
+    "Step",
+    "StepId",
+    "WorkflowRunner",
+    "WorkflowState",
+    "clear_workflow_registries",
     "get_stream_writer",
     "interrupt",
+    "register_workflow_callable",
+    "register_workflow_predicate",
 ]

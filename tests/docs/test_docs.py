@@ -13,6 +13,7 @@ import inspect
 import re
 import subprocess
 import sys
+import tomllib
 import types
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,9 +139,21 @@ def test_the_files_that_a_page_for_contributors_names_exist(page: str) -> None:
 
 def test_every_crate_has_its_invariant() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    invariants = set(re.findall(r"^\| `([\w-]+)` \|", text, re.M)) - {"xtask"}
-    crates = {manifest.parent.name for manifest in (ROOT / "crates").glob("*/Cargo.toml")}
-    assert invariants == crates
+    invariants = re.findall(r"^\| `([\w-]+)` \|", text, re.M)
+    crates = [manifest.parent.name for manifest in (ROOT / "crates").glob("*/Cargo.toml")]
+    assert sorted(invariants) == sorted([*crates, "xtask"])
+
+
+def test_every_crate_stands_on_its_floor() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([0-5]) \w+ \|[^|]*\|([^|]*)\|$", text, re.M)
+    assert [floor for floor, _ in rows] == ["5", "4", "3", "2", "1", "0"]
+    named = {floor: sorted(set(re.findall(r"`([\w-]+)`", crates)) - {"atomr-agents"}) for floor, crates in rows}
+    found: dict[str, list[str]] = {}
+    for manifest in sorted((ROOT / "crates").glob("*/Cargo.toml")):
+        floor = tomllib.loads(manifest.read_text(encoding="utf-8"))["package"]["metadata"]["atomr"]["floor"]
+        found.setdefault(str(floor), []).append(manifest.parent.name)
+    assert named == found
 
 
 def test_the_tests_that_the_lessons_name_exist() -> None:

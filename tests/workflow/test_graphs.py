@@ -181,7 +181,9 @@ def test_a_pydantic_model_is_a_state() -> None:
 
 def test_a_channel_that_nothing_was_written_to_is_not_in_the_state() -> None:
     seen = []
-    graph = StateGraph(Log).add_node("look", lambda state: seen.append((dict(state), state.get("count", 7), state["count"])))
+    graph = StateGraph(Log).add_node(
+        "look", lambda state: seen.append((dict(state), state.get("count", 7), state["count"]))
+    )
     graph.add_edge(START, "look").compile().invoke({})
     assert seen == [({"lines": []}, 7, None)]
 
@@ -190,7 +192,9 @@ def test_a_reducer_of_the_user_joins_what_is_written() -> None:
     def longest(current: str | None, incoming: str) -> str:
         return max(current or "", incoming, key=len)
 
-    Word = TypedDict("Word", {"word": Annotated[str, longest]})
+    class Word(TypedDict):
+        word: Annotated[str, longest]
+
     graph = StateGraph(Word)
     for name in ("aa", "bbbb", "c"):
         graph.add_node(name, lambda state, name=name: {"word": name}).add_edge(START, name)

@@ -370,3 +370,17 @@ def test_an_interrupt_in_a_graph_inside_a_step_suspends_the_whole() -> None:
     assert app.invoke(Command(resume=3), thread())["count"] == 3
 
 
+def test_a_thread_goes_back_to_a_place_in_its_history() -> None:
+    app = counting()
+    app.invoke({"lines": ["in"]}, thread())
+    before_b = next(one for one in app.get_state_history(thread()) if one.next == ("b",))
+    assert app.invoke(None, before_b.config)["lines"] == ["in", "a", "b", "c"]
+    history = list(app.get_state_history(thread()))
+    assert [one.metadata["source"] for one in history] == ["step", "step", "fork", "step", "step", "step", "input"]
+    edited = app.update_state(before_b.config, {"lines": ["edited"]})
+    assert app.get_state(edited).values["lines"] == ["in", "a", "edited"]
+    assert app.invoke(None, thread())["lines"] == ["in", "a", "edited", "b", "c"]
+    with pytest.raises(ConflictError, match="no step 99"):
+        app.invoke(None, thread(checkpoint_id="99"))
+    with pytest.raises(ConfigError, match="checkpoint_id"):
+        app.get_state(thread(checkpoint_id="x"))

@@ -5,7 +5,20 @@ from datetime import datetime
 from typing import Any, final
 from uuid import UUID
 
-__all__ = ["Graph", "GraphRunner", "NodeContext", "Outcome", "RunParts", "RunSnapshot", "current_node"]
+from .callable_ import Callable as NativeCallable
+
+__all__ = [
+    "DagOutcome",
+    "DagRunner",
+    "DagStep",
+    "Graph",
+    "GraphRunner",
+    "NodeContext",
+    "Outcome",
+    "RunParts",
+    "RunSnapshot",
+    "current_node",
+]
 
 def current_node() -> NodeContext | None:
     """The context of the step that the calling code is in; None outside of steps."""
@@ -53,16 +66,16 @@ class NodeContext:
     def interrupt(self, value: Any) -> Coroutine[Any, Any, Any]:
         """Asks whoever called the graph, and waits for the answer, for asynchronous steps: `await ctx.interrupt(...)`.
 
-        The step goes on here while its process and its event loop live; otherwise it is run again from its beginning, and
-        finds the answer here at once.
+        The step goes on here while its process and its event loop live; otherwise it is run again from its beginning,
+        and finds the answer here at once.
         """
     def ask(self, value: Any) -> tuple[Any] | None:
         """What `interrupt(value)` of a plain step is made of: the answer in a tuple; or None, and the step must end."""
     def effect(self, name: str, perform: Callable[..., Any], effect: str = "once") -> Any:
         """Does something in the world, once: what it gave is recorded, and given again when the step is run again.
 
-        In an asynchronous step it is awaited. `perform` may be plain or async, and is handed the idempotency key if it takes
-        a value.
+        In an asynchronous step it is awaited. `perform` may be plain or async, and is handed the idempotency key if
+        it takes a value.
 
         Args:
             name: What it is called in the log of the run.
@@ -143,7 +156,55 @@ class GraphRunner:
     def update(
         self, thread: str, values: dict[str, Any], as_node: str | None, at: int | None
     ) -> Coroutine[Any, Any, RunSnapshot]: ...
-    def fork(
-        self, thread: str, step: int, edits: dict[str, Any], name: str | None
-    ) -> Coroutine[Any, Any, str]: ...
+    def fork(self, thread: str, step: int, edits: dict[str, Any], name: str | None) -> Coroutine[Any, Any, str]: ...
     def compare(self, thread: str) -> Coroutine[Any, Any, tuple[list[str], list[str], list[str], str] | None]: ...
+
+@final
+class DagStep:
+    """A step of a dag."""
+
+    @staticmethod
+    def invoke(callable: NativeCallable, effect: str) -> DagStep: ...
+    @staticmethod
+    def branch(predicate: NativeCallable, if_true: str, if_false: str) -> DagStep: ...
+    @staticmethod
+    def parallel(steps: list[tuple[str, DagStep]], any: bool) -> DagStep: ...
+    @staticmethod
+    def repeat(body: DagStep, again: NativeCallable, max_rounds: int) -> DagStep: ...
+    @staticmethod
+    def map(body: DagStep, concurrency: int) -> DagStep: ...
+    @staticmethod
+    def human(prompt: str, context: Any) -> DagStep: ...
+    @property
+    def kind(self) -> str: ...
+
+@final
+class DagRunner:
+    """Runs of a dag."""
+
+    def __new__(cls, name: str, plan: dict[str, Any]) -> DagRunner: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    def mermaid(self) -> str: ...
+    def svg(self) -> str: ...
+    def as_callable(self) -> NativeCallable: ...
+    def run(self, input: Any, run_id: str | None) -> Coroutine[Any, Any, DagOutcome]: ...
+    def resume(self, run_id: str, command: Any) -> Coroutine[Any, Any, DagOutcome]: ...
+
+@final
+class DagOutcome:
+    """How a call of a run of a dag was left."""
+
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def output(self) -> Any: ...
+    @property
+    def outputs(self) -> Any: ...
+    @property
+    def ran(self) -> list[str]: ...
+    def interrupts(self) -> list[tuple[str, str, str, Any]]: ...

@@ -7,12 +7,12 @@ use atomr_agents_core::{CallCtx, Kind, Value};
 use atomr_agents_py_bridge::{
     Args, Guest, GuestOptions, Json, KindRow, MethodRow, Scope, Verb, arguments, awaitable, block_on, json, to_json,
 };
-use atomr_agents_state::EffectClass;
 use atomr_agents_workflow::{EffectCall, NodeCtx, NodeError, Question, WorkflowError};
 use futures_util::future::BoxFuture;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use super::dag::effect_of;
 use super::node::failed;
 use crate::context::{deps_of, served_node};
 use crate::errors::{Fault, config};
@@ -209,12 +209,7 @@ impl NodeContext {
         effect: &str,
         takes_key: bool,
     ) -> PyResult<impl FnOnce(Scope) -> BoxFuture<'static, Performed> + Send + use<>> {
-        let class = match effect {
-            "none" => EffectClass::None,
-            "idempotent" => EffectClass::Idempotent,
-            "once" => EffectClass::Once,
-            other => return Err(config(format!("effect is none, idempotent or once, not {other:?}"))),
-        };
+        let class = effect_of(effect)?;
         let guest = Guest::wrap(perform.py(), &EFFECT, name, perform, GuestOptions::default())?;
         let (ctx, name) = (self.ctx().clone(), name.to_owned());
         Ok(move |scope: Scope| -> BoxFuture<'static, Performed> {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod ctx;
+mod dag;
 mod graph;
 mod node;
 mod outcome;
@@ -15,6 +16,9 @@ use pyo3::prelude::*;
 pub(crate) use ctx::NodeGuest;
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<dag::DagOutcome>()?;
+    module.add_class::<dag::DagRunner>()?;
+    module.add_class::<dag::DagStep>()?;
     module.add_class::<graph::Graph>()?;
     module.add_class::<ctx::NodeContext>()?;
     module.add_class::<outcome::Outcome>()?;
