@@ -18,7 +18,17 @@ INTERNAL = {
     "state": {"NativeEvents", "NativeJournal", "NativeRuns", "guest_store"},
     "testkit": {"NativeScript", "NativeReplayServer", "NativeReplay", "conformance_of", "store_conformance"},
     "tool": {"NativeTool", "NativeToolMeta", "NativeToolSet", "NativeToolSetRegistry"},
-    "workflow": {"Graph", "GraphRunner", "Outcome", "RunParts", "RunSnapshot", "current_node"},
+    "workflow": {
+        "DagOutcome",
+        "DagRunner",
+        "DagStep",
+        "Graph",
+        "GraphRunner",
+        "Outcome",
+        "RunParts",
+        "RunSnapshot",
+        "current_node",
+    },
 }
 # Faces of their own stand for these.
 WRAPPED = {"callable_": {"Callable", "Pipeline"}, "observability": {"EventBus", "JsonlTracer", "TracerHandle"}}

@@ -12,6 +12,15 @@ pub(crate) fn floor(text: &str, at: usize) -> usize {
     at
 }
 
+/// A text within the limit, with what looks like a secret masked.
+pub(crate) fn kept(text: &str, most: usize) -> String {
+    // Masked first, or half a secret would be no secret to see; a secret is short, so not all of a huge text is looked at.
+    let reach = floor(text, most.saturating_mul(2).saturating_add(1_000));
+    let masked = crate::redact(&text[..reach]);
+    let end = floor(&masked, most);
+    if end < masked.len() || reach < text.len() { format!("{}…", &masked[..end]) } else { masked.into_owned() }
+}
+
 /// The first `most` characters, and how many more there are.
 pub(crate) fn cut(text: &str, most: usize) -> (&str, usize) {
     match text.char_indices().nth(most) {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use atomr_agents_core::{Event, EventKind, Kind, RunId, Usage};
 
 use super::nodes::{Id, Nodes, Place};
-use crate::text::floor;
-use crate::{NodeKind, NodeStatus, RunNode, RunTreeLimits, redact};
+use crate::text::kept;
+use crate::{NodeKind, NodeStatus, RunNode, RunTreeLimits};
 
 /// What is under way at one place.
 struct Scope {
@@ -389,15 +389,6 @@ impl Grow {
             change(node, scope);
         }
     }
-}
-
-/// A text within the limit, with what looks like a secret masked.
-fn kept(text: &str, most: usize) -> String {
-    // Masked first, or half a secret would be no secret to see; a secret is short, so not all of a huge text is looked at.
-    let reach = floor(text, most.saturating_mul(2).saturating_add(1_000));
-    let masked = redact(&text[..reach]);
-    let end = floor(&masked, most);
-    if end < masked.len() || reach < text.len() { format!("{}…", &masked[..end]) } else { masked.into_owned() }
 }
 
 /// The numbers of a usage, without what the provider sent.
