@@ -178,8 +178,7 @@ class Running(Kept[Deps, Out]):
             self._check_deps(deps)
         if self._durable and isinstance(pending, str):
             return self._core.resume_run(pending, _settings.decisions(decisions), deps)
-        _settings.pending(pending)
-        return self._core.resume(pending, _settings.decisions(decisions), deps)
+        return self._core.resume(_settings.pending(pending), _settings.decisions(decisions), deps)
 
     def _check_deps(self, deps: object) -> None:
         wanted = getattr(self.deps_type, "__origin__", self.deps_type)

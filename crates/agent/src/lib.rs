@@ -45,6 +45,7 @@ pub mod providers;
 mod run;
 mod tool_calls;
 mod turn;
+mod untold;
 
 pub use agent::{Agent, AgentBuilder, BoxedAgent};
 pub use agent_tool::AgentTool;
