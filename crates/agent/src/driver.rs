@@ -265,9 +265,8 @@ impl Driver {
             }
             reply
         };
-        match (&self.log, digest) {
-            (Some(log), Some(digest)) => return self.said(log, prepared, reply, digest).await,
-            _ => {}
+        if let (Some(log), Some(digest)) = (&self.log, digest) {
+            return self.said(log, prepared, reply, digest).await;
         }
         let mut state = self.transcript.lock();
         // Not what the middleware says was used: it may have made the call several times, or not at all.
