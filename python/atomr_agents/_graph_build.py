@@ -129,7 +129,7 @@ class StateGraph(Generic[State]):
         """Adds steps, each after the one before: functions, or pairs of a name and a function."""
         before: str | None = None
         for each in steps:
-            named: Any = each if isinstance(each, tuple) else (step_of(each)[0], each)
+            named: Any = each if isinstance(each, tuple) else (step_of(each)[0], each)  # pyright: ignore[reportUnknownVariableType]
             name, step = named
             self.add_node(name, step)
             if before is not None:
