@@ -82,6 +82,7 @@ def test_every_kind_has_one_class_that_agrees():
     assert sorted(errors.BY_KIND) == sorted(errors.kinds())
     for kind, error in errors.BY_KIND.items():
         assert (error.kind, error.retryable) == (kind, errors.retryable(kind))
+        assert (error.__module__, getattr(errors, error.__name__)) == ("atomr_agents.errors", error)
     assert len(set(errors.BY_KIND.values())) == len(errors.BY_KIND)
 
 
