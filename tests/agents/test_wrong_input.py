@@ -68,6 +68,7 @@ SETTINGS: dict[str, list[Any]] = {
     "budget": ["", *NO_LIST],
     "grants": ["", 0, b"x", OBJECT, [3], [""]],
     "approvals": ["", *NO_LIST],
+    "store": ["", 0, 1.5, b"x", [], {}, OBJECT, True, "nonsense://host"],
     "fallbacks": [None, "", {}, *NO_LIST],
     "cache": ["", *NO_LIST],
     "thinking_budget": NO_COUNT,

@@ -92,7 +92,7 @@ async def test_what_cannot_be_resumed_says_why():
         await Harness(loop, store=store).resume("r", settle={"kind": "nonsense"})
     with pytest.raises(ConfigError, match="in doubt"):
         await Harness(loop, store=store).resume("r", settle="again")
-    with pytest.raises(TypeError):
+    with pytest.raises(ConfigError, match="a store is"):
         Harness(loop, store=7)
 
 

@@ -288,7 +288,7 @@ def test_the_errors_of_stores_keep_their_kind(kind: type[AgentError]):
 
 def test_what_is_no_store_is_refused():
     for wrong in (7, None, object(), Kept):
-        with pytest.raises(TypeError, match="a store is"):
+        with pytest.raises(ConfigError, match="a store is"):
             Checkpointer(wrong)
     for text in ("", "redis://user:hunter2@host"):
         with pytest.raises(ConfigError) as caught:

@@ -8,7 +8,6 @@ use atomr_agents_cli::{BadPlace, CliError, StorePlace, open};
 use atomr_agents_state::{self as state, MemoryStore, StoreError};
 use atomr_agents_state_postgres::{PostgresOptions, PostgresStore};
 use atomr_agents_state_sqlite::{SqliteOptions, SqliteStore};
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use super::checkpointer::Checkpointer;
@@ -145,7 +144,7 @@ pub(crate) fn store_of(object: &Bound<'_, PyAny>) -> PyResult<Arc<dyn state::Sto
         return Ok(Arc::clone(&store.get().0));
     }
     let class = object.get_type().qualname()?;
-    Err(PyTypeError::new_err(format!(
+    Err(config(format!(
         "a store is a Store (such as in_memory_store()), a Checkpointer, an object with the methods of @journal, a path, or \
          text such as \"sqlite:runs.db\" or \"postgres://…\"; this is {class}"
     )))
