@@ -140,26 +140,26 @@ impl Checkpointer {
         blocking(py, self.recalling(workflow_id, run_id, limit))
     }
 
-    #[pyo3(signature = (key, run_id = String::new(), edits = None))]
+    #[pyo3(signature = (key, run_id = "", edits = None))]
     fn fork(
         &self,
         py: Python<'_>,
         key: CheckpointKey,
-        run_id: String,
+        run_id: &str,
         edits: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
-        coroutine(py, self.forking(key, run_id, edits)?)
+        coroutine(py, self.forking(key, run_id.to_owned(), edits)?)
     }
 
-    #[pyo3(signature = (key, run_id = String::new(), edits = None))]
+    #[pyo3(signature = (key, run_id = "", edits = None))]
     fn fork_sync(
         &self,
         py: Python<'_>,
         key: CheckpointKey,
-        run_id: String,
+        run_id: &str,
         edits: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<CheckpointKey> {
-        blocking(py, self.forking(key, run_id, edits)?)
+        blocking(py, self.forking(key, run_id.to_owned(), edits)?)
     }
 
     #[pyo3(signature = (workflow_id, run_id, keep = 1))]

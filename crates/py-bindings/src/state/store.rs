@@ -80,13 +80,13 @@ fn sqlite_store(
 }
 
 #[pyfunction]
-#[pyo3(signature = (dsn, *, schema = "atomr".to_owned(), connections = 8, migrate = true, connect_timeout = 5.0,
+#[pyo3(signature = (dsn, *, schema = "atomr", connections = 8, migrate = true, connect_timeout = 5.0,
     call_timeout = 30.0, outage = 30.0, root_certificates = None))]
 #[allow(clippy::too_many_arguments)] // by keyword
 fn postgres_store(
     py: Python<'_>,
     dsn: &str,
-    schema: String,
+    schema: &str,
     connections: usize,
     migrate: bool,
     connect_timeout: f64,
