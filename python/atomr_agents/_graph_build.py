@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from . import _checks
 from ._graph_nodes import goes, routes, step_of, takes
 from ._graph_types import END, START, CachePolicy, RetryPolicy
@@ -129,8 +131,7 @@ class StateGraph(Generic[State]):
         """Adds steps, each after the one before: functions, or pairs of a name and a function."""
         before: str | None = None
         for each in steps:
-            named: Any = each if isinstance(each, tuple) else (step_of(each)[0], each)
-            name, step = named
+            name, step = _named(each)
             self.add_node(name, step)
             if before is not None:
                 self.add_edge(before, name)
@@ -225,6 +226,13 @@ def _branch(source: str, path: Any, path_map: Any) -> tuple[Any, ...]:
         targets = [("", to) for to in path_map]
     _, function = step_of(path)
     return source, function, mapping, targets, takes(function) == "config"
+
+
+def _named(step: Any) -> tuple[str, Any]:
+    if isinstance(step, tuple):
+        name, body = cast("tuple[str, Any]", step)
+        return name, body
+    return step_of(step)[0], step
 
 
 def _names(names: Sequence[str] | str | None) -> list[str]:
