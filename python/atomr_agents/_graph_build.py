@@ -7,7 +7,7 @@ from typing import cast
 from . import _checks
 from ._graph_nodes import goes, routes, step_of, takes
 from ._graph_types import END, START, CachePolicy, RetryPolicy
-from ._light import Generic, TypeVar
+from ._light import Generic, TypeVar, overload
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from ._graph_run import CompiledGraph
+    from ._native.state import StateSchema
     from .observability import EventBus
 
     Targets: TypeAlias = "Mapping[Any, str] | Sequence[str]"
@@ -45,7 +46,11 @@ class StateGraph(Generic[State]):
 
     __slots__ = ("_branches", "_edges", "_joins", "_nodes", "name", "state")
 
-    def __init__(self, state: type[State] | Any, name: str = "graph") -> None:
+    @overload
+    def __init__(self, state: type[State], name: str = "graph") -> None: ...
+    @overload
+    def __init__(self: StateGraph[dict[str, Any]], state: StateSchema, name: str = "graph") -> None: ...
+    def __init__(self, state: Any, name: str = "graph") -> None:
         _checks.filled("name", name)
         self.state = state
         self.name = name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC
-
 from typing import NamedTuple
 
 from ._graph_types import Command, Interrupt, StateSnapshot
