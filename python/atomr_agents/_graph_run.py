@@ -213,7 +213,7 @@ class CompiledGraph(Generic[State]):
             for run in page.runs:
                 different = await self._runner.compare(run.name)
                 if different is not None and not (open_only and run.status == "finished"):
-                    added, removed, changed, _ = different
+                    added, removed, changed = different
                     found.append(Incompatible(run.name, run.status, added, removed, changed))
             after = page.next
             if after is None:
