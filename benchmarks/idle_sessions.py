@@ -17,10 +17,11 @@ from collections.abc import Callable
 from typing import Annotated, Any, TypedDict
 
 from agent_memory import resident
-from common import child, failures, save, table
+from common import child, failures, save, table, target
 
 SESSIONS = 10_000
 MESSAGES = 10
+WITHIN_BYTES = 5_000
 
 # Makes the conversation with this number, and gives what must be held for it.
 Make = Callable[[int], Any]
@@ -69,6 +70,30 @@ def langgraph_least() -> Make:
     return langgraph(lambda session, at: {"role": role(at), "content": text(session, at)}, "exit")
 
 
+def ours() -> Make:
+    from atomr_agents.workflow import END, START, StateGraph
+
+    from atomr_agents.state import in_memory_checkpointer
+
+    async def model(state: Held) -> dict[str, Any]:
+        return {"messages": [{"role": role(MESSAGES - 1), "content": text(state["session"], MESSAGES - 1)}]}
+
+    graph = StateGraph(Held)
+    graph.add_node("model", model)
+    graph.add_edge(START, "model")
+    graph.add_edge("model", END)
+    compiled = graph.compile(in_memory_checkpointer())
+    loop = asyncio.new_event_loop()
+
+    def make(session: int) -> None:
+        config: Any = {"configurable": {"thread_id": f"conversation-{session}"}}
+        first = [{"role": role(at), "content": text(session, at)} for at in range(MESSAGES - 1)]
+        end = loop.run_until_complete(compiled.ainvoke({"session": session, "messages": first}, config))
+        assert len(end["messages"]) == MESSAGES
+
+    return make
+
+
 def pydantic_ai() -> Make:
     from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, UserPromptPart
 
@@ -99,6 +124,7 @@ def openai_agents_session() -> Make:
 
 
 MAKERS: dict[str, Callable[[], Make]] = {
+    "ours, in_memory_checkpointer": ours,
     "langgraph, InMemorySaver": langgraph_default,
     'langgraph, InMemorySaver, durability="exit"': langgraph_least,
     "pydantic-ai, list of messages": pydantic_ai,
@@ -131,6 +157,8 @@ def main(names: list[str]) -> dict[str, dict]:
     lines = [[name, "failed" if "failed" in row else f"{row['bytes'] / 1e3:.2f}"] for name, row in rows.items()]
     table(f"An idle conversation of {MESSAGES} messages, {SESSIONS:,} of them", ["", "KB each"], lines)
     failures(rows)
+    if (row := rows.get("ours, in_memory_checkpointer")) and "bytes" in row:
+        target(f"under {WITHIN_BYTES / 1e3:.0f} KB: {row['bytes'] / 1e3:.2f}", met=row["bytes"] < WITHIN_BYTES)
     save("idle-sessions", rows)
     return rows
 

@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import stores
-from common import child, failures, save, table
+from common import child, failures, save, table, target
 from step_loops import message
 
 STEPS = 1_000
 ROUNDS = 7
+WITHIN_MS = 5
 
 # Runs from the state that is stored, if any, for so many steps; gives the time at which the first of them began.
 Part = Callable[[int], float]
@@ -93,8 +94,79 @@ def langgraph_postgres() -> Iterator[Open]:
         yield opened
 
 
+# The threads that have begun.
+begun: set[str] = set()
+
+
+def ours_part(checkpointer: Any, thread: str) -> Part:
+    import asyncio
+
+    from atomr_agents.workflow import END, START, StateGraph
+
+    from step_loops import Conversation
+
+    began: list[float] = []
+    until = 0
+
+    async def step(state: Conversation) -> dict[str, Any]:
+        began.append(time.perf_counter())
+        if state["count"] != len(state["messages"]):
+            raise AssertionError("the state is not the one that was left")
+        if state["count"] >= until:
+            raise InterruptedError
+        return {"count": state["count"] + 1, "messages": [message(state["count"])]}
+
+    graph = StateGraph(Conversation)
+    graph.add_node("step", step)
+    graph.add_edge(START, "step")
+    graph.add_conditional_edges("step", lambda state: "step" if state["count"] < STEPS * 2 else END, ["step", END])
+    compiled = graph.compile(checkpointer)
+
+    def run(steps: int) -> float:
+        nonlocal until
+        until = steps
+        config = {"configurable": {"thread_id": thread}, "recursion_limit": STEPS * 3}
+        start = None if thread in begun else {"count": 0, "messages": []}
+        begun.add(thread)
+        with contextlib.suppress(InterruptedError):
+            asyncio.run(compiled.ainvoke(start, config))
+        return began[0]
+
+    return run
+
+
+@contextlib.contextmanager
+def ours_sqlite() -> Iterator[Open]:
+    from atomr_agents.state import sqlite_checkpointer
+
+    thread = uuid.uuid4().hex
+    with stores.sqlite_path() as path:
+
+        @contextlib.contextmanager
+        def opened() -> Iterator[Part]:
+            yield ours_part(sqlite_checkpointer(path), thread)
+
+        yield opened
+
+
+@contextlib.contextmanager
+def ours_postgres() -> Iterator[Open]:
+    from atomr_agents.state import postgres_checkpointer
+
+    thread = uuid.uuid4().hex
+    with stores.postgres_dsn() as dsn:
+
+        @contextlib.contextmanager
+        def opened() -> Iterator[Part]:
+            yield ours_part(postgres_checkpointer(dsn), thread)
+
+        yield opened
+
+
 PEERS: dict[str, Callable[[], contextlib.AbstractContextManager[Open]]] = {
+    "ours, SQLite": ours_sqlite,
     "langgraph, SQLite": langgraph_sqlite,
+    "ours, PostgreSQL": ours_postgres,
     "langgraph, PostgreSQL": langgraph_postgres,
 }
 
@@ -119,6 +191,8 @@ def main(peers: list[str]) -> dict[str, dict]:
     ]
     table(f"Resume of a run of {STEPS:,} steps", ["", "ms (median)", "ms (best)"], lines)
     failures(rows)
+    if (row := rows.get("ours, SQLite")) and "ms" in row:
+        target(f"within {WITHIN_MS} ms from SQLite: {row['ms']:.1f}", met=row["ms"] <= WITHIN_MS)
     save("resume", rows)
     return rows
 

@@ -87,6 +87,62 @@ def langgraph_postgres() -> Iterator[Loop]:
         yield langgraph_loop(saver)
 
 
+# --- ours ------------------------------------------------------------------------------------------------------------
+
+
+def ours_graph(steps: Callable[[], int], checkpointer: Any, durability: str) -> Any:
+    from atomr_agents.workflow import END, START, StateGraph
+
+    async def step(state: Conversation) -> dict[str, Any]:
+        return {"count": state["count"] + 1, "messages": [message(state["count"])]}
+
+    graph = StateGraph(Conversation)
+    graph.add_node("step", step)
+    graph.add_edge(START, "step")
+    graph.add_conditional_edges("step", lambda state: "step" if state["count"] < steps() else END, ["step", END])
+    return graph.compile(checkpointer, durability=durability)
+
+
+def ours_loop(checkpointer: Any, durability: str = "full") -> Loop:
+    import asyncio
+
+    limit = 0
+    graph = ours_graph(lambda: limit, checkpointer, durability)
+    loop = asyncio.new_event_loop()
+
+    def run(steps: int) -> None:
+        nonlocal limit
+        limit = steps
+        config = {"configurable": {"thread_id": uuid.uuid4().hex}, "recursion_limit": steps + 10}
+        end = loop.run_until_complete(graph.ainvoke({"count": 0, "messages": []}, config))
+        checked(end["count"], end["messages"], steps)
+
+    return run
+
+
+@contextlib.contextmanager
+def ours_memory() -> Iterator[Loop]:
+    from atomr_agents.state import in_memory_checkpointer
+
+    yield ours_loop(in_memory_checkpointer())
+
+
+@contextlib.contextmanager
+def ours_sqlite(durability: str) -> Iterator[Loop]:
+    from atomr_agents.state import sqlite_checkpointer
+
+    with stores.sqlite_path() as path:
+        yield ours_loop(sqlite_checkpointer(path), durability)
+
+
+@contextlib.contextmanager
+def ours_postgres() -> Iterator[Loop]:
+    from atomr_agents.state import postgres_checkpointer
+
+    with stores.postgres_dsn() as dsn:
+        yield ours_loop(postgres_checkpointer(dsn))
+
+
 # --- burr ------------------------------------------------------------------------------------------------------------
 
 
@@ -179,16 +235,18 @@ Maker = Callable[[], contextlib.AbstractContextManager[Loop]]
 
 # By where the checkpoints go; the first of each is the floor where there is one.
 LOOPS: dict[str, dict[str, Maker]] = {
-    "memory": {"burr": burr_memory, "langgraph": langgraph_memory},
+    "memory": {"ours": ours_memory, "burr": burr_memory, "langgraph": langgraph_memory},
     "sqlite normal": {
         "bare": lambda: bare_sqlite("NORMAL"),
+        "ours": lambda: ours_sqlite("relaxed"),
         "burr": lambda: burr_sqlite("NORMAL"),
         "langgraph": lambda: langgraph_sqlite("NORMAL"),
     },
     "sqlite full": {
         "bare": lambda: bare_sqlite("FULL"),
+        "ours": lambda: ours_sqlite("full"),
         "burr": lambda: burr_sqlite("FULL"),
         "langgraph": lambda: langgraph_sqlite("FULL"),
     },
-    "postgres": {"bare": bare_postgres, "langgraph": langgraph_postgres},
+    "postgres": {"bare": bare_postgres, "ours": ours_postgres, "langgraph": langgraph_postgres},
 }

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import gc
 import json
+import shutil
 import statistics
+import subprocess
 import sys
 import time
 
-from common import child, failures, save, table
+from common import child, failures, save, table, target
 from step_loops import LOOPS
 
 SHORT, LONG = 300, 1_000
 ROUNDS = 5
 LONG_ROUNDS = 2
 WARM_UP = 20
+MEMORY_RUST_US = 15
+MEMORY_PYTHON_US = 60
 
 
 def measure(place: str, peer: str) -> dict:
@@ -42,6 +46,38 @@ def measure(place: str, peer: str) -> dict:
     }
 
 
+def rust(places: list[str]) -> dict[str, dict]:
+    """The same with steps in Rust, and its floor, measured in turns by one program; empty where there is no cargo."""
+    if shutil.which("cargo") is None:
+        print("cargo is not there: steps in Rust are not measured")
+        return {}
+    package = ["--package", "atomr-agents-state-proof", "--example", "step_cost"]
+    done = subprocess.run(
+        ["cargo", "run", "--quiet", "--release", *package, "--", *places], capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        return {"Rust": {"failed": (done.stderr.strip().splitlines() or ["no figures"])[-1][:200]}}
+    figures: dict[str, dict] = json.loads(done.stdout.strip().splitlines()[-1])
+    lines = []
+    for name, row in figures.items():
+        floor = figures.get(f"{name.split(':')[0]}: bare, Rust", {}).get("us")
+        ratio = f"{row['us'] / floor:.2f} x" if floor and "us" in row else ""
+        cells = [f"{row[key]:.1f}" if key in row else "" for key in ("us", "us_best", "us_long")]
+        lines.append([name, *cells, f"{row['ms']:.2f} ms" if "ms" in row else "", ratio])
+    columns = ["in Rust", f"us per step of {SHORT}", "best", f"of {LONG:,}", "once", "beside the bare loop"]
+    table("Steps in Rust", columns, lines)
+    for place, most in {"sqlite normal": 2, "sqlite full": 1.2, "postgres": 1.3}.items():
+        ours, floor = figures.get(f"{place}: ours, Rust steps"), figures.get(f"{place}: bare, Rust")
+        if ours and floor:
+            ratio = ours["us"] / floor["us"]
+            target(f"{place}, Rust steps: within {most} x of a bare loop: {ratio:.2f} x", met=ratio <= most)
+    if memory := figures.get("memory: ours, Rust steps"):
+        target(
+            f"memory, Rust steps: within {MEMORY_RUST_US} us: {memory['us']:.1f}", met=memory["us"] <= MEMORY_RUST_US
+        )
+    return figures
+
+
 def main(places: list[str]) -> dict[str, dict]:
     rows: dict[str, dict] = {}
     for place in places:
@@ -58,6 +94,10 @@ def main(places: list[str]) -> dict[str, dict]:
         table(f"Super-steps, checkpoint after each: {place}", columns, lines)
         failures(here)
         rows |= {f"{place}: {peer}": row for peer, row in here.items()}
+    if (memory := rows.get("memory: ours")) and "us" in memory:
+        met = memory["us"] <= MEMORY_PYTHON_US
+        target(f"memory, async Python steps: within {MEMORY_PYTHON_US} us: {memory['us']:.1f}", met=met)
+    rows |= rust(places)
     save("steps", rows)
     return rows
 

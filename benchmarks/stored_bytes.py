@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, NamedTuple, TypedDict
 
 import stores
-from common import child, failures, save, table
+from common import child, failures, save, table, target
 
 TURNS = 1_000
 FORKS = 100
 ANSWER_BYTES = 4_096
 PATIENCE_S = 3_600
+WITHIN = 1.3
 
 
 class Conversation(NamedTuple):
@@ -97,6 +98,55 @@ def langgraph_postgres(*, deltas: bool = False) -> Iterator[Conversation]:
         yield langgraph_conversation(saver, lambda: stores.postgres_bytes(dsn), deltas=deltas)
 
 
+# --- ours ------------------------------------------------------------------------------------------------------------
+
+
+class Messages(TypedDict):
+    messages: Annotated[list[dict[str, str]], add]
+
+
+def ours_conversation(checkpointer: Any, stored: Callable[[], int]) -> Conversation:
+    from atomr_agents.workflow import END, START, StateGraph
+
+    def model(held: Messages) -> dict[str, Any]:
+        return {"messages": [{"role": "assistant", "content": answer(len(held["messages"]))}]}
+
+    graph = StateGraph(Messages)
+    graph.add_node("model", model)
+    graph.add_edge(START, "model")
+    graph.add_edge("model", END)
+    compiled = graph.compile(checkpointer)
+    config: Any = {"configurable": {"thread_id": "conversation"}}
+    ends: list[Any] = []
+
+    def turn(number: int) -> None:
+        end = compiled.invoke({"messages": [{"role": "user", "content": f"go on {number}"}]}, config)
+        if len(end["messages"]) != 2 * (number + 1):
+            raise AssertionError(f"{len(end['messages'])} messages after turn {number}")
+        ends.append(compiled.get_state(config).config)
+
+    def fork(at: int) -> None:
+        compiled.update_state(ends[at], {"messages": [{"role": "user", "content": f"differently {at}"}]})
+
+    return Conversation(turn, fork, stored)
+
+
+@contextlib.contextmanager
+def ours_sqlite() -> Iterator[Conversation]:
+    from atomr_agents.state import sqlite_checkpointer
+
+    with stores.sqlite_path() as path:
+        yield ours_conversation(sqlite_checkpointer(path), lambda: stores.sqlite_bytes(path))
+
+
+@contextlib.contextmanager
+def ours_postgres() -> Iterator[Conversation]:
+    from atomr_agents.state import postgres_checkpointer
+
+    with stores.postgres_dsn() as dsn:
+        yield ours_conversation(postgres_checkpointer(dsn), lambda: stores.postgres_bytes(dsn))
+
+
 # Those whose size grows with the square of the turns have fewer of them: a thousand would be gigabytes.
 class Peer(NamedTuple):
     turns: int
@@ -104,6 +154,8 @@ class Peer(NamedTuple):
 
 
 PEERS = {
+    "ours, SQLite": Peer(TURNS, ours_sqlite),
+    "ours, PostgreSQL": Peer(TURNS, ours_postgres),
     "langgraph, SQLite": Peer(300, langgraph_sqlite),
     "langgraph, SQLite, DeltaChannel (beta)": Peer(TURNS, lambda: langgraph_sqlite(deltas=True)),
     "langgraph, PostgreSQL": Peer(300, langgraph_postgres),
@@ -145,6 +197,9 @@ def main(peers: list[str]) -> dict[str, dict]:
     columns = [f"turns of {ANSWER_BYTES:,} bytes", "turns", "KB per turn", "of the text", "KB per fork", "of the whole"]
     table(f"What is stored, and after {FORKS} forks", columns, lines)
     failures(rows)
+    if (row := rows.get("ours, SQLite")) and "of_raw" in row:
+        target(f"a turn within {WITHIN} x of its text: {row['of_raw']:.2f} x", met=row["of_raw"] <= WITHIN)
+        target(f"a fork under 1 % of the whole: {row['fork_of_all']:.2%}", met=row["fork_of_all"] < 0.01)
     save("bytes", rows)
     return rows
 

@@ -76,6 +76,44 @@ def langgraph_postgres(life: Life) -> Iterator[Any]:
         yield saver
 
 
+def ours(life: Life) -> None:
+    """The same graph, with the same effect: a step that is begun again makes it again."""
+    import asyncio
+
+    from atomr_agents.workflow import END, START, StateGraph
+
+    from atomr_agents.state import postgres_checkpointer, sqlite_checkpointer
+
+    ledger = Ledger(Path(life.ledger))
+
+    async def step(state: Conversation) -> dict[str, Any]:
+        number = state["count"]
+        say(f"effect {number} {time.monotonic_ns()}")
+        ledger.write(f"{life.run}:{number}")
+        return {"count": number + 1, "messages": [message(number)]}
+
+    graph = StateGraph(Conversation)
+    graph.add_node("step", step)
+    graph.add_edge(START, "step")
+    graph.add_conditional_edges("step", lambda state: "step" if state["count"] < life.steps else END, ["step", END])
+    on_server = life.store.startswith("postgres")
+    compiled = graph.compile((postgres_checkpointer if on_server else sqlite_checkpointer)(life.store))
+    config: Any = {"configurable": {"thread_id": life.run}, "recursion_limit": life.steps + 10}
+
+    async def live() -> None:
+        held = (await compiled.aget_state(config)).values
+        say(f"resumed {held.get('count', 0)}")
+        start = None if held else {"count": 0, "messages": []}
+        async for state in compiled.astream(start, config, stream_mode="values"):
+            if state["count"]:
+                say(f"ack {state['count'] - 1}")
+        end = (await compiled.aget_state(config)).values
+        if end["messages"] != [message(number) for number in range(life.steps)]:
+            raise AssertionError(f"{len(end['messages'])} messages after {life.steps} steps")
+
+    asyncio.run(live())
+
+
 Saver = Callable[[Life], contextlib.AbstractContextManager[Any]]
 
 
@@ -98,7 +136,10 @@ class Peer(NamedTuple):
 
 SQLITE = ("langgraph.graph", "langgraph.checkpoint.sqlite")
 POSTGRES = ("langgraph.graph", "langgraph.checkpoint.postgres")
+OURS = ("atomr_agents.state", "atomr_agents.workflow")
 PEERS = {
+    "ours, SQLite": Peer(OURS, "sqlite", ours),
+    "ours, PostgreSQL": Peer(OURS, "postgres", ours),
     'langgraph, SQLite, "sync"': Peer(SQLITE, "sqlite", langgraph_life(langgraph_sqlite, "sync")),
     'langgraph, SQLite, "async" (its default)': Peer(SQLITE, "sqlite", langgraph_life(langgraph_sqlite, "async")),
     'langgraph, SQLite, "exit"': Peer(SQLITE, "sqlite", langgraph_life(langgraph_sqlite, "exit")),

@@ -31,6 +31,7 @@ class AgentSettings(TypedDict, total=False):
     budget: Budget | None
     grants: Grants | str | Sequence[str] | None
     approvals: ApprovalLedger | None
+    store: Any
     fallbacks: Sequence[Any]
     cache: InMemoryLlmCache | None
     base_url: str | None

@@ -26,7 +26,7 @@ class RunContext(Generic[Deps]):
         ['account']
     """
 
-    __slots__ = ("deps", "metadata", "path", "run_id", "tags", "tool_call_id", "tool_name")
+    __slots__ = ("_key", "deps", "metadata", "path", "run_id", "tags", "tool_call_id", "tool_name")
 
     deps: Deps
     """What the run was given as `deps=`."""
@@ -51,7 +51,9 @@ class RunContext(Generic[Deps]):
         tool_call_id: str,
         path: str,
         config: tuple[tuple[str, ...], dict[str, Any]] | None = None,
+        idempotency_key: str | None = None,
     ) -> None:
+        self._key = idempotency_key
         self.deps = deps
         self.run_id = run_id
         self.tool_name = tool_name
@@ -59,12 +61,30 @@ class RunContext(Generic[Deps]):
         self.path = path
         self.tags, self.metadata = ((), {}) if config is None else config
 
+    @property
+    def idempotency_key(self) -> str:
+        """What this call hands to the service that it calls, so that a second attempt does nothing there.
+
+        It is the same at every attempt of this call. In a run that is kept that includes attempts after a crash, in
+        another process; elsewhere those of the tool's own `retries`. HTTP services take it in the header
+        `Idempotency-Key`.
+        """
+        if self._key is None:
+            from hashlib import blake2b
+
+            about = "\0".join((self.run_id, self.path, self.tool_name, self.tool_call_id))
+            self._key = blake2b(about.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        return self._key
+
     def __repr__(self) -> str:
         return f"RunContext(run_id={self.run_id!r}, tool_name={self.tool_name!r}, path={self.path!r})"
 
 
 class LoopContext(RunContext[Deps]):
     """The run that a loop or a termination serves. A strategy that wants it has a second parameter.
+
+    Its `idempotency_key` names the iteration, the same in every attempt: what is done under it twice shall count once.
+    It is empty in a termination.
 
     Example:
         >>> from atomr_agents import Harness
@@ -74,11 +94,7 @@ class LoopContext(RunContext[Deps]):
         ['Ada', True]
     """
 
-    __slots__ = ("idempotency_key",)
-
-    idempotency_key: str
-    """Names the iteration, the same in every attempt: what is done under it twice shall count once. Empty in a
-    termination."""
+    __slots__ = ()
 
     def __init__(
         self,
@@ -88,8 +104,7 @@ class LoopContext(RunContext[Deps]):
         idempotency_key: str,
         config: tuple[tuple[str, ...], dict[str, Any]] | None = None,
     ) -> None:
-        super().__init__(deps, run_id, "", "", path, config)
-        self.idempotency_key = idempotency_key
+        super().__init__(deps, run_id, "", "", path, config, idempotency_key)
 
     def __repr__(self) -> str:
         return f"LoopContext(run_id={self.run_id!r}, path={self.path!r})"

@@ -11,7 +11,7 @@ from .errors import make
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from contextlib import AbstractContextManager
     from typing import Any
 
@@ -63,7 +63,7 @@ class JournalBase:
         raise NotImplementedError
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Generator[None]:
         """Around everything that reads and then writes; what was written is undone when an exception leaves it."""
         yield
 
@@ -191,7 +191,7 @@ class JournalBase:
         return lock
 
     @contextmanager
-    def _alone(self) -> Iterator[_View]:
+    def _alone(self) -> Generator[_View]:
         with self._turn(), self.transaction():
             yield _View(self)
 

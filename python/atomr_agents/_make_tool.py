@@ -26,6 +26,8 @@ def make_tool(
     strict: bool = False,
     toolset: str | None = None,
     version: str | None = None,
+    effect: str | None = None,
+    reconcile: Callable[[str, dict[str, Any]], Any] | None = None,
     permissions: Permissions | None = None,
     tags: Sequence[str] = (),
     metadata: dict[str, Any] | None = None,
@@ -49,7 +51,14 @@ def make_tool(
     _checks.flag("strict", strict)
     _checks.optional(_checks.text)("version", version)
     _checks.optional(_checks.dictionary)("metadata", metadata)
-    meta = NativeToolMeta(version, permissions, tags, metadata)
+    _checks.optional(_checks.one_of("none", "idempotent", "once"))("effect", effect)
+    if effect == "once" and retries:
+        from .errors import ConfigError
+
+        raise ConfigError('a tool whose effect is "once" is not called again; leave `retries` at 0')
+    if reconcile is not None and not callable(reconcile):
+        _checks.fail("reconcile", "a function of an idempotency key and a dict of arguments", reconcile)
+    meta = NativeToolMeta(version, permissions, tags, metadata, effect)
     original: Any = target.__wrapped__ if isinstance(target, Tool) else target
     instance = instance_of("tool", original)
     method: Any = getattr(instance, "invoke", None)
@@ -91,6 +100,7 @@ def make_tool(
         requires_approval=requires_approval,
         max_concurrency=max_concurrency,
         meta=meta,
+        reconcile=reconcile,
     )
     return Tool(original, call, native, schema, toolset, instance)
 

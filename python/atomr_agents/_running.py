@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ._light import Generic, TypeVar
+from ._kept import Kept
+from ._light import TypeVar
 from ._native.core import Message
 from ._runs import RunResult, RunStream, keep_partial
 
@@ -20,13 +21,14 @@ Out = TypeVar("Out")
 NO_DEPS: Any = None
 
 
-class Running(Generic[Deps, Out]):
+class Running(Kept[Deps, Out]):
     """What every agent can do."""
 
     __slots__ = ()
 
     if TYPE_CHECKING:
         _core: AgentCore
+        _durable: bool
         _output: Output | None
         deps_type: Any
 
@@ -39,6 +41,7 @@ class Running(Generic[Deps, Out]):
         *,
         deps: Deps = NO_DEPS,
         history: Sequence[Message] | None = None,
+        run_id: str | None = None,
     ) -> RunResult[Out]:
         """Runs to the end.
 
@@ -46,18 +49,15 @@ class Running(Generic[Deps, Out]):
             prompt: What is asked: text, a message, or several.
             deps: What tools see as `RunContext.deps`.
             history: What was said before, such as the `messages` of an earlier result.
+            run_id: The name under which the run is kept; the agent must have a `store`. Without one it is kept under
+                the `run_id` of the result.
 
         Raises:
+            ConflictError: a run of that name is there already.
             AgentError: what went wrong; `error.partial` holds the transcript, usage and cost up to then. The
                 `asyncio.CancelledError` of a cancelled task has it too.
         """
-        handle = self._begin(prompt, deps, history)
-        try:
-            outcome = await handle.run()
-        except BaseException as error:
-            keep_partial(error, handle)
-            raise
-        return self._finish(outcome, handle)
+        return await self._ended(self._begin(prompt, deps, history, run_id))
 
     def run_sync(
         self,
@@ -65,11 +65,13 @@ class Running(Generic[Deps, Out]):
         *,
         deps: Deps = NO_DEPS,
         history: Sequence[Message] | None = None,
+        run_id: str | None = None,
     ) -> RunResult[Out]:
         """As `run`, where no event loop runs. Ctrl-C stops it."""
         from ._sync import run
 
-        return run(lambda: self.run(prompt, deps=deps, history=history), "run_sync()", "`await agent.run(...)`")
+        running = lambda: self.run(prompt, deps=deps, history=history, run_id=run_id)  # noqa: E731
+        return run(running, "run_sync()", "`await agent.run(...)`")
 
     def stream(
         self,
@@ -77,25 +79,32 @@ class Running(Generic[Deps, Out]):
         *,
         deps: Deps = NO_DEPS,
         history: Sequence[Message] | None = None,
+        run_id: str | None = None,
     ) -> RunStream[Out]:
         """As `run`, event by event: `async for event in agent.stream(...)`."""
-        return RunStream(self._begin(prompt, deps, history), self._finish, self._output)
+        return RunStream(self._begin(prompt, deps, history, run_id), self._finish, self._output)
 
     async def resume(
-        self, pending: PendingRun, decisions: Decision | Sequence[Decision], *, deps: Deps = NO_DEPS
+        self, pending: PendingRun | str, decisions: Decision | Sequence[Decision] = (), *, deps: Deps = NO_DEPS
     ) -> RunResult[Out]:
-        """Takes a run up again that waits for approvals, in whatever process.
+        """Takes a run up again, in whatever process: one that waits for approvals, or one that is kept, by its name.
 
-        Calls that nobody decided about go on waiting: the result has a `pending` again then.
+        Calls that nobody decided about go on waiting: the result has a `pending` again then. Of a run that is kept,
+        what is recorded is not done again; what has no outcome is, unless it must not happen twice.
 
         Args:
-            pending: The `pending` of a result, perhaps read back with `PendingRun.from_json`.
+            pending: The `pending` of a result, perhaps read back with `PendingRun.from_json`, or the name of a run that
+                is kept.
             decisions: What was said about its calls: `call.approve()`, `call.edit({...})`, `call.deny("why")`.
             deps: What tools see as `RunContext.deps`.
 
         Raises:
             ApprovalError: a decision is about no call that waits, as its arguments were changed since, or it was used
                 before. Nothing was run.
+            OutcomeUnknownError: nobody knows whether a call happened that must not happen twice; see `resolve`.
+            ConflictError: there is no run of that name, or it is over.
+            LockedError: somebody else works on it.
+            IncompatibleError: it was begun by another version of the agent.
             AgentError: as `run`.
 
         Example:
@@ -113,16 +122,10 @@ class Running(Generic[Deps, Out]):
             >>> asyncio.run(agent.resume(waiting, [call.approve() for call in waiting.calls])).output
             'Done.'
         """
-        handle = self._resumed(pending, decisions, deps)
-        try:
-            outcome = await handle.run()
-        except BaseException as error:
-            keep_partial(error, handle)
-            raise
-        return self._finish(outcome, handle)
+        return await self._ended(self._resumed(pending, decisions, deps))
 
     def resume_sync(
-        self, pending: PendingRun, decisions: Decision | Sequence[Decision], *, deps: Deps = NO_DEPS
+        self, pending: PendingRun | str, decisions: Decision | Sequence[Decision] = (), *, deps: Deps = NO_DEPS
     ) -> RunResult[Out]:
         """As `resume`, where no event loop runs."""
         from ._sync import run
@@ -130,13 +133,28 @@ class Running(Generic[Deps, Out]):
         return run(lambda: self.resume(pending, decisions, deps=deps), "resume_sync()", "`await agent.resume(...)`")
 
     def resume_stream(
-        self, pending: PendingRun, decisions: Decision | Sequence[Decision], *, deps: Deps = NO_DEPS
+        self, pending: PendingRun | str, decisions: Decision | Sequence[Decision] = (), *, deps: Deps = NO_DEPS
     ) -> RunStream[Out]:
         """As `resume`, event by event."""
         return RunStream(self._resumed(pending, decisions, deps), self._finish, self._output)
 
+    async def _ended(self, handle: RunHandle) -> RunResult[Out]:
+        if self._durable:
+            # In the background of the loop: when the task is cancelled, the run still writes how it ended.
+            return await RunStream(handle, self._finish, self._output).result()
+        try:
+            outcome = await handle.run()
+        except BaseException as error:
+            keep_partial(error, handle)
+            raise
+        return self._finish(outcome, handle)
+
     def _begin(
-        self, prompt: str | Message | Sequence[Message], deps: Any, history: Sequence[Message] | None
+        self,
+        prompt: str | Message | Sequence[Message],
+        deps: Any,
+        history: Sequence[Message] | None,
+        run_id: str | None = None,
     ) -> RunHandle:
         if self.deps_type is not None:
             self._check_deps(deps)
@@ -147,15 +165,20 @@ class Running(Generic[Deps, Out]):
         else:
             messages = _transcript("prompt", "text, a Message or a list of them", prompt)
         before = () if history is None else _transcript("history", "a list of Messages", history)
-        return self._core.begin(messages, before, deps)
+        if run_id is not None:
+            from . import _checks
 
-    def _resumed(self, pending: PendingRun, decisions: Decision | Sequence[Decision], deps: Any) -> RunHandle:
+            _checks.filled("run_id", run_id)
+        return self._core.begin(messages, before, deps, run_id)
+
+    def _resumed(self, pending: PendingRun | str, decisions: Decision | Sequence[Decision], deps: Any) -> RunHandle:
         from . import _settings
 
         if self.deps_type is not None:
             self._check_deps(deps)
-        _settings.pending(pending)
-        return self._core.resume(pending, _settings.decisions(decisions), deps)
+        if self._durable and isinstance(pending, str):
+            return self._core.resume_run(pending, _settings.decisions(decisions), deps)
+        return self._core.resume(_settings.pending(pending), _settings.decisions(decisions), deps)
 
     def _check_deps(self, deps: object) -> None:
         wanted = getattr(self.deps_type, "__origin__", self.deps_type)

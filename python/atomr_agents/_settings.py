@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from ._native.agent import AgentCore, ApprovalLedger, Decision
+    from ._native.agent import AgentCore, ApprovalLedger, Decision, Durable, PendingRun
     from ._native.core import Budget
     from ._native.observability import EventBus
     from ._native.tool import Grants
@@ -170,6 +170,13 @@ def ledger(given: Any) -> ApprovalLedger | None:
     return given
 
 
+def durable(given: Any) -> Durable | None:
+    """Where runs are kept, or nothing."""
+    from ._native.agent import Durable
+
+    return given if given is None or isinstance(given, Durable) else Durable(given)
+
+
 def grants(given: Any) -> Grants | None:
     """What tools may do, or nothing."""
     from ._native.tool import Grants
@@ -182,12 +189,14 @@ def grants(given: Any) -> Grants | None:
     return Grants(list(several))
 
 
-def pending(given: Any) -> None:
+def pending(given: Any) -> PendingRun:
     """A suspended run."""
     from ._native.agent import PendingRun
 
     if not isinstance(given, PendingRun):
-        checks.fail("pending", "the `pending` of a result, or PendingRun.from_json(...)", given)
+        wanted = "the `pending` of a result, PendingRun.from_json(...), or, with a store, the name of a run"
+        checks.fail("pending", wanted, given)
+    return given
 
 
 def decisions(given: Any) -> list[Decision]:

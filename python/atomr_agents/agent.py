@@ -16,7 +16,18 @@ Example:
 from __future__ import annotations
 
 from ._light import TypeVar, overload
-from ._native.agent import AgentCore, ApprovalLedger, Decision, InferenceClient, Partial, PendingCall, PendingRun
+from ._native.agent import (
+    AgentCore,
+    ApprovalLedger,
+    Decision,
+    Divergence,
+    Durable,
+    InferenceClient,
+    Partial,
+    PendingCall,
+    PendingRun,
+    Replay,
+)
 from ._running import Running
 from ._runs import RunResult, RunStream
 
@@ -43,11 +54,14 @@ __all__ = [
     "AgentRef",
     "ApprovalLedger",
     "Decision",
+    "Divergence",
+    "Durable",
     "Handoff",
     "InferenceClient",
     "Partial",
     "PendingCall",
     "PendingRun",
+    "Replay",
     "RunResult",
     "RunStream",
 ]
@@ -88,6 +102,9 @@ class Agent(Running[Deps, Out]):
         budget: What a run and everything below it may use.
         grants: What tools may do; without it, nothing that needs a permission.
         approvals: Where used approvals are remembered: an `ApprovalLedger`; in memory where it is not said.
+        store: Where runs are kept, so that one that was killed goes on in its middle: a store of `atomr_agents.state`,
+            text such as `sqlite:runs.db` or `postgres://...`, or a `Durable` with more to say about it. Nowhere, where
+            it is not said.
         fallbacks: Models that are asked in their order when the one before failed before its first word.
         cache: Answers kept for equal requests, which cost nothing the second time; see `atomr_agents.cache`.
         base_url: The address of a server that speaks the provider's protocol.
@@ -139,7 +156,7 @@ class Agent(Running[Deps, Out]):
         Weather(city='Oslo', degrees=4)
     """
 
-    __slots__ = ("__weakref__", "_core", "_output", "deps_type", "description")
+    __slots__ = ("__weakref__", "_core", "_durable", "_output", "deps_type", "description")
 
     description: str
     """What it is good for, for other agents."""
@@ -192,6 +209,7 @@ class Agent(Running[Deps, Out]):
         budget: Budget | None = None,
         grants: Grants | str | Sequence[str] | None = None,
         approvals: ApprovalLedger | None = None,
+        store: Any = None,
         fallbacks: Sequence[Any] = (),
         cache: InMemoryLlmCache | None = None,
         base_url: str | None = None,
@@ -244,6 +262,7 @@ class Agent(Running[Deps, Out]):
         plain["output"] = (
             None if self._output is None else (self._output.name, self._output.schema, self._output.strict)
         )
+        self._durable = store is not None
         self._core = AgentCore(
             client,
             asked_for,
@@ -257,6 +276,7 @@ class Agent(Running[Deps, Out]):
             handoffs=_settings.handoffs(handoffs) if handoffs != () else (),
             middleware=_settings.middleware(middleware),
             ledger=_settings.ledger(approvals),
+            durable=_settings.durable(store),
             grants=_settings.grants(grants),
             validate=None if self._output is None else self._output.validate,
         )

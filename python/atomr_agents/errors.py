@@ -63,46 +63,27 @@ AgentError                      .kind .retryable .request_id .status .code .retr
 
 from __future__ import annotations
 
+from ._agent_error import AgentError as AgentError
+from ._run_errors import ConflictError as ConflictError
+from ._run_errors import CorruptError as CorruptError
+from ._run_errors import FencedError as FencedError
+from ._run_errors import IncompatibleError as IncompatibleError
+from ._run_errors import LockedError as LockedError
+from ._run_errors import OutcomeUnknownError as OutcomeUnknownError
+from ._run_errors import StateError as StateError
+from ._run_errors import StorageError as StorageError
+from ._run_errors import StorageFullError as StorageFullError
+from ._run_errors import UnsupportedFormatError as UnsupportedFormatError
+from ._run_errors import WorkflowError as WorkflowError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from ._error_kinds import BY_KIND as BY_KIND
     from ._error_kinds import make as make
-    from ._native.agent import Partial
     from ._native.errors import kinds as kinds
     from ._native.errors import retryable as retryable
-
-
-class AgentError(Exception):
-    """The root of every error that this package raises.
-
-    Example:
-        >>> from atomr_agents import AgentError
-        >>> from atomr_agents.errors import RateLimitedError
-        >>> issubclass(RateLimitedError, AgentError), RateLimitedError.retryable
-        (True, True)
-    """
-
-    kind: str = "internal"
-    """What went wrong, as one word of a closed list (`errors.kinds()`)."""
-    retryable: bool = False
-    """Whether the same call may succeed if it is made again later."""
-    request_id: str | None = None
-    """The provider's id of the request."""
-    status: int | None = None
-    """The HTTP status of the provider's answer; 200 for an error inside its stream."""
-    code: str | None = None
-    """The provider's own code."""
-    retry_after: float | None = None
-    """How many seconds the provider asks to wait."""
-    partial: Partial | None = None
-    """What the run had produced: `.messages`, `.usage`, `.cost`, `.run_id`."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # The transcript of a run stays in its process; the rest of the error may travel.
-        state = {name: value for name, value in self.__dict__.items() if name != "partial"}
-        return (type(self), self.args, state)
 
 
 class ConfigError(AgentError, ValueError):
@@ -269,77 +250,6 @@ class InvalidOutputError(AgentError, ValueError):
     """The final output does not match the requested type."""
 
     kind = "invalid_output"
-
-
-class StorageError(AgentError):
-    """The store of runs failed or cannot be reached. What was acknowledged before is kept; resume when it is back."""
-
-    kind = "storage"
-    retryable = True
-
-
-class StorageFullError(StorageError):
-    """The store of runs has no room left. Nothing of the last write was kept; make room and resume."""
-
-    kind = "storage_full"
-    retryable = True
-
-
-class CorruptError(StorageError):
-    """What is stored is not what was written. The message names the run and the place."""
-
-    kind = "corrupt"
-    retryable = False
-
-
-class UnsupportedFormatError(StorageError):
-    """What is stored was written by a newer version of this package."""
-
-    kind = "unsupported_format"
-    retryable = False
-
-
-class LockedError(AgentError):
-    """Somebody else holds what can have one holder at a time: a run, a session, a store."""
-
-    kind = "locked"
-    retryable = True
-
-
-class FencedError(AgentError):
-    """Somebody else took over this run or session. Nothing of the last write was kept."""
-
-    kind = "fenced"
-
-
-class ConflictError(AgentError):
-    """What is stored is not what was expected: a run of that id exists, a step is not there."""
-
-    kind = "conflict"
-
-
-class OutcomeUnknownError(AgentError):
-    """A call that must not happen twice was begun before a crash, and nobody knows whether it happened."""
-
-    kind = "outcome_unknown"
-
-
-class IncompatibleError(AgentError):
-    """A stored run does not fit what would go on with it, such as a graph that was changed."""
-
-    kind = "incompatible"
-
-
-class WorkflowError(AgentError):
-    """A graph of steps that cannot be run, or a step that broke its rules."""
-
-    kind = "workflow"
-
-
-class StateError(AgentError):
-    """A value that a channel of the state does not take."""
-
-    kind = "state"
 
 
 class RunCancelledError(AgentError):

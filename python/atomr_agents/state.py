@@ -117,10 +117,10 @@ def sqlite_checkpointer(path: str | PathLike[str]) -> Checkpointer:
 
     Example:
         >>> import tempfile
-        >>> folder = tempfile.TemporaryDirectory()
-        >>> checkpointer = sqlite_checkpointer(f"{folder.name}/runs.db")
-        >>> checkpointer.save_sync(CheckpointKey("w", "r", 0), {"n": 1})
-        >>> sqlite_checkpointer(f"{folder.name}/runs.db").latest_sync("w", "r").values()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     checkpointer = sqlite_checkpointer(f"{folder}/runs.db")
+        ...     checkpointer.save_sync(CheckpointKey("w", "r", 0), {"n": 1})
+        ...     sqlite_checkpointer(f"{folder}/runs.db").latest_sync("w", "r").values()
         {'n': 1}
     """
     return Checkpointer(sqlite_store(path))

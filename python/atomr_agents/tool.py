@@ -28,6 +28,7 @@ from ._native.tool import (
     ParsedToolCall,
     PermissionSpec,
     Provider,
+    Reconciled,
     ToolCallParser,
     ToolControl,
     ToolDescriptor,
@@ -71,6 +72,7 @@ __all__ = [
     "ParsedToolCall",
     "PermissionSpec",
     "Provider",
+    "Reconciled",
     "Tool",
     "ToolCallParser",
     "ToolControl",
@@ -139,6 +141,11 @@ class Tool(Generic[P, R]):
     def requires_approval(self) -> bool:
         """Whether somebody must be asked before each call."""
         return self.native.requires_approval
+
+    @property
+    def effect(self) -> str:
+        """What happens when a call is made twice: `none`, `idempotent` or `once`."""
+        return self.native.effect
 
     @property
     def max_concurrency(self) -> int:
@@ -214,6 +221,8 @@ def tool(
     parameters: dict[str, Any] | None = None,
     strict: bool = False,
     version: str | None = None,
+    effect: str | None = None,
+    reconcile: Callable[[str, dict[str, Any]], Any] | None = None,
     permissions: Permissions | None = None,
     tags: Sequence[str] = (),
     metadata: dict[str, Any] | None = None,
@@ -232,6 +241,8 @@ def tool(
     parameters: dict[str, Any] | None = None,
     strict: bool = False,
     version: str | None = None,
+    effect: str | None = None,
+    reconcile: Callable[[str, dict[str, Any]], Any] | None = None,
     permissions: Permissions | None = None,
     tags: Sequence[str] = (),
     metadata: dict[str, Any] | None = None,
@@ -255,6 +266,14 @@ def tool(
             arguments as one dict, and the run's context after it if it takes two.
         strict: Whether the provider shall force the arguments to match the schema, where it can.
         version: The semantic version of its behaviour, such as `1.2.0`.
+        effect: What happens to the world when a call is made twice, which a run that is kept must know after a crash:
+            `none` (it only looks: it is called again), `idempotent` (nothing more than the first time, as it hands on
+            `RunContext.idempotency_key`: it is called again with the same one; this is what a tool is that says
+            nothing), or `once` (it must not be made again: the run stops with `OutcomeUnknownError` until somebody
+            says what happened, and a cancelled run waits for it, at most 10 seconds).
+        reconcile: For `once`: finds out about a call whose end nobody saw, as a function (plain or async) of its
+            idempotency key and its arguments. It gives what the tool would have returned, or
+            `Reconciled.DID_NOT_HAPPEN`; `Reconciled.UNKNOWN` or None when it cannot find out.
         permissions: What a call needs to be allowed: names (`net.fetch`), with the argument that says what is touched
             where that matters (`fs.read:{path}`). A call that lacks one is refused, and the model is told.
         tags: Words to find and group it by.
@@ -293,6 +312,8 @@ def tool(
             strict=strict,
             toolset=toolset,
             version=version,
+            effect=effect,
+            reconcile=reconcile,
             permissions=permissions,
             tags=tags,
             metadata=metadata,

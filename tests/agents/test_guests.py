@@ -11,6 +11,7 @@ from atomr_agents import (
     clear_factories,
     guest,
     inference_client,
+    journal,
     list_factories,
     strategy,
     tool,
@@ -35,6 +36,7 @@ DECORATORS: dict[str, Any] = {
     "callable_": callable_,
     "tracer": tracer,
     "inference_client": inference_client,
+    "journal": journal,
     **{f"strategy:{family}": strategy_of(family) for family in FAMILIES},
 }
 
@@ -65,7 +67,7 @@ def test_every_kind_refuses_what_is_none(kind: str):
     assert list_factories(kind) == []
 
 
-@pytest.mark.parametrize("kind", [kind for kind in DECORATORS if kind != "tool"])
+@pytest.mark.parametrize("kind", [kind for kind in DECORATORS if kind not in ("tool", "journal")])
 def test_decorators_give_the_object_back(kind: str):
     async def stream(request, ctx):
         yield "x"

@@ -44,8 +44,9 @@ async def test_what_was_saved_is_loaded_listed_forked_and_pruned(checkpointer: C
     assert forked is not None and forked.values() == {"n": 100, "log": ["x" * 1_000]}
     report = await checkpointer.prune("w", "r", 1)
     assert "other" in report.kept_for
-    assert await checkpointer.latest("w", "r") == latest
-    assert (await checkpointer.latest("w", "other")) == forked
+    for run, before in (("r", latest), ("other", forked)):
+        after = await checkpointer.latest("w", run)
+        assert after is not None and (after.key, after.values()) == (before.key, before.values())
 
 
 async def test_wrong_use_is_refused_in_words(checkpointer: Checkpointer):
@@ -96,3 +97,15 @@ def test_one_in_memory_counts_what_it_has():
         return len(checkpointer)
 
     assert asyncio.run(inside()) == 6
+
+
+def test_what_is_kept_does_not_grow_for_ever():
+    checkpointer = InMemoryCheckpointer()
+    for step in range(300):
+        checkpointer.save_sync(key(step), {"n": step, "text": str(step) * 500})
+        if step % 100 == 99:
+            checkpointer.prune_sync("w", "r", 2)
+            checkpointer.store.sweep_sync(0)
+    assert len(checkpointer) <= 4
+    assert checkpointer.store.sweep_sync(0) == (0, 0)
+    assert checkpointer.latest_sync("w", "r").values()["n"] == 299

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import shutil
 import sqlite3
+import subprocess
 import threading
 import uuid
 from contextlib import contextmanager
@@ -124,19 +126,22 @@ def fresh(tmp_path: Path, request: pytest.FixtureRequest):
     return make
 
 
+def psql(statement: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["psql", DSN, "-qc", statement], capture_output=True, text=True, timeout=30, check=False)
+
+
 def fresh_postgres(request: pytest.FixtureRequest):
     """Schemas of their own, removed afterwards."""
-    psycopg = pytest.importorskip("psycopg", reason="psycopg removes the schemas afterwards")
-    try:
-        connection = psycopg.connect(DSN, autocommit=True, connect_timeout=3)
-    except psycopg.OperationalError as error:
-        pytest.skip(f"no PostgreSQL at {DSN}: {error}")
+    if shutil.which("psql") is None:
+        pytest.skip("there is no psql to remove the schemas with")
+    there = psql("select 1")
+    if there.returncode != 0:
+        pytest.skip(f"no PostgreSQL at {DSN}: {there.stderr}")
     schemas: list[str] = []
 
     def drop() -> None:
         for schema in schemas:
-            connection.execute(f'drop schema if exists "{schema}" cascade')
-        connection.close()
+            psql(f'drop schema if exists "{schema}" cascade')
 
     request.addfinalizer(drop)
 
@@ -273,9 +278,12 @@ def test_the_errors_of_stores_keep_their_kind(kind: type[AgentError]):
         def acquire(self, key, owner, ttl_ms):
             raise kind("because")
 
-    with pytest.raises(AgentError, match="because") as caught:
+    with pytest.raises(AgentError) as caught:
         Checkpointer(Full()).save_sync(CheckpointKey("w", "r", 0), {"n": 1})
-    assert caught.value.kind in (kind.kind, "conflict"), "a run that is held exists"
+    if kind is LockedError:
+        assert caught.value.kind == "conflict", "somebody begins the run"
+    else:
+        assert caught.value.kind == kind.kind and "because" in str(caught.value)
 
 
 def test_what_is_no_store_is_refused():

@@ -23,7 +23,8 @@ use crate::handoff;
 use crate::output::OutputCheck;
 use crate::run::RunState;
 use crate::{
-    AgentError, AgentOptions, Decision, Machine, OnChange, PendingRun, Run, RunError, RunInput, RunResult, Transcript,
+    AgentError, AgentOptions, Decision, Durable, Machine, OnChange, PendingRun, Run, RunError, RunInput, RunResult,
+    Transcript,
 };
 
 /// Remembers the types of the strategies without holding any.
@@ -74,6 +75,12 @@ impl BoxedAgent {
     #[must_use]
     pub fn model(&self) -> &str {
         &self.engine.model
+    }
+
+    /// Where its runs are kept, if they are.
+    #[must_use]
+    pub fn durable(&self) -> Option<&Durable> {
+        self.engine.options.durable.as_ref()
     }
 
     /// Begins a run without starting it. A context that has listeners of its own makes it a run inside another

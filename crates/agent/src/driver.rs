@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use atomr_agents_core::{AgentContext, Amount, CallCtx, EventKind, Kind, Message, Meter, RunId, TurnInput};
+use atomr_agents_core::{AgentContext, Amount, CallCtx, EventKind, Message, Meter, RunId, TurnInput};
 use atomr_agents_inference::{InferenceError, Phase};
 use atomr_agents_observability::RunEvents;
 use atomr_agents_state::Journal;
@@ -21,13 +21,14 @@ use crate::middleware::model_chain;
 use crate::model_call::Number;
 use crate::run::{Answer, Ending};
 use crate::tool_calls::call_tools;
+use crate::untold::Untold;
 use crate::{AgentError, ApprovalError, Decision, Effect, Failure, PendingRun, RunError, RunResult, Transcript};
 
 /// How long the parts of a run may take to end once it was cancelled.
 const WIND_DOWN: Duration = Duration::from_secs(1);
 
 /// How long calls that must not happen twice are waited for, so that how they ended is known.
-pub(crate) const ONCE_WITHIN: Duration = Duration::from_secs(10);
+pub const ONCE_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long they may take when the run's time is up: whoever set the limit waits for it.
 const LATE: Duration = Duration::from_millis(30);
@@ -106,18 +107,8 @@ impl Driver {
         result
     }
 
-    /// Opens the log, unless the run is cancelled before it could be.
-    async fn opened(&mut self) -> Result<(), AgentError> {
-        let cancel = self.ctx.cancel.clone();
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => Err(AgentError::Cancelled),
-            opened = Box::pin(self.open()) => opened,
-        }
-    }
-
     /// Ends the stream of the run's events; a run inside another one leaves the outer stream open.
-    fn close(&self) {
+    pub(crate) fn close(&self) {
         if let Some(events) = &self.events {
             events.close();
         }
@@ -274,9 +265,8 @@ impl Driver {
             }
             reply
         };
-        match (&self.log, digest) {
-            (Some(log), Some(digest)) => return self.said(log, prepared, reply, digest).await,
-            _ => {}
+        if let (Some(log), Some(digest)) = (&self.log, digest) {
+            return self.said(log, prepared, reply, digest).await;
         }
         let mut state = self.transcript.lock();
         // Not what the middleware says was used: it may have made the call several times, or not at all.
@@ -379,24 +369,5 @@ impl Driver {
 impl Prepared {
     pub(crate) fn tools(&self) -> &Arc<Toolbox> {
         &self.toolbox
-    }
-}
-
-/// Announces the end of a run that was dropped before its end, so that those who listen are not left waiting.
-struct Untold<'a> {
-    driver: &'a Driver,
-    started: Instant,
-}
-
-impl Drop for Untold<'_> {
-    fn drop(&mut self) {
-        let (error, message) = if std::thread::panicking() {
-            (Kind::Internal, "the run panicked")
-        } else {
-            (Kind::Cancelled, "the run was dropped")
-        };
-        let elapsed_ms = millis(self.started.elapsed());
-        self.driver.ctx.emit(EventKind::RunFailed { error, message: message.into(), elapsed_ms });
-        self.driver.close();
     }
 }

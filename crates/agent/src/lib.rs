@@ -45,11 +45,13 @@ pub mod providers;
 mod run;
 mod tool_calls;
 mod turn;
+mod untold;
 
 pub use agent::{Agent, AgentBuilder, BoxedAgent};
 pub use agent_tool::AgentTool;
 pub use approval::{ApprovalError, Decision, PendingCall, PendingRun};
 pub use atomr_agents_core::EffectClass;
+pub use driver::ONCE_WITHIN;
 pub use durable::{Divergence, Durable, Edits, Found, OnChange, Replay, StoreLedger, fork_run, resolve};
 pub use effect::{AnswerRule, Effect, ToolTask, Verdict};
 pub use error::{AgentError, RunError};

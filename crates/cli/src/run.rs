@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::Write;
 
-use atomr_agents_state::RunLogError;
+use atomr_agents_state::{RunLogError, StoreError};
 use clap::Parser as _;
 
 use crate::args::{Cli, Command, Runs};
@@ -69,7 +69,12 @@ fn told(error: &CliError) -> String {
 
 async fn perform(runs: Runs, out: &mut Out) -> Result<Exit, CliError> {
     let place: StorePlace = runs.common().store.parse()?;
-    let opened = open_existing(&place).await?;
+    let opened = match open_existing(&place).await {
+        Err(CliError::Store(StoreError::Corrupt { subject, message })) if matches!(runs, Runs::Verify(_)) => {
+            return Ok(Exit::Code(command::unreadable(&subject, &message, out)?));
+        }
+        opened => opened?,
+    };
     let store = &opened.store;
     let code = match &runs {
         Runs::List(args) => command::list(store, args, out).await?,

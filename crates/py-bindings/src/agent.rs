@@ -2,12 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use atomr_agents_agent::{self as agent, AgentBuilder, AgentOptions, BoxedAgent, Handoff, OutputValidator, RunInput};
+use atomr_agents_agent::{
+    self as agent, AgentBuilder, AgentOptions, BoxedAgent, Edits, Handoff, OutputValidator, RunInput,
+};
 use atomr_agents_core::{CachePoint, CallCtx, OutputSchema, Sampling, ToolChoice, Value};
 use atomr_agents_inference::OutputMode;
 use atomr_agents_py_bridge::{
-    Args, Guest, GuestError, GuestOptions, KindRow, MethodRow, Verb, arguments, json, to_object, to_serde,
+    Args, Guest, GuestError, GuestOptions, KindRow, MethodRow, Verb, arguments, awaitable, json, to_object, to_serde,
 };
+use atomr_agents_state::{BadEffectKey, EffectKey, ForkAt, ForkOptions, Store};
 use atomr_agents_strategy::{MemoryStrategy, NoMemory, SkillStrategy, StaticSkills};
 use atomr_agents_tokens::{Price, PriceTable};
 use atomr_agents_tool::{CheckedTool, ToolOptions};
@@ -21,9 +24,10 @@ use crate::approval::{ApprovalLedger, Decision, PendingRun};
 use crate::budget::{Budget, money};
 use crate::call_next::CallNext;
 use crate::callable::Callable;
-use crate::context::{Deps, served, serving};
+use crate::context::{Deps, call_ctx, served, serving};
 use crate::core::Message;
-use crate::errors::{config, from_kinded};
+use crate::durable::{Durable, Replay, Resolution};
+use crate::errors::{Fault, config, from_kinded};
 use crate::inference::InferenceClient;
 use crate::middleware::{self, NativeMiddleware};
 use crate::observability::EventBus;
@@ -31,7 +35,7 @@ use crate::permission::Grants;
 use crate::run::{self, RunHandle, Start, What};
 use crate::strategy::{Instructions, MemoryStrategyHandle, SkillStrategyHandle, Tools};
 use crate::tool::NativeTool;
-use crate::{approval, seconds};
+use crate::{approval, durable, seconds};
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<InferenceClient>()?;
@@ -39,6 +43,7 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<NativeMiddleware>()?;
     module.add_class::<CallNext>()?;
     module.add_class::<PartialOutput>()?;
+    durable::fill(module)?;
     run::fill(module)?;
     approval::fill(module)
 }
@@ -83,7 +88,7 @@ pub(crate) struct AgentCore(BoxedAgent);
 impl AgentCore {
     #[new]
     #[pyo3(signature = (client, model, *, settings, instructions, tools, memory, skills, buses, budget, handoffs, middleware, ledger,
-        grants, validate))]
+        durable, grants, validate))]
     #[allow(clippy::too_many_arguments)] // called from one place, by keyword
     fn new(
         client: &InferenceClient,
@@ -98,6 +103,7 @@ impl AgentCore {
         handoffs: Vec<HandoffTo<'_>>,
         middleware: Vec<Bound<'_, PyAny>>,
         ledger: Option<&ApprovalLedger>,
+        durable: Option<&Durable>,
         grants: Option<Grants>,
         validate: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
@@ -110,6 +116,7 @@ impl AgentCore {
         if let Some(ledger) = ledger {
             options.ledger = Arc::clone(&ledger.0);
         }
+        options.durable = durable.map(|durable| durable.0.clone());
         options.grants = grants.map(|grants| grants.0);
         if let Some(validate) = validate {
             let guest = Guest::wrap(validate.py(), &VALIDATOR, "output_type", validate, GuestOptions { inline: true })?;
@@ -145,11 +152,12 @@ impl AgentCore {
         input: Vec<PyRef<'_, Message>>,
         history: Vec<PyRef<'_, Message>>,
         deps: Py<PyAny>,
+        run_id: Option<String>,
         py: Python<'_>,
     ) -> RunHandle {
         let copied = |messages: Vec<PyRef<'_, Message>>| messages.iter().map(|message| message.0.clone()).collect();
         let input = RunInput { messages: copied(input), history: copied(history) };
-        self.start(What::New(input), deps, py)
+        self.start(What::New(input, run_id), deps, py)
     }
 
     fn resume(
@@ -161,6 +169,55 @@ impl AgentCore {
     ) -> RunHandle {
         let decisions = decisions.iter().map(|decision| decision.0.clone()).collect();
         self.start(What::Resumed(Box::new(pending.0.clone()), decisions), deps, py)
+    }
+
+    fn resume_run(
+        &self,
+        run_id: String,
+        decisions: Vec<PyRef<'_, Decision>>,
+        deps: Py<PyAny>,
+        py: Python<'_>,
+    ) -> RunHandle {
+        let decisions = decisions.iter().map(|decision| decision.0.clone()).collect();
+        self.start(What::Kept(run_id, decisions), deps, py)
+    }
+
+    #[getter]
+    fn durable(&self) -> Option<Durable> {
+        self.0.durable().cloned().map(Durable)
+    }
+
+    fn replay(&self, py: Python<'_>, run_id: String, deps: Py<PyAny>) -> PyResult<Py<PyAny>> {
+        let (agent, store) = (self.0.clone(), self.store()?);
+        awaitable(py, move |scope| async move {
+            let ctx = call_ctx(&scope, Some(Deps(Arc::new(deps))));
+            let _end = ctx.cancel.clone().drop_guard();
+            agent.replay(&store, &run_id, &ctx).await.map(Replay).map_err(Fault)
+        })
+    }
+
+    fn fork(
+        &self,
+        py: Python<'_>,
+        run_id: String,
+        at: Option<u64>,
+        name: String,
+        messages: Option<Vec<PyRef<'_, Message>>>,
+        instructions: Option<String>,
+    ) -> PyResult<Py<PyAny>> {
+        let store = self.store()?;
+        let messages = messages.map(|all| all.iter().map(|message| message.0.clone()).collect());
+        let (edits, options) = (Edits { messages, instructions }, ForkOptions { name, ..ForkOptions::default() });
+        let at = at.map_or(ForkAt::End, ForkAt::Seq);
+        awaitable(py, move |_scope| async move {
+            agent::fork_run(&store, &run_id, at, &options, &edits).await.map_err(Fault)
+        })
+    }
+
+    fn resolve(&self, py: Python<'_>, run_id: String, key: &str, found: Resolution<'_>) -> PyResult<Py<PyAny>> {
+        let (store, found) = (self.store()?, found.read()?);
+        let key: EffectKey = key.parse().map_err(|error: BadEffectKey| config(error.to_string()))?;
+        awaitable(py, move |_scope| async move { agent::resolve(&store, &run_id, &key, found).await.map_err(Fault) })
     }
 
     fn as_callable(&self) -> Callable {
@@ -184,6 +241,11 @@ impl AgentCore {
 }
 
 impl AgentCore {
+    fn store(&self) -> PyResult<Arc<dyn Store>> {
+        let durable = self.0.durable().map(|durable| Arc::clone(&durable.store));
+        durable.ok_or_else(|| config("the agent has no store; give it one with Agent(..., store=...)"))
+    }
+
     fn start(&self, what: What, deps: Py<PyAny>, py: Python<'_>) -> RunHandle {
         let deps = (!deps.is_none(py)).then(|| Deps(Arc::new(deps)));
         RunHandle::new(Start { agent: self.0.clone(), what, deps, outer: served(py) })

@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use atomr_agents_agent::{self as agent, DirLedger, MemoryLedger};
+use atomr_agents_agent::{self as agent, DirLedger, MemoryLedger, StoreLedger};
 use atomr_agents_core::Value;
-use atomr_agents_py_bridge::json;
+use atomr_agents_py_bridge::{json, runtime};
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::errors::config;
+use crate::state::store_of;
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PendingRun>()?;
@@ -36,7 +37,7 @@ pub(crate) struct PendingRun(pub(crate) agent::PendingRun);
 impl PendingRun {
     #[getter]
     fn run_id(&self) -> String {
-        self.0.run().to_string()
+        self.0.kept().map_or_else(|| self.0.run().to_string(), str::to_owned)
     }
 
     #[getter]
@@ -181,11 +182,13 @@ pub(crate) struct ApprovalLedger(pub(crate) Arc<dyn agent::ApprovalLedger>);
 #[pymethods]
 impl ApprovalLedger {
     #[new]
-    #[pyo3(signature = (folder = None))]
-    fn new(folder: Option<PathBuf>) -> PyResult<Self> {
-        Ok(match folder {
-            Some(folder) => Self(Arc::new(DirLedger::new(folder)?)),
-            None => Self(Arc::new(MemoryLedger::default())),
+    #[pyo3(signature = (folder = None, *, store = None))]
+    fn new(py: Python<'_>, folder: Option<PathBuf>, store: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        Ok(match (folder, store) {
+            (Some(folder), None) => Self(Arc::new(DirLedger::new(folder)?)),
+            (None, None) => Self(Arc::new(MemoryLedger::default())),
+            (None, Some(store)) => Self(Arc::new(StoreLedger::on(store_of(store)?, runtime::handle(py)?.clone()))),
+            (Some(_), Some(_)) => return Err(config("a ledger is in a folder or in a store, not in both")),
         })
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use atomr_agents_callable::RunConfig;
 use atomr_agents_core::{AgentContext, CallCtx};
 use atomr_agents_py_bridge::{Scope, json};
+use atomr_agents_tool::IdempotencyKey;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{IntoPyDict, PyDict, PyTuple};
@@ -44,7 +45,9 @@ pub(crate) fn run_context<'py>(py: Python<'py>, ctx: &CallCtx, tool: &str, call:
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let class =
         CLASS.get_or_try_init(py, || py.import("atomr_agents._context")?.getattr("RunContext").map(Bound::unbind))?;
-    class.bind(py).call1((deps_of(py, ctx), ctx.run.to_string(), tool, call, ctx.path(), config_of(py, ctx)?))
+    let key = IdempotencyKey::of(ctx);
+    let about = (deps_of(py, ctx), ctx.run.to_string(), tool, call, ctx.path(), config_of(py, ctx)?, key.as_deref());
+    class.bind(py).call1(about)
 }
 
 /// The Python object `StrategyContext` of a run.

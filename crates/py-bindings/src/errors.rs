@@ -9,7 +9,7 @@ use atomr_agents_core::Kind;
 use atomr_agents_harness::{HarnessError, HarnessFailure};
 use atomr_agents_inference::InferenceError;
 use atomr_agents_observability::TracerError;
-use atomr_agents_py_bridge::{GuestError, original};
+use atomr_agents_py_bridge::{GuestError, Raised, original};
 use atomr_agents_state::{ReduceError, RunLogError, StateError, StoreError};
 use atomr_agents_strategy::StrategyError;
 use atomr_agents_tool::{PermissionError, ToolCallParserError, ToolDefinitionError, ToolError, ToolSetError};
@@ -92,6 +92,18 @@ fn partial(py: Python<'_>, error: &(dyn Error + 'static)) -> Option<Py<PyAny>> {
     })
 }
 
+/// The call of which nobody knows whether it happened: its run, its key and the tool.
+fn unknown<'e>(error: &'e (dyn Error + 'static)) -> Option<(&'e str, String, &'e str)> {
+    let of_agent = || match find::<AgentError>(error) {
+        Some(AgentError::Log(error)) => Some(error),
+        _ => None,
+    };
+    match find::<RunLogError>(error).or_else(of_agent)? {
+        RunLogError::OutcomeUnknown { run, key, subject } => Some((run, key.to_string(), subject)),
+        _ => None,
+    }
+}
+
 /// Makes the exception of a kind. `error` gives its text and that of its sources, and what the provider said.
 fn raise(py: Python<'_>, kind: Kind, error: &(dyn Error + 'static)) -> PyErr {
     let made = || -> PyResult<Bound<'_, PyAny>> {
@@ -102,6 +114,11 @@ fn raise(py: Python<'_>, kind: Kind, error: &(dyn Error + 'static)) -> PyErr {
         extra.set_item("status", fields.status)?;
         extra.set_item("code", fields.code.as_deref())?;
         extra.set_item("retry_after", fields.retry_after)?;
+        if let Some((run, key, tool)) = unknown(error) {
+            extra.set_item("run_id", run)?;
+            extra.set_item("key", key)?;
+            extra.set_item("tool", tool)?;
+        }
         py.import("atomr_agents.errors")?.call_method1("make", (kind.as_str(), chain(error), extra))
     };
     match made() {
@@ -158,6 +175,14 @@ pub(crate) fn guest_kind(error: &GuestError) -> Kind {
         GuestError::Panicked { .. } => Kind::Internal,
         _ => Kind::Runtime,
     }
+}
+
+/// Whether the exception is a `ModelRetry`, whose text alone is what the model shall read.
+pub(crate) fn is_model_retry(raised: &Raised) -> bool {
+    Python::attach(|py| {
+        let class = py.import("atomr_agents.errors").and_then(|errors| errors.getattr("ModelRetry"));
+        class.is_ok_and(|class| raised.exception(py).is_instance(&class).unwrap_or(false))
+    })
 }
 
 /// Errors that become exceptions by their kind alone.

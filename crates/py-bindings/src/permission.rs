@@ -157,14 +157,18 @@ pub(crate) struct NativeToolMeta(pub(crate) ToolMeta);
 #[pymethods]
 impl NativeToolMeta {
     #[new]
-    #[pyo3(signature = (version, permissions, tags, metadata))]
+    #[pyo3(signature = (version, permissions, tags, metadata, effect = None))]
     fn new(
         version: Option<&str>,
         permissions: Option<&Bound<'_, PyAny>>,
         tags: Option<&Bound<'_, PyAny>>,
         metadata: Option<&Bound<'_, PyAny>>,
+        effect: Option<&str>,
     ) -> PyResult<Self> {
         let mut meta = ToolMeta::nothing();
+        if let Some(effect) = effect {
+            meta.effect = effect.parse().map_err(|error: String| config(error))?;
+        }
         if let Some(text) = version {
             let read = Version::parse(text);
             meta.version = read.map_err(|error| {
@@ -189,7 +193,8 @@ pub(crate) struct ToolDescriptor(pub(crate) tool::ToolDescriptor);
 #[pymethods]
 impl ToolDescriptor {
     #[new]
-    #[pyo3(signature = (name, description = "", schema = None, *, version = None, permissions = None, tags = None, metadata = None, strict = false))]
+    #[pyo3(signature = (name, description = "", schema = None, *, version = None, permissions = None, tags = None, metadata = None, strict = false,
+        effect = None))]
     #[allow(clippy::too_many_arguments)] // by keyword
     fn new(
         name: &str,
@@ -200,11 +205,12 @@ impl ToolDescriptor {
         tags: Option<&Bound<'_, PyAny>>,
         metadata: Option<&Bound<'_, PyAny>>,
         strict: bool,
+        effect: Option<&str>,
     ) -> PyResult<Self> {
         let schema = schema.map(json::from_py).transpose()?.unwrap_or_else(|| serde_json::json!({"type": "object"}));
         let mut descriptor = tool::ToolDescriptor::new(name, description, schema);
         descriptor.strict = strict;
-        descriptor.meta = NativeToolMeta::new(version, permissions, tags, metadata)?.0;
+        descriptor.meta = NativeToolMeta::new(version, permissions, tags, metadata, effect)?.0;
         Ok(Self(descriptor))
     }
 
@@ -231,6 +237,11 @@ impl ToolDescriptor {
     #[getter]
     fn version(&self) -> String {
         self.0.meta.version.to_string()
+    }
+
+    #[getter]
+    fn effect(&self) -> &'static str {
+        self.0.meta.effect.as_str()
     }
 
     #[getter]

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use atomr_agents_agent::{self as agent, BoxedAgent, Run, RunError, RunInput, RunResult, Transcript};
+use atomr_agents_agent::{self as agent, BoxedAgent, ONCE_WITHIN, Run, RunError, RunInput, RunResult, Transcript};
 use atomr_agents_core::{self as core, CallCtx, CancellationToken, Money, RunId, Value};
 use atomr_agents_py_bridge::{Json, Scope, awaitable, json, runtime, watched};
 use pyo3::exceptions::PyRuntimeError;
@@ -39,15 +39,28 @@ pub(crate) struct Start {
 
 /// A new run, or one that was put away.
 pub(crate) enum What {
-    New(RunInput),
+    /// Under this name, if it has one.
+    New(RunInput, Option<String>),
     Resumed(Box<agent::PendingRun>, Vec<agent::Decision>),
+    /// One that is kept, by its name.
+    Kept(String, Vec<agent::Decision>),
 }
 
 impl What {
     fn messages(&self) -> Vec<core::Message> {
         match self {
-            What::New(input) => input.history.iter().chain(&input.messages).cloned().collect(),
+            What::New(input, _) => input.history.iter().chain(&input.messages).cloned().collect(),
             What::Resumed(pending, _) => pending.machine().closed_messages(),
+            What::Kept(..) => Vec::new(),
+        }
+    }
+
+    /// The name of a run that is kept under one.
+    fn name(&self) -> Option<String> {
+        match self {
+            What::New(_, name) => name.clone(),
+            What::Resumed(pending, _) => pending.kept().map(str::to_owned),
+            What::Kept(name, _) => Some(name.clone()),
         }
     }
 }
@@ -66,6 +79,10 @@ enum State {
 pub(crate) struct RunHandle {
     state: Mutex<State>,
     run: RunId,
+    /// The name under which it is kept, if it was given one.
+    name: Option<String>,
+    /// How long its end may take once it was cancelled.
+    settle: Duration,
     /// Where its events are in the stream that it is part of.
     path: String,
     cancel: CancellationToken,
@@ -76,13 +93,16 @@ impl RunHandle {
     pub(crate) fn new(start: Start) -> Self {
         let run = match (&start.what, &start.outer) {
             (What::Resumed(pending, _), _) => pending.run(),
-            (What::New(_), Some(outer)) => outer.run,
-            (What::New(_), None) => RunId::new(),
+            (What::New(_, None), Some(outer)) => outer.run,
+            // One that is kept under a name is a run of its own, wherever it is begun.
+            _ => RunId::new(),
         };
+        let name = start.what.name();
+        let settle = if start.agent.durable().is_some() { SETTLE + ONCE_WITHIN } else { SETTLE };
         let cancel = start.outer.as_ref().map_or_else(CancellationToken::new, |outer| outer.cancel.child_token());
         let path = start.outer.as_ref().map(|outer| outer.child(start.agent.name()).path().to_owned());
         let (path, state) = (path.unwrap_or_default(), Mutex::new(State::Begun(Box::new(start))));
-        Self { state, run, path, cancel, transcript: Arc::default() }
+        Self { state, run, name, settle, path, cancel, transcript: Arc::default() }
     }
 
     /// Takes what is needed to run, once.
@@ -139,8 +159,10 @@ impl Held {
         ctx.run = self.run;
         ctx.cancel = self.cancel.clone();
         let run = match what {
-            What::New(input) => agent.begin(input, ctx),
+            What::New(input, None) => agent.begin(input, ctx),
+            What::New(input, Some(name)) => agent.begin_as(&name, input, ctx),
             What::Resumed(pending, decisions) => agent.resume(*pending, &decisions, ctx),
+            What::Kept(name, decisions) => agent.resume_run(&name, &decisions, ctx),
         };
         *self.transcript.lock().unwrap_or_else(PoisonError::into_inner) = Some(run.transcript());
         run
@@ -151,7 +173,7 @@ impl Held {
 impl RunHandle {
     #[getter]
     fn run_id(&self) -> String {
-        self.run.to_string()
+        self.name.clone().unwrap_or_else(|| self.run.to_string())
     }
 
     #[getter]
@@ -204,12 +226,13 @@ impl RunHandle {
 
     fn settled(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let (mut ended, scope) = self.ended()?;
+        let within = self.settle;
         awaitable(py, move |_scope| async move {
             let settle = async {
                 let _ = ended.wait_for(Option::is_some).await;
                 scope.settled().await;
             };
-            let _ = tokio::time::timeout(SETTLE, settle).await;
+            let _ = tokio::time::timeout(within, settle).await;
             Ok::<_, PyErr>(())
         })
     }
@@ -253,7 +276,7 @@ impl RunOutcome {
 
     #[getter]
     fn run_id(&self) -> String {
-        self.0.run.to_string()
+        self.0.kept.clone().unwrap_or_else(|| self.0.run.to_string())
     }
 
     #[getter]

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use atomr_agents_core::{ToolCall, ToolSpec, Value};
-use atomr_agents_py_bridge::{Args, GuestError, GuestOptions, GuestTool, Json, Raised, arguments, awaitable, json};
+use atomr_agents_py_bridge::{Args, Guest, GuestError, GuestOptions, GuestTool, Json, arguments, awaitable, json};
 use atomr_agents_tool::{
-    self as tool, CheckedTool, Invocation, Tool, ToolError, ToolFuture, ToolMeta, ToolOptions, Toolbox, execute,
+    self as tool, CheckedTool, Invocation, ReconcileFuture, Tool, ToolError, ToolFuture, ToolMeta, ToolOptions,
+    Toolbox, execute,
 };
 use atomr_agents_wire::SseDecoder;
 use pyo3::exceptions::PyValueError;
@@ -15,9 +16,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use crate::context::{Deps, call_ctx, run_context, serving};
-use crate::errors::{Fault, from_kinded};
+use crate::errors::{Fault, from_kinded, is_model_retry};
 use crate::permission::{self, NativeToolMeta, ToolDescriptor, grants_of};
-use crate::{seconds, tool_return, toolset};
+use crate::{reconcile, seconds, tool_return, toolset};
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<NativeTool>()?;
@@ -26,6 +27,7 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Provider>()?;
     module.add_class::<ParsedToolCall>()?;
     module.add_class::<ToolCallParser>()?;
+    reconcile::fill(module)?;
     permission::fill(module)?;
     toolset::fill(module)
 }
@@ -39,6 +41,7 @@ struct PythonTool {
     takes_context: bool,
     raw: bool,
     decode: Option<Arc<Py<PyAny>>>,
+    reconcile: Option<Guest>,
 }
 
 impl Tool for PythonTool {
@@ -91,6 +94,10 @@ impl Tool for PythonTool {
             }
         })
     }
+
+    fn reconcile(&self, invocation: Invocation) -> ReconcileFuture<'_> {
+        reconcile::find(self.reconcile.as_ref(), invocation)
+    }
 }
 
 impl PythonTool {
@@ -114,14 +121,6 @@ impl PythonTool {
     }
 }
 
-/// Whether the exception is a `ModelRetry`, whose text alone is what the model shall read.
-fn is_model_retry(raised: &Raised) -> bool {
-    Python::attach(|py| {
-        let class = py.import("atomr_agents.errors").and_then(|errors| errors.getattr("ModelRetry"));
-        class.is_ok_and(|class| raised.exception(py).is_instance(&class).unwrap_or(false))
-    })
-}
-
 #[pyclass(frozen, module = "atomr_agents._native.tool")]
 pub(crate) struct NativeTool {
     pub(crate) checked: Arc<CheckedTool>,
@@ -140,7 +139,7 @@ impl NativeTool {
 impl NativeTool {
     #[new]
     #[pyo3(signature = (target, name, description, parameters, *, takes_context, raw, decode, timeout, retries, strict, key, meta,
-        requires_approval = false, max_concurrency = 0))]
+        requires_approval = false, max_concurrency = 0, reconcile = None))]
     #[allow(clippy::too_many_arguments)] // called from one place, by keyword
     fn new(
         target: &Bound<'_, PyAny>,
@@ -157,7 +156,9 @@ impl NativeTool {
         meta: NativeToolMeta,
         requires_approval: bool,
         max_concurrency: u32,
+        reconcile: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
+        let reconcile = reconcile.map(|target| reconcile::wrap(key, target)).transpose()?;
         let guest = GuestTool::wrap(target.py(), key, target, GuestOptions::default())?;
         let spec = ToolSpec { name, description, parameters: json::from_py(parameters)?, strict };
         let timeout = seconds::optional("timeout", timeout)?;
@@ -169,6 +170,7 @@ impl NativeTool {
             takes_context,
             raw,
             decode: decode.map(Arc::new),
+            reconcile,
         };
         let checked = CheckedTool::new(Arc::new(tool)).map_err(from_kinded)?;
         if raw {
@@ -213,6 +215,11 @@ impl NativeTool {
     #[getter]
     fn requires_approval(&self) -> bool {
         self.checked.tool().options().requires_approval
+    }
+
+    #[getter]
+    fn effect(&self) -> &'static str {
+        self.checked.tool().meta().effect.as_str()
     }
 
     #[getter]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use atomr_agents_state::{Batch, BlobId, Change, Durability, Expect, Fence, Key, StoreError};
 use tokio_postgres::types::{ToSql, Type};
 
+use crate::append::Append;
 use crate::fault::Fault;
 use crate::link::Ticket;
 use crate::numbers::signed;
@@ -104,6 +105,9 @@ pub(crate) async fn commit(server: &Server, sql: &CommitSql, batch: Batch) -> Re
     if batch.fence.is_none() && batch.changes.is_empty() {
         return Ok(());
     }
+    if let Some(append) = Append::of(&batch) {
+        return append.commit(server, sql, &batch).await;
+    }
     let columns = Columns::of(&batch);
     let blobs: Vec<&[u8]> = columns.blobs.keys().map(|id| &id.as_bytes()[..]).collect();
     let bytes: Vec<&[u8]> = columns.blobs.values().copied().collect();
@@ -176,14 +180,14 @@ async fn settle(
     }
 }
 
-fn fenced(server: &Server, fence: Option<&Fence>, newest: u64) -> StoreError {
+pub(crate) fn fenced(server: &Server, fence: Option<&Fence>, newest: u64) -> StoreError {
     match fence {
         Some(fence) => StoreError::Fenced { key: fence.key.clone(), token: fence.token, newest },
         None => server.odd("a batch without a fence was fenced"),
     }
 }
 
-fn conflict(server: &Server, batch: &Batch, change: usize, found: u64) -> StoreError {
+pub(crate) fn conflict(server: &Server, batch: &Batch, change: usize, found: u64) -> StoreError {
     let change = batch.changes.iter().filter(|change| !matches!(change, Change::Blob { .. })).nth(change);
     let version = |version: u64| if version == 0 { "nothing".to_owned() } else { format!("version {version}") };
     match change {
@@ -206,13 +210,19 @@ fn conflict(server: &Server, batch: &Batch, change: usize, found: u64) -> StoreE
 /// The statements of a commit.
 #[derive(Debug)]
 pub(crate) struct CommitSql {
-    commit: String,
-    settle: String,
+    pub(crate) commit: String,
+    pub(crate) settle: String,
+    pub(crate) append: String,
+    pub(crate) entry: String,
 }
 
 impl CommitSql {
     pub(crate) fn new(server: &Server) -> Self {
         let commit = "SELECT SCHEMA.commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
-        Self { commit: server.schema.of(commit), settle: server.schema.of("SELECT SCHEMA.settle($1, $2)") }
+        let append = "SELECT SCHEMA.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+        let entry = "SELECT e.body = $4 AND e.refs = $5 FROM SCHEMA.logs l JOIN SCHEMA.entries e ON e.log = l.id
+            WHERE l.space = $1 AND l.name = $2 AND e.at = $3";
+        let of = |sql: &str| server.schema.of(sql);
+        Self { commit: of(commit), settle: of("SELECT SCHEMA.settle($1, $2)"), append: of(append), entry: of(entry) }
     }
 }

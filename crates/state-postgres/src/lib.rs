@@ -6,6 +6,7 @@
 //! It knows no run, no workflow and no agent: what it stores are records, logs, blobs and leases. It keeps no state in a
 //! session of the database.
 
+mod append;
 mod commit;
 mod dsn;
 mod fault;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use atomr_agents_core::{CallCtx, Event, EventKind, Kind};
 use atomr_agents_state::{
     Batch, Change, Checkpoint, CheckpointKey, Checkpointer, EffectClass, EffectKey, Expect, ForkAt, ForkOptions,
-    Intent, Item, Journal, JournalOptions, Key, MemoryStore, NewRun, RunLogError, RunReader, RunStatus, Store,
+    Intent, Item, Journal, JournalOptions, Key, MemoryStore, NewRun, Outcome, RunLogError, RunReader, RunStatus, Store,
     StoredDelta, StoredState, When, compact, fork, prune, remove,
 };
 use serde_json::{Value, json};
@@ -232,6 +232,26 @@ async fn pruning_keeps_what_a_fork_needs_and_the_rest_goes() {
     drop(journal);
     remove(&store, "r").await.unwrap();
     assert!(store.sweep(Duration::ZERO).await.unwrap().blobs >= 41);
+}
+
+#[tokio::test]
+async fn what_somebody_found_out_of_one_attempt_says_nothing_of_the_next() {
+    let store = store();
+    let key = EffectKey::new(1, "pay", 0);
+    let intent = Intent::new(key.clone(), "tool", "pay").effect(EffectClass::Once);
+    let unknown = |result: Result<Option<Value>, RunLogError>| result.unwrap_err().kind() == Kind::OutcomeUnknown;
+    let journal = begin(&store, "r").await;
+    journal.intend(intent.clone()).await.unwrap();
+    journal.release().await.unwrap();
+    // A person finds that it did not happen, so it is attempted again, and the process ends once more.
+    let journal = resume(&store, "r").await.unwrap();
+    assert!(unknown(journal.result(&key).await));
+    journal.stage(Item::Outcome(Outcome { key: key.clone(), bodies: Vec::new(), error: None }));
+    assert_eq!(journal.result::<Value>(&key).await.unwrap(), None);
+    journal.intend(intent).await.unwrap();
+    assert!(unknown(journal.result(&key).await));
+    journal.release().await.unwrap();
+    assert!(unknown(resume(&store, "r").await.unwrap().result(&key).await));
 }
 
 #[tokio::test]

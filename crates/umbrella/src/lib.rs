@@ -19,6 +19,38 @@
 //! assert_eq!(agent.run("Oslo?", CallCtx::new()).await?.output, "Take an umbrella.");
 //! # Ok(()) }
 //! ```
+//!
+//! What an agent, a harness or a graph does is kept in a store, and a run that was stopped goes on by its name. [`state`] has
+//! the store in memory; the feature `state-sqlite` (on by default) has the one in a file, `state-postgres` the one that
+//! machines share.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use atomr_agents::prelude::*;
+//! use serde_json::json;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let schema = StateSchema::builder().add("log", AppendList).build()?;
+//! let graph = Graph::builder("greeting", schema)
+//!     .node("ask", |call: NodeCall| async move {
+//!         let name = call.ctx.interrupt(json!("Who are you?")).await?;
+//!         Ok(Update::new().write("log", json!([format!("hello {}", name.as_str().unwrap_or("you"))])))
+//!     })
+//!     .edge(START, "ask")
+//!     .edge("ask", END)
+//!     .build()?;
+//! let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+//! let runner = StatefulRunner::with_store(graph.clone(), store.clone(), RunnerOptions::default());
+//! let asked = runner.run(json!({}), RunOptions::named("visit-1")).await?;
+//! assert_eq!(asked.interrupts[0].value, json!("Who are you?"));
+//! drop(runner);
+//!
+//! // Whoever has the store and the graph can answer.
+//! let runner = StatefulRunner::with_store(graph, store, RunnerOptions::default());
+//! let done = runner.resume("visit-1", [Command::Answer(json!("Ada"))], RunOptions::default()).await?;
+//! assert_eq!(done.state.get::<Vec<String>>("log")?, ["hello Ada"]);
+//! # Ok(()) }
+//! ```
 
 pub use atomr_agents_agent as agent;
 pub use atomr_agents_cache as cache;
@@ -41,18 +73,26 @@ pub use atomr_agents_provider_gemini as provider_gemini;
 pub use atomr_agents_provider_local as provider_local;
 #[cfg(feature = "provider-openai")]
 pub use atomr_agents_provider_openai as provider_openai;
+#[cfg(feature = "state-postgres")]
+pub use atomr_agents_state_postgres as state_postgres;
+#[cfg(feature = "state-sqlite")]
+pub use atomr_agents_state_sqlite as state_sqlite;
 #[cfg(feature = "testkit")]
 pub use atomr_agents_testkit as testkit;
 
 /// What most programs need. It is the common path, not the whole house.
 pub mod prelude {
-    pub use atomr_agents_agent::{Agent, AgentBuilder, AgentOptions, BoxedAgent, RunError, RunResult};
+    pub use atomr_agents_agent::{Agent, AgentBuilder, AgentOptions, BoxedAgent, Durable, RunError, RunResult};
     pub use atomr_agents_callable::{Callable, Pipeline};
     pub use atomr_agents_core::{CallCtx, Event, EventKind, Kind, Message, Part, Role};
     pub use atomr_agents_inference::InferenceClient;
     pub use atomr_agents_observability::EventBus;
+    pub use atomr_agents_state::{AppendList, MemoryStore, StateSchema, Store};
     pub use atomr_agents_strategy::{StaticInstructions, StaticTools};
     pub use atomr_agents_tool::{FnTool, Tool, ToolError, ToolOptions};
+    pub use atomr_agents_workflow::{
+        Command, END, Graph, NodeCall, RunOptions, RunnerOptions, START, StatefulRunner, Update,
+    };
 
     #[cfg(feature = "provider-anthropic")]
     pub use atomr_agents_provider_anthropic::{AnthropicClient, AnthropicConfig};
@@ -60,4 +100,8 @@ pub mod prelude {
     pub use atomr_agents_provider_gemini::{GeminiClient, GeminiConfig};
     #[cfg(feature = "provider-openai")]
     pub use atomr_agents_provider_openai::{OpenAiClient, OpenAiConfig, OpenAiResponsesClient, OpenAiResponsesConfig};
+    #[cfg(feature = "state-postgres")]
+    pub use atomr_agents_state_postgres::{PostgresOptions, PostgresStore};
+    #[cfg(feature = "state-sqlite")]
+    pub use atomr_agents_state_sqlite::{SqliteOptions, SqliteStore};
 }

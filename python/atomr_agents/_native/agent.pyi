@@ -17,12 +17,15 @@ __all__ = [
     "ApprovalLedger",
     "CallNext",
     "Decision",
+    "Divergence",
+    "Durable",
     "InferenceClient",
     "NativeMiddleware",
     "Partial",
     "PartialOutput",
     "PendingCall",
     "PendingRun",
+    "Replay",
     "RunHandle",
     "RunOutcome",
 ]
@@ -116,6 +119,7 @@ class AgentCore:
         handoffs: Sequence[tuple[AgentCore | None, str, str]],
         middleware: Sequence[object],
         ledger: ApprovalLedger | None,
+        durable: Durable | None,
         grants: Grants | None,
         validate: Function[[Any], Any] | None,
     ) -> AgentCore:
@@ -125,12 +129,86 @@ class AgentCore:
     def name(self) -> str: ...
     @property
     def model(self) -> str: ...
-    def begin(self, input: Sequence[Message], history: Sequence[Message], deps: object) -> RunHandle: ...
+    def begin(
+        self, input: Sequence[Message], history: Sequence[Message], deps: object, run_id: str | None
+    ) -> RunHandle: ...
     def resume(self, pending: PendingRun, decisions: Sequence[Decision], deps: object) -> RunHandle: ...
+    def resume_run(self, run_id: str, decisions: Sequence[Decision], deps: object) -> RunHandle:
+        """Goes on with a run that is kept."""
+    @property
+    def durable(self) -> Durable | None: ...
+    def replay(self, run_id: str, deps: object) -> Coroutine[Any, Any, Replay]: ...
+    def fork(
+        self, run_id: str, at: int | None, name: str, messages: Sequence[Message] | None, instructions: str | None
+    ) -> Coroutine[Any, Any, str]: ...
+    def resolve(self, run_id: str, key: str, found: tuple[Any, str | None]) -> Coroutine[Any, Any, None]: ...
     def as_callable(self) -> Callable: ...
     def as_tool(
         self, *, name: str, description: str, timeout: float | None, requires_approval: bool, max_concurrency: int
     ) -> NativeTool: ...
+
+@final
+class Durable:
+    """Where runs are kept, and how.
+
+    `durability` is what a commit survives (`full`: power loss, `relaxed`: the process being killed); `when` when it is
+    made (`sync`: before the run goes on, `async`: while it does, `exit`: at its end and before a call that must not
+    happen twice). `lease` is for how many seconds a process that is not heard of keeps others out, and `owner` a name
+    that a worker keeps when it is started anew: then it goes on at once with what it held. `on_change` says what to do
+    with a run that was begun by another version of the agent: `refuse` or `accept`. `labels` go into the run's record.
+    """
+
+    def __new__(
+        cls,
+        store: object,
+        *,
+        durability: str = "full",
+        when: str = "sync",
+        lease: float = 30.0,
+        owner: str | None = None,
+        on_change: str = "refuse",
+        labels: dict[str, str] | None = None,
+    ) -> Durable: ...
+
+@final
+class Replay:
+    """What came of doing a recorded run again."""
+
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def status(self) -> str:
+        """How the run was doing when it was read."""
+    @property
+    def model_calls(self) -> int:
+        """How many were as recorded."""
+    @property
+    def tool_calls(self) -> int:
+        """How many were as recorded."""
+    @property
+    def divergence(self) -> Divergence | None:
+        """The first thing that is not as recorded."""
+    @property
+    def messages(self) -> list[Message]:
+        """The transcript, as far as it was made again."""
+
+@final
+class Divergence:
+    """The first thing that a run does otherwise now."""
+
+    @property
+    def at(self) -> str:
+        """The model or tool call: `step:path#index`."""
+    @property
+    def what(self) -> str:
+        """`instructions`, `tools`, `settings` or `messages` of a model call, `tool` or `arguments` of a tool call."""
+    @property
+    def recorded(self) -> str:
+        """What it was, as a name or a hash."""
+    @property
+    def now(self) -> str: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
 
 @final
 class NativeMiddleware:
@@ -224,10 +302,10 @@ class Decision:
 
 @final
 class ApprovalLedger:
-    """Remembers which approvals were used, so that none is used twice: in a folder, for all processes that use it, or
-    in memory, the latest 65,536."""
+    """Remembers which approvals were used, so that none is used twice: in a folder or a store, for all processes that
+    use it, or in memory, the latest 65,536. A run that is kept needs none: its log says what was decided."""
 
-    def __new__(cls, folder: str | PathLike[str] | None = None) -> ApprovalLedger: ...
+    def __new__(cls, folder: str | PathLike[str] | None = None, *, store: object = None) -> ApprovalLedger: ...
     def claim(self, digest: str) -> bool:
         """Uses it up; False if it was used before."""
 

@@ -1,7 +1,7 @@
 """Tools and the streaming call parser."""
 
 from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, TypeAlias, final
+from typing import Any, ClassVar, TypeAlias, final
 
 __all__ = [
     "Grants",
@@ -12,6 +12,7 @@ __all__ = [
     "ParsedToolCall",
     "PermissionSpec",
     "Provider",
+    "Reconciled",
     "ToolCallParser",
     "ToolControl",
     "ToolDescriptor",
@@ -81,6 +82,18 @@ class Grants:
     def __ne__(self, other: object, /) -> bool: ...
 
 @final
+class Reconciled:
+    """What a `reconcile` function found out that is no result."""
+
+    DID_NOT_HAPPEN: ClassVar[Reconciled]
+    """The call did not happen: it is made now."""
+    UNKNOWN: ClassVar[Reconciled]
+    """It cannot be found out: a person must."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __int__(self, /) -> int: ...
+
+@final
 class ToolDescriptor:
     """Everything that is known of a tool."""
 
@@ -95,6 +108,7 @@ class ToolDescriptor:
         tags: str | Sequence[str] | None = None,
         metadata: dict[str, Any] | None = None,
         strict: bool = False,
+        effect: str | None = None,
     ) -> ToolDescriptor: ...
     @property
     def name(self) -> str: ...
@@ -108,6 +122,9 @@ class ToolDescriptor:
     @property
     def version(self) -> str:
         """The version of its behaviour; `0.0.0` where none was said."""
+    @property
+    def effect(self) -> str:
+        """What happens when a call is made twice: `none`, `idempotent` or `once`."""
     @property
     def permissions(self) -> PermissionSpec: ...
     @property
@@ -131,6 +148,7 @@ class NativeToolMeta:
         permissions: _Permissions | None,
         tags: str | Sequence[str] | None,
         metadata: dict[str, Any] | None,
+        effect: str | None = None,
     ) -> NativeToolMeta: ...
 
 @final
@@ -188,9 +206,11 @@ class NativeTool:
         meta: NativeToolMeta,
         requires_approval: bool = False,
         max_concurrency: int = 0,
+        reconcile: object | None = None,
     ) -> NativeTool:
         """`target` is a function, a class or an instance; `decode` turns the arguments dict into keyword
-        arguments and may be `None`; with `raw`, the target gets the arguments as one dict."""
+        arguments and may be `None`; with `raw`, the target gets the arguments as one dict; `reconcile` is a function of
+        an idempotency key and the arguments."""
     @staticmethod
     def handoff(target: str, description: str) -> NativeTool:
         """A tool that hands the conversation to the agent of this name."""
@@ -206,6 +226,8 @@ class NativeTool:
     def retries(self) -> int: ...
     @property
     def requires_approval(self) -> bool: ...
+    @property
+    def effect(self) -> str: ...
     @property
     def max_concurrency(self) -> int: ...
     def descriptor(self) -> ToolDescriptor: ...

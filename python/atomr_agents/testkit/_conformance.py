@@ -67,6 +67,10 @@ async def check_store(make: Callable[[], object]) -> None:
     """
     from .._native.testkit import store_conformance
 
-    wrong = await store_conformance(make)
+    async def fresh() -> object:
+        made: Any = make()
+        return await made if hasattr(made, "__await__") else made
+
+    wrong = await store_conformance(fresh)
     if wrong is not None:
         raise ContractError(f"the store breaks a rule: {wrong}")

@@ -64,8 +64,18 @@ pub(crate) struct Turn {
 }
 
 impl Driver {
+    /// Opens the log, unless the run is cancelled before it could be.
+    pub(crate) async fn opened(&mut self) -> Result<(), AgentError> {
+        let cancel = self.ctx.cancel.clone();
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(AgentError::Cancelled),
+            opened = Box::pin(self.open()) => opened,
+        }
+    }
+
     /// Opens the log before anything else happens.
-    pub(crate) async fn open(&mut self) -> Result<(), AgentError> {
+    async fn open(&mut self) -> Result<(), AgentError> {
         match std::mem::replace(&mut self.kept, Kept::No) {
             Kept::No => {}
             Kept::Nowhere => {
@@ -123,9 +133,6 @@ impl Driver {
             Ok(turn) => {
                 let (number, id) = journal.turn();
                 self.keep(&journal, own, id, number);
-                if let Some(events) = &self.events {
-                    events.go_on_from(journal.next_seq());
-                }
                 self.set_turn(turn)
             }
             Err(error) => {
@@ -165,6 +172,9 @@ impl Driver {
         self.key = id;
         self.transcript.lock().run = id;
         self.ctx = log.enter(self.ctx.clone().with(Halt::default()));
+        if let Some(events) = &self.events {
+            events.go_on_from(journal.next_seq());
+        }
         if let Some(slot) = &self.recorder {
             let _ = slot.set(journal.clone());
         }

@@ -109,15 +109,15 @@ impl BoxedAgent {
     ///     AgentBuilder::new(model, "scripted").instructions(text).with_options(options).build()
     /// };
     /// told("Be short.")?.begin_as("r1", "Oslo?", CallCtx::new()).await?;
-    /// assert_eq!(told("Be short.")?.replay(&store, "r1").await?.divergence, None);
-    /// let divergence = told("Be long.")?.replay(&store, "r1").await?.divergence.unwrap();
+    /// assert_eq!(told("Be short.")?.replay(&store, "r1", &CallCtx::new()).await?.divergence, None);
+    /// let divergence = told("Be long.")?.replay(&store, "r1", &CallCtx::new()).await?.divergence.unwrap();
     /// assert_eq!((divergence.at.to_string().as_str(), divergence.what.as_str()), ("1:agent#1", "instructions"));
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
     /// [`AgentError::Log`] when there is no such run or it is damaged; when the store or a strategy fails.
-    pub async fn replay(&self, store: &Arc<dyn Store>, run: &str) -> Result<Replay, AgentError> {
+    pub async fn replay(&self, store: &Arc<dyn Store>, run: &str, ctx: &CallCtx) -> Result<Replay, AgentError> {
         let reader = RunReader::open(Arc::clone(store), run).await?;
         let frames = reader.frames().await?;
         let mut recorded: HashMap<EffectKey, Recorded> = HashMap::new();
@@ -140,7 +140,7 @@ impl BoxedAgent {
             let history = replayed.reader.values(&history.iter().collect::<Vec<_>>()).await?;
             let input = replayed.reader.values::<OneOrMore>(&[&input]).await?.pop().map(OneOrMore::all);
             let turn = Turn { history, input: input.unwrap_or_default() };
-            messages = self.replay_turn(&replayed, step, turn).await?;
+            messages = self.replay_turn(&replayed, step, turn, ctx).await?;
             if replayed.with(|seen| seen.ended || seen.divergence.is_some()) {
                 break;
             }
@@ -155,11 +155,17 @@ impl BoxedAgent {
         }))
     }
 
-    async fn replay_turn(&self, from: &Arc<Replayed>, step: u64, turn: Turn) -> Result<Vec<Message>, AgentError> {
+    async fn replay_turn(
+        &self,
+        from: &Arc<Replayed>,
+        step: u64,
+        turn: Turn,
+        ctx: &CallCtx,
+    ) -> Result<Vec<Message>, AgentError> {
         let path = self.name().into();
         let log = Log { source: Source::Replay(Arc::clone(from)), step, path, top: true, own: false };
         let input = RunInput { messages: turn.input, history: turn.history };
-        let run = self.begin_kept(input, Kept::Replay(log), CallCtx::new());
+        let run = self.begin_kept(input, Kept::Replay(log), ctx.scoped());
         let transcript = run.transcript();
         match run.await {
             Ok(_) => {}

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use atomr_agents_agent::{AgentError, Found, RunResult, resolve};
-use atomr_agents_core::{CallCtx, Message};
-use atomr_agents_state::{MemoryStore, RunLogError, RunReader, RunStatus, Store};
+use atomr_agents_core::{CallCtx, Kind, Message};
+use atomr_agents_state::{EffectKey, MemoryStore, RunLogError, RunReader, RunStatus, Store};
 
 use crate::support::{Dying, World, agent, kept, script};
 
@@ -15,6 +15,21 @@ async fn uninterrupted() -> RunResult {
     agent(script(), World::default().tools(), kept(store)).begin_as(RUN, "go", CallCtx::new()).await.unwrap()
 }
 
+/// A person looks into the world and says what became of a call.
+async fn answer(store: &Arc<MemoryStore>, world: &World, error: &AgentError) {
+    let AgentError::Log(RunLogError::OutcomeUnknown { run, key, subject }) = error else { panic!("{error:?}") };
+    assert_eq!((run.as_str(), subject.as_str()), (RUN, "pay"));
+    let n = if key.path.contains("/2") { 3 } else { 6 };
+    let gave = serde_json::json!({"did": "pay", "with": {"n": n}});
+    // The key that the call hands on is that of its first attempt.
+    let path = key.path.split('+').next().unwrap_or_default();
+    let first = EffectKey::new(key.step, path, key.index);
+    let paid = world.attempts("pay").contains(&first.idempotency(RUN, "0.0.0"));
+    let found = if paid { Found::Happened(gave) } else { Found::DidNotHappen };
+    let store: Arc<dyn Store> = store.clone();
+    resolve(&store, RUN, key, found).await.unwrap();
+}
+
 /// Goes on until the run ends; answers what nobody knows from what the world says. How often that was asked.
 async fn go_on(store: &Arc<MemoryStore>, world: &World) -> (RunResult, usize) {
     let mut asked = 0;
@@ -22,21 +37,10 @@ async fn go_on(store: &Arc<MemoryStore>, world: &World) -> (RunResult, usize) {
         let agent = agent(script(), world.tools(), kept(store.clone()));
         match agent.resume_run(RUN, &[], CallCtx::new()).await {
             Ok(result) => return (result, asked),
-            Err(error) => match error.error {
-                AgentError::Log(RunLogError::OutcomeUnknown { run, key, subject }) => {
-                    assert_eq!((run.as_str(), subject.as_str()), (RUN, "pay"));
-                    asked += 1;
-                    let info = RunReader::open(store.clone(), RUN).await.unwrap();
-                    assert_eq!(info.record().status, RunStatus::OutcomeUnknown);
-                    let n = if key.path.ends_with("/2") { 3 } else { 6 };
-                    let gave = serde_json::json!({"did": "pay", "with": {"n": n}});
-                    let paid = world.attempts("pay").contains(&key.idempotency(RUN, "0.0.0"));
-                    let found = if paid { Found::Happened(gave) } else { Found::DidNotHappen };
-                    let store: Arc<dyn Store> = store.clone();
-                    resolve(&store, RUN, &key, found).await.unwrap();
-                }
-                other => panic!("{other:?}"),
-            },
+            Err(error) => {
+                asked += 1;
+                answer(store, world, &error.error).await;
+            }
         }
     }
 }
@@ -126,4 +130,40 @@ async fn the_log_has_one_commit_for_an_answer_and_its_intents_and_one_for_what_e
     assert!(events.iter().all(|event| event.run == result.run));
     let history: Vec<Message> = result.messages.clone();
     assert_eq!(history.len(), 8);
+}
+
+#[tokio::test]
+async fn however_often_it_is_stopped_nothing_is_paid_twice_and_services_see_the_keys_again() {
+    let whole = uninterrupted().await;
+    let (mut seed, mut crashes) = (17u64, 0);
+    let mut draw = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    for run in 0..150 {
+        let (store, world) = (Arc::new(MemoryStore::new()), World::default());
+        loop {
+            let status = RunReader::open(store.clone(), RUN).await.ok().map(|reader| reader.record().status);
+            if status == Some(RunStatus::Finished) {
+                break;
+            }
+            let commits = i64::try_from(draw(4)).unwrap();
+            let agent = agent(script(), world.tools(), kept(Dying::after(&store, commits, draw(2) == 0)));
+            let life = match status {
+                None => agent.begin_as(RUN, "go", CallCtx::new()),
+                Some(_) => agent.resume_run(RUN, &[], CallCtx::new()),
+            };
+            match life.await {
+                Err(error) if error.kind() == Kind::OutcomeUnknown => answer(&store, &world, &error.error).await,
+                Err(_) => crashes += 1,
+                Ok(result) => assert_eq!(result.messages, whole.messages, "run {run}"),
+            }
+        }
+        assert_eq!((world.attempts("pay").len(), world.effects("pay"), world.effects("put")), (2, 2, 2), "run {run}");
+        let seam: Arc<dyn Store> = store;
+        let replay = agent(script(), world.tools(), kept(seam.clone()));
+        let replay = replay.replay(&seam, RUN, &CallCtx::new()).await.unwrap();
+        assert_eq!((replay.divergence, replay.messages), (None, whole.messages.clone()), "run {run}");
+    }
+    assert!(crashes > 400, "{crashes}");
 }

@@ -1,5 +1,6 @@
 //! How a run that is kept is stopped: cancelled, taken over, without room, with calls under way that must not happen twice.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,11 +11,23 @@ use atomr_agents_testkit::ScriptedModel;
 use atomr_agents_tool::{FnTool, Tool, ToolDescriptor, ToolError};
 use serde_json::json;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 use crate::support::{World, agent, kept};
 
 async fn status(store: &Arc<MemoryStore>) -> RunStatus {
     RunReader::open(store.clone(), "r").await.unwrap().record().status
+}
+
+/// The run goes on beside the test, and ends with it.
+fn under_way<T: Send + 'static>(run: impl Future<Output = T> + Send + 'static) -> JoinSet<T> {
+    let mut runs = JoinSet::new();
+    runs.spawn(run);
+    runs
+}
+
+async fn ended<T: 'static>(mut run: JoinSet<T>) -> T {
+    run.join_next().await.unwrap().unwrap()
 }
 
 /// A tool that says when it has begun and ends when it may.
@@ -65,12 +78,12 @@ async fn a_cancelled_run_waits_for_calls_that_must_not_happen_twice_and_records_
     let agent = agent(calls(), slow.tools.clone(), kept(store.clone()));
     let ctx = CallCtx::new();
     let cancel = ctx.cancel.clone();
-    let run = tokio::spawn(async move { agent.begin_as("r", "go", ctx).await });
+    let run = under_way(async move { agent.begin_as("r", "go", ctx).await });
     slow.begun.notified().await;
     cancel.cancel();
     tokio::task::yield_now().await;
     slow.go.notify_one();
-    let error = run.await.unwrap().unwrap_err();
+    let error = ended(run).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Cancelled);
     assert!(slow.ended.load(Ordering::SeqCst) && !slow.sibling.load(Ordering::SeqCst));
     assert_eq!((status(&store).await, recorded(&store).await), (RunStatus::Cancelled, 1));
@@ -106,10 +119,10 @@ async fn a_call_that_does_not_end_is_not_waited_for_for_ever_and_nobody_knows_it
     let first = agent(calls(), slow.tools.clone(), kept(store.clone()));
     let ctx = CallCtx::new();
     let cancel = ctx.cancel.clone();
-    let run = tokio::spawn(async move { first.begin_as("r", "go", ctx).await });
+    let run = under_way(async move { first.begin_as("r", "go", ctx).await });
     slow.begun.notified().await;
     cancel.cancel();
-    assert_eq!(run.await.unwrap().unwrap_err().kind(), Kind::Cancelled);
+    assert_eq!(ended(run).await.unwrap_err().kind(), Kind::Cancelled);
     let error = agent(calls(), slow.tools, kept(store)).resume_run("r", &[], CallCtx::new()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::OutcomeUnknown);
 }
@@ -120,11 +133,11 @@ async fn a_run_without_a_store_waits_for_them_too() {
     let agent: BoxedAgent = agent(calls(), slow.tools.clone(), AgentOptions::default());
     let ctx = CallCtx::new();
     let cancel = ctx.cancel.clone();
-    let run = tokio::spawn(async move { agent.run("go", ctx).await });
+    let run = under_way(async move { agent.run("go", ctx).await });
     slow.begun.notified().await;
     cancel.cancel();
     slow.go.notify_one();
-    let error = run.await.unwrap().unwrap_err();
+    let error = ended(run).await.unwrap_err();
     let told = serde_json::to_string(&error.partial.messages).unwrap();
     assert!(error.kind() == Kind::Cancelled && told.contains("did it"), "{told}");
 }
@@ -139,13 +152,13 @@ async fn whoever_was_taken_over_stops_and_writes_nothing_more() {
         durable.journal.lease = std::time::Duration::from_millis(60);
     }
     let first = agent(calls(), slow.tools.clone(), options);
-    let run = tokio::spawn(async move { first.begin_as("r", "go", CallCtx::new()).await });
+    let run = under_way(async move { first.begin_as("r", "go", CallCtx::new()).await });
     slow.begun.notified().await;
     // The same owner, in another process: it gets the lease at once.
     let journal = JournalOptions { owner, ..JournalOptions::default() };
     let journal = Journal::resume(store.clone(), "r", journal).await.unwrap();
     slow.go.notify_one();
-    let error = run.await.unwrap().unwrap_err();
+    let error = ended(run).await.unwrap_err();
     let fenced = matches!(error.error, AgentError::Log(RunLogError::Store(StoreError::Fenced { .. })));
     assert!(fenced && error.kind() == Kind::Fenced, "{error:?}");
     assert_eq!((status(&store).await, recorded(&store).await), (RunStatus::Running, 0));

@@ -63,16 +63,17 @@ async fn a_replay_calls_nothing_and_names_the_first_thing_that_is_another_one() 
             .build()
             .unwrap()
     };
-    let replay = offline("Do it.", world.tools()).replay(&seam, "r").await.unwrap();
+    let replay = offline("Do it.", world.tools()).replay(&seam, "r", &CallCtx::new()).await.unwrap();
     assert_eq!((replay.divergence, replay.model_calls, replay.tool_calls), (None, 4, 6));
     assert_eq!(replay.messages, result.messages);
     assert_eq!(before, (world.attempts("look").len(), world.attempts("put").len(), world.attempts("pay").len()));
 
-    let divergence = offline("Do it now.", world.tools()).replay(&seam, "r").await.unwrap().divergence.unwrap();
+    let divergence =
+        offline("Do it now.", world.tools()).replay(&seam, "r", &CallCtx::new()).await.unwrap().divergence.unwrap();
     assert_eq!((divergence.at.to_string().as_str(), divergence.what.as_str()), ("1:agent#1", "instructions"));
     let mut fewer = world.tools();
     fewer.pop();
-    let divergence = offline("Do it.", fewer).replay(&seam, "r").await.unwrap().divergence.unwrap();
+    let divergence = offline("Do it.", fewer).replay(&seam, "r", &CallCtx::new()).await.unwrap().divergence.unwrap();
     assert_eq!((divergence.at.to_string().as_str(), divergence.what.as_str()), ("1:agent#1", "tools"));
     assert_eq!(RunReader::open(store, "r").await.unwrap().frames().await.unwrap().len(), 8, "nothing was written");
 }
@@ -85,7 +86,10 @@ async fn a_run_that_has_not_ended_is_replayed_as_far_as_it_went() {
         .begin_as("r", "go", CallCtx::new())
         .await
         .unwrap_err();
-    let replay = agent(ScriptedModel::new(), world.tools(), AgentOptions::default()).replay(&seam, "r").await.unwrap();
+    let replay = agent(ScriptedModel::new(), world.tools(), AgentOptions::default())
+        .replay(&seam, "r", &CallCtx::new())
+        .await
+        .unwrap();
     assert_eq!((replay.divergence, replay.model_calls, replay.tool_calls), (None, 2, 5));
 }
 
@@ -119,10 +123,13 @@ async fn a_fork_shares_what_was_done_and_goes_on_with_something_else_said() {
     assert_eq!(other.messages[..4], messages);
     let asked = &model.requests()[0].messages;
     assert_eq!((asked[0].text().as_str(), &asked[1..]), ("Do little.", &messages[..]));
-    let replay = forked.replay(&seam, "r2").await.unwrap();
+    let replay = forked.replay(&seam, "r2", &CallCtx::new()).await.unwrap();
     assert_eq!((replay.divergence, replay.model_calls), (None, 2));
     // The run that it came from is what it was.
-    assert_eq!(agent(script(), world.tools(), kept(store)).replay(&seam, "r").await.unwrap().messages, result.messages);
+    assert_eq!(
+        agent(script(), world.tools(), kept(store)).replay(&seam, "r", &CallCtx::new()).await.unwrap().messages,
+        result.messages
+    );
     let error = fork_run(&seam, "r", ForkAt::Seq(9_999), &ForkOptions::default(), &edits).await.unwrap_err();
     assert!(error.to_string().contains("the last one is"), "{error}");
 }

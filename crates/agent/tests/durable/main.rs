@@ -6,6 +6,9 @@ mod boundaries;
 mod endings;
 mod forks;
 mod inside;
+mod kill;
+#[path = "../../../state-sqlite/tests/support/mod.rs"]
+mod processes;
 mod support;
 mod turns;
 mod unknown;

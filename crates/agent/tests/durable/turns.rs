@@ -37,7 +37,10 @@ async fn a_conversation_of_many_turns_is_one_log_that_is_read_from_its_newest_wh
     assert_eq!((result.output.as_str(), result.messages.len(), result.history), ("Answer 20.", 42, 40));
     assert_eq!(result.messages[..40], history);
     journal.release().await.unwrap();
-    let replay = agent.replay(&seam, "talk").await.unwrap();
+    let events = RunReader::open(seam.clone(), "talk").await.unwrap().events(0, 10_000).await.unwrap();
+    assert!(events.windows(2).all(|pair| pair[0].seq < pair[1].seq), "one stream for all turns");
+    assert_eq!(events.iter().filter(|event| event.kind.name() == "run_finished").count(), 21);
+    let replay = agent.replay(&seam, "talk", &CallCtx::new()).await.unwrap();
     assert_eq!((replay.divergence, replay.model_calls, replay.messages.len()), (None, 21, 42));
 }
 

@@ -21,7 +21,7 @@ pub(crate) use list::list;
 pub(crate) use replay::replay;
 pub(crate) use salvage::salvage;
 pub(crate) use show::show;
-pub(crate) use verify::verify;
+pub(crate) use verify::{unreadable, verify};
 
 /// Where a command writes, and how.
 pub(crate) struct Out {

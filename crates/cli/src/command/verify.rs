@@ -48,16 +48,22 @@ pub(crate) async fn verify(opened: &Opened, args: &Verify, out: &mut Out) -> Res
     Ok(if damaged == 0 { 0 } else { 3 })
 }
 
+/// The store does not even open.
+pub(crate) fn unreadable(subject: &str, message: &str, out: &mut Out) -> Result<u8, CliError> {
+    if out.json {
+        out.value(&json!({"store": subject, "damage": message}))?;
+    } else {
+        out.line(&format!("DAMAGED  {subject}: {message}"))?;
+    }
+    Ok(3)
+}
+
 /// What the database itself finds.
 async fn medium(opened: &Opened, out: &mut Out) -> Result<u64, CliError> {
     let Some(sqlite) = &opened.sqlite else { return Ok(0) };
     let found = sqlite.verify().await?;
     for each in &found {
-        if out.json {
-            out.value(&json!({"store": each.subject, "damage": each.message}))?;
-        } else {
-            out.line(&format!("DAMAGED  {}: {}", each.subject, each.message))?;
-        }
+        unreadable(&each.subject, &each.message, out)?;
     }
     Ok(found.len() as u64)
 }

@@ -1,7 +1,7 @@
 //! A store that is written in Python.
 
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -10,7 +10,7 @@ use atomr_agents_state::{Batch, BlobId, Entry, Key, Lease, Record, Scan, Store, 
 use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::guest_data as data;
@@ -26,6 +26,7 @@ const SWEEP_WITHIN: Duration = Duration::from_secs(600);
 pub(super) struct GuestStore {
     guest: GuestJournal,
     tasks: Mutex<JoinSet<()>>,
+    orphans: Orphans,
 }
 
 impl std::fmt::Debug for GuestStore {
@@ -37,7 +38,7 @@ impl std::fmt::Debug for GuestStore {
 impl GuestStore {
     pub(super) fn wrap(key: &str, object: &Bound<'_, PyAny>) -> Result<Self, GuestError> {
         let guest = GuestJournal::wrap(object.py(), key, object, GuestOptions::default())?;
-        Ok(Self { guest, tasks: Mutex::default() })
+        Ok(Self { guest, tasks: Mutex::default(), orphans: Orphans(Arc::new(watch::Sender::new(0))) })
     }
 
     fn name(&self) -> String {
@@ -65,22 +66,71 @@ impl GuestStore {
         within: Duration,
         call: impl Future<Output = Result<T, GuestError>> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (send, told) = oneshot::channel();
-        let done = async move {
-            if let Ok(result) = tokio::time::timeout(within, call).await {
-                // Whoever asked may have gone away.
-                let _ = send.send(result);
-            }
-        };
+        self.orphans.gone(within).await.map_err(|_| self.late(within))?;
+        let (send, answer) = oneshot::channel();
+        let mut waiting = Waiting { orphans: self.orphans.clone(), answer: Some(answer) };
+        let orphans = self.orphans.clone();
         {
             let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             while tasks.try_join_next().is_some() {}
-            tasks.spawn(done);
+            tasks.spawn(async move {
+                let result = tokio::time::timeout(within, call).await;
+                if send.send(result).is_err() {
+                    orphans.0.send_modify(|count| *count -= 1);
+                }
+            });
         }
-        match told.await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(refusal(self.name(), asked, error).await),
-            Err(_) => Err(self.late(within)),
+        match waiting.told().await {
+            Some(Ok(Ok(answer))) => Ok(answer),
+            Some(Ok(Err(error))) => Err(refusal(self.name(), asked, error).await),
+            Some(Err(_)) | None => Err(self.late(within)),
+        }
+    }
+}
+
+/// How many calls are under way whose callers went away. The next one waits for them: what it sees must not change behind
+/// its back.
+#[derive(Clone)]
+struct Orphans(Arc<watch::Sender<usize>>);
+
+impl Orphans {
+    async fn gone(&self, within: Duration) -> Result<(), tokio::time::error::Elapsed> {
+        let mut count = self.0.subscribe();
+        tokio::time::timeout(within, async move {
+            // The sender is ours: it is never closed.
+            let _ = count.wait_for(|count| *count == 0).await;
+        })
+        .await
+    }
+}
+
+type Answer<T> = Result<Result<T, GuestError>, tokio::time::error::Elapsed>;
+
+/// A caller that waits. One that goes away leaves an orphan, unless its answer is there.
+struct Waiting<T> {
+    orphans: Orphans,
+    answer: Option<oneshot::Receiver<Answer<T>>>,
+}
+
+impl<T> Waiting<T> {
+    async fn told(&mut self) -> Option<Answer<T>> {
+        let told = match &mut self.answer {
+            Some(answer) => answer.await.ok(),
+            None => None,
+        };
+        self.answer = None;
+        told
+    }
+}
+
+impl<T> Drop for Waiting<T> {
+    fn drop(&mut self) {
+        let Some(answer) = &mut self.answer else { return };
+        // Counted first: once it is closed, the call counts down.
+        self.orphans.0.send_modify(|count| *count += 1);
+        answer.close();
+        if answer.try_recv().is_ok() {
+            self.orphans.0.send_modify(|count| *count -= 1);
         }
     }
 }

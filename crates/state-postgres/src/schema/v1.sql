@@ -195,6 +195,51 @@ BEGIN
     END IF;
 END $$;
 
+-- The batch that a run writes again and again: one entry at a known position of a log, and blobs. It is what `commit` would do,
+-- without a row for the writer: a client whose answer was lost sends it again, and finds its own entry at the position.
+CREATE FUNCTION SCHEMA.append(
+    p_relaxed boolean, p_fence_space text, p_fence_name text, p_token bigint,
+    p_space text, p_name text, p_at bigint, p_body bytea, p_refs bytea,
+    p_blobs bytea[], p_bytes bytea[], p_named bytea[]
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_found bigint;
+    v_log   bigint;
+BEGIN
+    IF p_relaxed THEN
+        PERFORM set_config('synchronous_commit', 'off', true);
+    ELSIF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+
+    SELECT token INTO v_found FROM SCHEMA.leases WHERE space = p_fence_space AND name = p_fence_name FOR SHARE;
+    IF COALESCE(v_found, 0) <> p_token THEN
+        RAISE EXCEPTION 'fenced' USING ERRCODE = 'AT001', DETAIL = COALESCE(v_found, 0);
+    END IF;
+
+    UPDATE SCHEMA.logs SET next = p_at + 1 WHERE space = p_space AND name = p_name AND next = p_at
+    RETURNING id INTO v_log;
+    IF NOT FOUND THEN
+        IF p_at = 0 THEN
+            INSERT INTO SCHEMA.logs (space, name, next) VALUES (p_space, p_name, 1) ON CONFLICT DO NOTHING
+            RETURNING id INTO v_log;
+        END IF;
+        IF v_log IS NULL THEN
+            SELECT next INTO v_found FROM SCHEMA.logs WHERE space = p_space AND name = p_name;
+            RAISE EXCEPTION 'conflict' USING ERRCODE = 'AT002', DETAIL = '1 ' || COALESCE(v_found, 0);
+        END IF;
+    END IF;
+    INSERT INTO SCHEMA.entries VALUES (v_log, p_at, p_body, p_refs);
+
+    IF cardinality(p_blobs) > 0 THEN
+        INSERT INTO SCHEMA.blobs AS b SELECT n.id, n.bytes, clock_timestamp() FROM unnest(p_blobs, p_bytes) AS n(id, bytes)
+        ON CONFLICT (id) DO UPDATE SET used = EXCLUDED.used WHERE b.used < EXCLUDED.used - interval '1 minute';
+    END IF;
+    IF cardinality(p_named) > 0 THEN
+        PERFORM FROM SCHEMA.blobs WHERE id = ANY (p_named) ORDER BY id FOR KEY SHARE;
+    END IF;
+END $$;
+
 -- Whether this commit happened. After it the writer is void: a commit that is still on its way does not happen any more.
 -- The row's lock waits for one that is under way.
 CREATE FUNCTION SCHEMA.settle(p_writer uuid, p_number bigint) RETURNS boolean LANGUAGE plpgsql AS $$

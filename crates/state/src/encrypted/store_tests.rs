@@ -1,3 +1,5 @@
+//! A store with encryption around it: what it gives back, and what lies in the store below.
+
 use std::sync::Arc;
 use std::time::Duration;
 

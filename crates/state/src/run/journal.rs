@@ -27,6 +27,14 @@ pub struct Recorded {
     pub outcome: Option<Outcome>,
 }
 
+impl Recorded {
+    /// It is about to happen. Somebody may have said of an attempt before that it did not happen; of this one nobody has.
+    pub(crate) fn begin(&mut self, intent: &Intent) {
+        self.intent = Some(intent.clone());
+        self.outcome.take_if(|outcome| outcome.bodies.is_empty() && outcome.error.is_none());
+    }
+}
+
 /// The one writer of a run. Cheap to clone: clones write the same run, and what several of them stage while a commit is
 /// under way goes into the next one together.
 ///
@@ -181,7 +189,7 @@ impl Journal {
     pub fn stage(&self, item: Item) {
         match &item {
             Item::Intent(intent) => {
-                lock(&self.0.recorded).entry(intent.key.clone()).or_default().intent = Some(intent.clone());
+                lock(&self.0.recorded).entry(intent.key.clone()).or_default().begin(intent);
             }
             Item::Outcome(outcome) => {
                 lock(&self.0.recorded).entry(outcome.key.clone()).or_default().outcome = Some(outcome.clone());
@@ -203,6 +211,7 @@ impl Journal {
     /// [`RunLogError::NotJson`].
     pub fn stage_event(&self, event: &Event) -> Result<(), RunLogError> {
         let stored = StoredEvent::of(event, self.turn().1)?;
+        self.0.pen.tell(event.seq);
         let waiting = self.0.pen.stage(|staged| {
             staged.last_seq = staged.last_seq.max(event.seq);
             staged.items.push(Item::Event(stored));

@@ -125,7 +125,7 @@ impl Journal {
             for item in &placed.frame.items {
                 match item {
                     Item::Intent(intent) => {
-                        recorded.entry(intent.key.clone()).or_default().intent = Some(intent.clone());
+                        recorded.entry(intent.key.clone()).or_default().begin(intent);
                     }
                     Item::Outcome(outcome) => {
                         recorded.entry(outcome.key.clone()).or_default().outcome = Some(outcome.clone());

@@ -3,6 +3,7 @@
 //! Whoever holds it writes everything that is staged, also what others staged; they find their own done when it is their
 //! turn. So many small writes at once become one, and a single one waits for nobody and crosses no thread.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -66,6 +67,8 @@ pub(crate) struct Pen {
     behind: Mutex<JoinSet<Result<(), RunLogError>>>,
     fence: Fence,
     start_seq: u64,
+    /// The number of the last event that was staged here.
+    told: AtomicU64,
 }
 
 impl Pen {
@@ -77,6 +80,7 @@ impl Pen {
             behind: Mutex::default(),
             fence: lease.fence(),
             start_seq: next_seq,
+            told: AtomicU64::new(0),
         }
     }
 
@@ -88,7 +92,12 @@ impl Pen {
     }
 
     pub(crate) fn next_seq(&self) -> u64 {
-        self.start_seq.max(1)
+        self.start_seq.max(self.told.load(Ordering::Relaxed) + 1)
+    }
+
+    /// An event of this number was staged.
+    pub(crate) fn tell(&self, seq: u64) {
+        self.told.fetch_max(seq, Ordering::Relaxed);
     }
 
     pub(crate) fn waiting(&self) -> usize {

@@ -3,7 +3,7 @@
 //! the store's own [`Tables`], and what is written has the shape of what a journal writes: each commit is fenced, has its
 //! place in the log, and is sent again as it is while nobody knows what became of it.
 //!
-//! `STATE_MODEL=wide` walks through more than a million states.
+//! `ATOMR_WALK=wide` walks through more than a million states.
 
 mod workers;
 
@@ -71,7 +71,7 @@ fn finds(rules: Rules, property: &'static str) {
 /// The walk in the order of distance, which meets everything near, and another that goes deep.
 #[test]
 fn whatever_the_workers_do_a_run_has_one_history() {
-    let wide = std::env::var("STATE_MODEL").is_ok_and(|which| which == "wide");
+    let wide = std::env::var("ATOMR_WALK").is_ok_and(|which| which == "wide");
     let (rules, most) = if wide { (WIDE, 6_000_000) } else { (SMALL, 400_000) };
     let near = Workers::new(rules).checker().threads(2).target_state_count(most).spawn_bfs().join();
     near.assert_properties();

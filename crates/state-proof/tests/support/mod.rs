@@ -1,0 +1,17 @@
+//! Runs that are killed, and what must hold of what is left of them.
+#![allow(clippy::unwrap_used, clippy::panic, dead_code, reason = "helpers of tests fail as tests do; no test uses all")]
+
+mod place;
+mod process;
+mod trace;
+
+#[allow(unused_imports, reason = "no test uses all")]
+pub(crate) use place::{Home, homes};
+#[allow(unused_imports, reason = "no test uses all")]
+pub(crate) use process::{Life, Moment, Told};
+pub(crate) use trace::Trace;
+
+/// A number that the environment may set, so that the same tests run longer.
+pub(crate) fn setting(name: &str, usual: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}

@@ -1,0 +1,106 @@
+//! One life, and what it says.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use atomr_agents_state::EffectKey;
+use atomr_agents_state_proof::Task;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::Instant;
+
+/// Longer than any life takes on the slowest machine: one that hangs fails the test instead of standing still.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process that runs a task.
+pub(crate) struct Life {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    born: Instant,
+    pub(crate) told: Told,
+}
+
+/// When a process is killed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Moment {
+    /// So long after its birth.
+    OfItsLife(Duration),
+    /// So long after its first new effect.
+    OfItsWork(Duration),
+}
+
+/// What a life said.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    /// The steps that its caller was told are done.
+    pub(crate) acks: Vec<u64>,
+    /// How long it took from its birth until it had something new to do.
+    pub(crate) began: Option<Duration>,
+    /// An effect of which nobody knows whether it happened.
+    pub(crate) unknown: Option<EffectKey>,
+    pub(crate) held: u64,
+    pub(crate) fenced: u64,
+    pub(crate) done: bool,
+    pub(crate) killed: bool,
+}
+
+impl Life {
+    pub(crate) fn begin(task: &Task) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_life"));
+        command.arg(serde_json::to_string(task).unwrap()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines, born: Instant::now(), told: Told::default() }
+    }
+
+    pub(crate) fn pid(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap()).unwrap()
+    }
+
+    /// The next thing that it says; `None` when it has ended.
+    pub(crate) async fn hear(&mut self) -> Option<()> {
+        let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await.expect("a life hangs").unwrap()?;
+        let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+        match word {
+            "ack" => self.told.acks.push(rest.parse().unwrap()),
+            "began" => self.told.began = Some(self.born.elapsed()),
+            "unknown" => self.told.unknown = Some(rest.parse().unwrap()),
+            "held" => self.told.held += 1,
+            "fenced" => self.told.fenced += 1,
+            "done" => self.told.done = true,
+            "failed" => panic!("a life failed: {rest}"),
+            other => panic!("a life says {other:?}"),
+        }
+        Some(())
+    }
+
+    /// Hears everything until it ends.
+    pub(crate) async fn end(mut self) -> Told {
+        while self.hear().await.is_some() {}
+        self.waited().await
+    }
+
+    /// Hears what it says, and kills it at that moment if it is still there.
+    pub(crate) async fn end_at(mut self, moment: Moment) -> Told {
+        let time = match moment {
+            Moment::OfItsLife(time) => time,
+            Moment::OfItsWork(time) => {
+                while self.told.began.is_none() && self.hear().await.is_some() {}
+                time
+            }
+        };
+        let everything = async { while self.hear().await.is_some() {} };
+        if tokio::time::timeout(time, everything).await.is_err() {
+            self.child.start_kill().unwrap();
+            while self.hear().await.is_some() {}
+        }
+        self.waited().await
+    }
+
+    async fn waited(mut self) -> Told {
+        let status = self.child.wait().await.unwrap();
+        self.told.killed = status.code().is_none();
+        assert!(self.told.killed || status.success(), "a life failed: {status}");
+        self.told
+    }
+}
