@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from . import _checks
 from ._graph_nodes import goes, routes, step_of, takes
 from ._graph_types import END, START, CachePolicy, RetryPolicy
-from ._light import Generic, TypeVar
+from ._light import Generic, TypeVar, overload
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from ._graph_run import CompiledGraph
+    from ._native.state import StateSchema
     from .observability import EventBus
 
     Targets: TypeAlias = "Mapping[Any, str] | Sequence[str]"
@@ -43,7 +46,11 @@ class StateGraph(Generic[State]):
 
     __slots__ = ("_branches", "_edges", "_joins", "_nodes", "name", "state")
 
-    def __init__(self, state: type[State] | Any, name: str = "graph") -> None:
+    @overload
+    def __init__(self, state: type[State], name: str = "graph") -> None: ...
+    @overload
+    def __init__(self: StateGraph[dict[str, Any]], state: StateSchema, name: str = "graph") -> None: ...
+    def __init__(self, state: Any, name: str = "graph") -> None:
         _checks.filled("name", name)
         self.state = state
         self.name = name
@@ -129,8 +136,7 @@ class StateGraph(Generic[State]):
         """Adds steps, each after the one before: functions, or pairs of a name and a function."""
         before: str | None = None
         for each in steps:
-            named: Any = each if isinstance(each, tuple) else (step_of(each)[0], each)  # pyright: ignore[reportUnknownVariableType]
-            name, step = named
+            name, step = _named(each)
             self.add_node(name, step)
             if before is not None:
                 self.add_edge(before, name)
@@ -225,6 +231,13 @@ def _branch(source: str, path: Any, path_map: Any) -> tuple[Any, ...]:
         targets = [("", to) for to in path_map]
     _, function = step_of(path)
     return source, function, mapping, targets, takes(function) == "config"
+
+
+def _named(step: Any) -> tuple[str, Any]:
+    if isinstance(step, tuple):
+        name, body = cast("tuple[str, Any]", step)
+        return name, body
+    return step_of(step)[0], step
 
 
 def _names(names: Sequence[str] | str | None) -> list[str]:

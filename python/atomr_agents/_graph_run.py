@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC
+from typing import NamedTuple
 
 from ._graph_types import Command, Interrupt, StateSnapshot
 from ._light import Generic, TypeVar
@@ -193,6 +194,37 @@ class CompiledGraph(Generic[State]):
             lambda: self.aupdate_state(config, values, as_node), "update_state()", "`await graph.aupdate_state(...)`"
         )
 
+    async def acheck_compat(self, *, open_only: bool = True) -> list[Incompatible]:
+        """The threads that another version of the graph began, and what is different in this one.
+
+        Args:
+            open_only: Leave out those that are finished.
+
+        Raises:
+            ConfigError: The graph was compiled without a checkpointer.
+        """
+        from .state import Runs
+
+        if self._course["store"] is None:
+            raise _wrong_config()
+        runs, found, after = Runs(self._course["store"]), list[Incompatible](), None
+        while True:
+            page = await runs.list(kind="workflow", target=self.name, after=after)
+            for run in page.runs:
+                different = await self._runner.compare(run.name)
+                if different is not None and not (open_only and run.status == "finished"):
+                    added, removed, changed = different
+                    found.append(Incompatible(run.name, run.status, added, removed, changed))
+            after = page.next
+            if after is None:
+                return found
+
+    def check_compat(self, *, open_only: bool = True) -> list[Incompatible]:
+        """As `acheck_compat`, where no event loop runs."""
+        from ._sync import run
+
+        return run(lambda: self.acheck_compat(open_only=open_only), "check_compat()", "`await graph.acheck_compat()`")
+
     def get_graph(self) -> Drawing:
         """What the graph looks like."""
         return Drawing(self.native)
@@ -256,6 +288,21 @@ class CompiledGraph(Generic[State]):
                         yield (space, shown) if isinstance(modes, str) else (space, *shown)
         finally:
             parts.close()
+
+
+class Incompatible(NamedTuple):
+    """A thread that another version of the graph began."""
+
+    thread_id: str
+    """The thread."""
+    status: str
+    """How it is doing."""
+    added: list[str]
+    """What only this version has, in words such as `step plan`, `edge plan -> act`, `channel notes`."""
+    removed: list[str]
+    """What only the other one has."""
+    changed: list[str]
+    """What both have, but not alike."""
 
 
 class Drawing:

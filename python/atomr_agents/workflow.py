@@ -32,7 +32,7 @@ from ._dags import (
     register_workflow_predicate,
 )
 from ._graph_build import StateGraph
-from ._graph_run import CompiledGraph, Drawing
+from ._graph_run import CompiledGraph, Drawing, Incompatible
 from ._graph_types import (
     END,
     START,
@@ -56,6 +56,7 @@ __all__ = [
     "Dag",
     "Drawing",
     "Given",
+    "Incompatible",
     "Interrupt",
     "NodeContext",
     "RetryPolicy",

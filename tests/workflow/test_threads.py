@@ -244,8 +244,11 @@ def test_a_run_of_another_graph_is_not_gone_on_with() -> None:
     graph = StateGraph(Log).add_sequence([("a", says("a")), ("b", says("b"))]).add_edge(START, "a")
     graph.compile(saver, interrupt_before=["b"]).invoke({}, thread())
     graph.add_node("c", says("c")).add_edge("b", "c")
+    app = graph.compile(saver)
     with pytest.raises(IncompatibleError, match="step c"):
-        graph.compile(saver).invoke(None, thread())
+        app.invoke(None, thread())
+    (found,) = app.check_compat()
+    assert (found.thread_id, found.added, found.removed) == ("1", ["edge b -> c", "step c"], [])
 
 
 async def test_a_stream_tells_states_answers_and_what_steps_write() -> None:

@@ -292,10 +292,7 @@ impl GraphRunner {
         let runner = self.runner.clone();
         awaitable(py, move |_scope| async move {
             let found = runner.check_compat(&thread).await.map_err(Fault)?;
-            Ok::<_, Fault<WorkflowError>>(found.map(|it| {
-                let text = it.to_string();
-                (it.added, it.removed, it.changed, text)
-            }))
+            Ok::<_, Fault<WorkflowError>>(found.map(|it| (it.added, it.removed, it.changed)))
         })
     }
 }

@@ -177,7 +177,8 @@ impl About {
             Told::Part(Part::State { .. }) => self.wanted.values,
             Told::Part(Part::Update { path, .. }) => self.wanted.updates && (self.wanted.inner || !path.contains('/')),
             Told::Part(Part::Custom { .. }) => self.wanted.custom,
-            Told::Part(_) | Told::End(_) => true,
+            Told::Part(Part::Interrupts(_) | Part::Missed(_)) | Told::End(_) => true,
+            Told::Part(_) => false,
             Told::Events(events) => self.wanted.events && !events.is_empty(),
         }
     }
