@@ -127,8 +127,14 @@ pub async fn live(task: Task) -> Result<(), Box<dyn std::error::Error>> {
             Work::Agent { rounds } => agent_life::live(&task, &store, rounds).await,
         };
         match stopped {
-            Ok(()) => return Ok(say("done")),
-            Err(Stopped::Unknown(key)) => return Ok(say(&format!("unknown {key}"))),
+            Ok(()) => {
+                say("done");
+                return Ok(());
+            }
+            Err(Stopped::Unknown(key)) => {
+                say(&format!("unknown {key}"));
+                return Ok(());
+            }
             Err(Stopped::Failed(error)) => return Err(error),
             Err(Stopped::Held) => say("held"),
             Err(Stopped::Fenced) => say("fenced"),

@@ -3,6 +3,8 @@
 //! A life does a few commits and dies; the next goes on. So one run meets every boundary, with everything that a restart
 //! does in between. `ATOMR_CRASH_STEPS` says how many steps the graph has; the agent calls as many tools.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unnecessary_unwrap)] // helpers of tests fail as tests do, and say what they did
+
 mod support;
 
 use atomr_agents_state_proof::{Strike, Work};

@@ -1,6 +1,8 @@
 //! Two processes that fight for one run, one of them stopped and woken again and again: one of them writes at a time, and
 //! the run has one history.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unnecessary_unwrap)] // helpers of tests fail as tests do, and say what they did
+
 mod support;
 
 use std::collections::BTreeMap;

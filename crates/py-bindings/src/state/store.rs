@@ -95,7 +95,7 @@ fn postgres_store(
     root_certificates: Option<PathBuf>,
 ) -> PyResult<Store> {
     let options = PostgresOptions {
-        schema,
+        schema: schema.to_owned(),
         migrate,
         connections,
         connect_timeout: seconds::duration("connect_timeout", connect_timeout)?,
