@@ -98,12 +98,14 @@ fn mapping(parts: Vec<Part<'_>>) -> PyResult<InputMapping> {
     Ok(InputMapping::Object(all))
 }
 
+/// Name, step, what it is given, whether the first of those before it is enough, and its version.
+type StepPlan<'py> = (String, DagStep, Option<Vec<Part<'py>>>, bool, String);
+
 /// A dag as Python describes it.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 struct DagPlan<'py> {
-    /// Name, step, what it is given, whether the first of those before it is enough, and its version.
-    steps: Vec<(String, DagStep, Option<Vec<Part<'py>>>, bool, String)>,
+    steps: Vec<StepPlan<'py>>,
     edges: Vec<(String, String)>,
     entry: Option<String>,
     store: Option<Bound<'py, PyAny>>,

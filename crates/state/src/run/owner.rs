@@ -112,6 +112,7 @@ pub(crate) async fn acquire(store: &dyn Store, key: &Key, owner: &str, ttl: Dura
 }
 
 #[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used)] // a helper of tests fails as tests do
 mod tests {
     use std::process::{Command, Stdio};
 
