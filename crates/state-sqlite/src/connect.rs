@@ -54,7 +54,7 @@ fn prepare(place: &Place, created: bool, patience: Duration) -> Result<Opened, F
         conn.pragma_update(None, "synchronous", "FULL")?;
     }
     let id = schema::ensure(&conn, place)?;
-    let high = High::open(place, id, schema::commits(&conn)?, write)?;
+    let high = High::open(place, id, || schema::commits(&conn), write)?;
     conn.busy_timeout(Duration::ZERO)?;
     Ok(Opened { conn, high })
 }

@@ -10,6 +10,7 @@ use std::io;
 
 use atomr_agents_state::{Durability, StoreError};
 
+use crate::fault::Fault;
 use crate::place::Place;
 use crate::platform;
 
@@ -38,13 +39,20 @@ struct Slot {
 
 impl High {
     /// Opens the mark of a database that has `commits` of them.
-    pub(crate) fn open(place: &Place, id: [u8; 16], commits: u64, write: bool) -> Result<Self, StoreError> {
+    pub(crate) fn open(
+        place: &Place,
+        id: [u8; 16],
+        commits: impl FnOnce() -> Result<u64, Fault>,
+        write: bool,
+    ) -> Result<Self, Fault> {
         let boot = platform::boot();
+        // In this order: another process may write at the same time, and notes a commit only after it was made.
         let slots = slots(place)?;
+        let commits = commits()?;
         let counts = |slot: &&Slot| slot.id == id && (slot.boot == 0 || Some(slot.boot) == boot);
         let noted = slots.iter().filter(counts).map(|slot| slot.commits).max().unwrap_or(0);
         if commits < noted {
-            return Err(lost(place, noted, commits));
+            return Err(lost(place, noted, commits).into());
         }
         let file = if write { Some(opened(place)?) } else { None };
         if let Some(file) = file.as_ref().filter(|_| slots.iter().any(|slot| slot.id != id)) {
@@ -157,13 +165,13 @@ mod tests {
     fn fewer_commits_than_noted_are_damage() {
         let folder = tempfile::tempdir().unwrap();
         let place = place(&folder);
-        let mark = High::open(&place, ID, 0, true).unwrap();
+        let mark = High::open(&place, ID, || Ok(0), true).unwrap();
         for commits in 1..=9 {
             mark.note(Durability::Full, commits);
         }
-        High::open(&place, ID, 9, false).unwrap();
-        High::open(&place, ID, 10, false).unwrap();
-        let error = High::open(&place, ID, 6, true).unwrap_err();
+        High::open(&place, ID, || Ok(9), false).unwrap();
+        High::open(&place, ID, || Ok(10), false).unwrap();
+        let error = High::open(&place, ID, || Ok(6), true).unwrap_err().told(&place);
         assert!(error.to_string().contains("commit 9 was made, the file ends at commit 6: 3 are lost"), "{error}");
         assert!(check_empty(&place).is_err());
     }
@@ -172,26 +180,26 @@ mod tests {
     fn what_a_relaxed_commit_notes_ends_with_the_power() {
         let folder = tempfile::tempdir().unwrap();
         let place = place(&folder);
-        let mark = High { boot: Some(1), ..High::open(&place, ID, 0, true).unwrap() };
+        let mark = High { boot: Some(1), ..High::open(&place, ID, || Ok(0), true).unwrap() };
         mark.note(Durability::Full, 3);
         mark.note(Durability::Relaxed, 8);
-        High::open(&place, ID, 3, false).unwrap();
-        assert!(High::open(&place, ID, 2, false).is_err());
+        High::open(&place, ID, || Ok(3), false).unwrap();
+        assert!(High::open(&place, ID, || Ok(2), false).is_err());
     }
 
     #[test]
     fn one_damaged_slot_leaves_the_other_and_two_are_told() {
         let folder = tempfile::tempdir().unwrap();
         let place = place(&folder);
-        let mark = High::open(&place, ID, 0, true).unwrap();
+        let mark = High::open(&place, ID, || Ok(0), true).unwrap();
         mark.note(Durability::Full, 4);
         mark.note(Durability::Full, 5);
         let file = mark.file.as_ref().unwrap();
         platform::write_at(file, b"x", SECTOR + 30).unwrap();
-        High::open(&place, ID, 4, false).unwrap();
-        assert!(High::open(&place, ID, 3, false).is_err());
+        High::open(&place, ID, || Ok(4), false).unwrap();
+        assert!(High::open(&place, ID, || Ok(3), false).is_err());
         platform::write_at(file, b"x", 30).unwrap();
-        let error = High::open(&place, ID, 5, false).unwrap_err();
+        let error = High::open(&place, ID, || Ok(5), false).unwrap_err().told(&place);
         assert!(error.to_string().contains("cannot be read"), "{error}");
     }
 
@@ -199,8 +207,8 @@ mod tests {
     fn the_mark_of_another_database_says_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let place = place(&folder);
-        High::open(&place, ID, 0, true).unwrap().note(Durability::Full, 4);
-        High::open(&place, [8; 16], 1, true).unwrap();
-        High::open(&place, ID, 0, true).unwrap();
+        High::open(&place, ID, || Ok(0), true).unwrap().note(Durability::Full, 4);
+        High::open(&place, [8; 16], || Ok(1), true).unwrap();
+        High::open(&place, ID, || Ok(0), true).unwrap();
     }
 }
