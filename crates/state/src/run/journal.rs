@@ -191,6 +191,19 @@ impl Journal {
         self.0.pen.stage(|staged| staged.items.push(item));
     }
 
+    /// Makes a change of something else in the store part of the next commit: it happens with it or not at all. It may be made
+    /// twice, so it expects nothing ([`crate::Expect::Any`]), and it adds to no log.
+    pub fn stage_other(&self, change: crate::Change) {
+        self.0.pen.stage(|staged| staged.others.push(change));
+    }
+
+    /// Who goes on with the run from here on: the name of the agent or graph, and its version. Written with the next status.
+    pub fn served_by(&self, target: &str, version: &str) {
+        let mut record = lock(&self.0.record);
+        target.clone_into(&mut record.target);
+        version.clone_into(&mut record.version);
+    }
+
     /// Forgets in memory which effects were recorded in steps before `step`: nobody asks for them any more.
     pub fn forget_before(&self, step: u64) {
         lock(&self.0.recorded).retain(|key, _| key.step >= step);
