@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from ._native.agent import ApprovalLedger
     from ._native.cache import InMemoryLlmCache
+    from ._native.agent import SessionOptions
     from ._native.core import Budget
     from ._native.tool import Grants
     from .middleware import Middleware
@@ -32,6 +33,8 @@ class AgentSettings(TypedDict, total=False):
     grants: Grants | str | Sequence[str] | None
     approvals: ApprovalLedger | None
     store: Any
+    session_policy: str
+    sessions: SessionOptions | None
     fallbacks: Sequence[Any]
     cache: InMemoryLlmCache | None
     base_url: str | None
