@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ._native.agent import ApprovalLedger
+    from ._native.agent import ApprovalLedger, SessionOptions
     from ._native.cache import InMemoryLlmCache
-    from ._native.agent import SessionOptions
     from ._native.core import Budget
     from ._native.tool import Grants
     from .middleware import Middleware
