@@ -36,8 +36,9 @@ static COMPACTION: KindRow = KindRow {
 struct PythonCompaction(Guest);
 
 fn shorter(value: &Bound<'_, PyAny>) -> Result<Vec<core::Message>, BadShape> {
-    let given: Vec<PyRef<'_, Message>> =
-        value.extract().map_err(|_| BadShape::new("expected the messages that are left, as a list of Message".to_owned()))?;
+    let given: Vec<PyRef<'_, Message>> = value
+        .extract()
+        .map_err(|_| BadShape::new("expected the messages that are left, as a list of Message".to_owned()))?;
     Ok(given.iter().map(|message| message.0.clone()).collect())
 }
 
@@ -125,10 +126,7 @@ impl Sessions {
     }
 
     fn session(&self, name: &str) -> PyResult<SessionCore> {
-        Ok(SessionCore {
-            agent: self.0.agent().clone(),
-            session: self.0.session(name).map_err(from_kinded)?,
-        })
+        Ok(SessionCore { agent: self.0.agent().clone(), session: self.0.session(name).map_err(from_kinded)? })
     }
 
     fn remembered(&self) -> Vec<String> {

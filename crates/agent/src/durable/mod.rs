@@ -25,7 +25,7 @@ pub(crate) use calls::{Fresh, effect_of, settle, stage_intents};
 pub(crate) use digest::{of_call, of_request};
 pub(crate) use log::{Halt, Known, Log, Source};
 pub(crate) use open::{Kept, MESSAGES, OneOrMore, Turn, Where, recorder, scope_of, transcript, turns};
-pub(crate) use version::of as version_of;
+pub(crate) use version::{difference as version_difference, of as version_of};
 
 pub use fork::{Edits, fork_run};
 pub use ledger::StoreLedger;

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use atomr_agents_core::{CallCtx, CancellationToken, Message, RunId};
 use atomr_agents_state::{Item, Journal, NewRun, RunLogError, RunStatus, StoreError};
@@ -14,8 +15,11 @@ use super::seat::{Seat, Waited};
 use super::sessions::Shared;
 use super::unfinished::{self, Begun, Told};
 use super::{OnUnfinished, Policy, outcome};
-use crate::durable::{Turn, transcript, version_of};
-use crate::{AgentError, BoxedAgent, Decision, RunInput, RunResult, SessionError};
+use crate::durable::{Turn, transcript, version_difference, version_of};
+use crate::{AgentError, BoxedAgent, Decision, OnChange, RunInput, RunResult, SessionError};
+
+/// A wait that cannot be written as a moment.
+const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
 /// What somebody wants of a session.
 pub(crate) enum What {
@@ -62,7 +66,8 @@ struct Way {
 impl Request {
     /// Waits for the turn. When the future is dropped the input is taken back, unless its turn has begun.
     pub(crate) async fn enter(self, cancel: &CancellationToken) -> Result<Entered, AgentError> {
-        let until = Instant::now() + self.shared.options.wait;
+        let now = Instant::now();
+        let until = now.checked_add(self.shared.options.wait).unwrap_or(now + FOREVER);
         let id = self.id.clone().unwrap_or_else(|| RunId::new().to_string());
         let mut way = Way { seat: None, id, put: false, waits: false, cut: None, until };
         let entered = tokio::select! {
@@ -95,7 +100,9 @@ impl Request {
             drop(arrival);
             match self.policy {
                 Policy::Steer => busy.arrived.store(true, Ordering::Release),
-                Policy::Interrupt => drop(busy.interrupt()),
+                Policy::Interrupt => {
+                    busy.interrupt();
+                }
                 Policy::Queue | Policy::Reject => {}
             }
             drop(busy);
@@ -205,6 +212,7 @@ impl Request {
             let Some(begun) = unfinished else {
                 return Err(SessionError::NothingToResume { session: self.session.clone() }.into());
             };
+            self.fits(journal)?;
             let held = self.held(way, journal)?;
             return Ok(Entered::Again(held, begun.turn, decisions.clone()));
         }
@@ -216,6 +224,7 @@ impl Request {
                 journal.release().await?;
                 return ended.unwrap_or_else(|| Err(AgentError::Cancelled)).map(|it| Entered::Ended(Box::new(it)));
             };
+            self.fits(journal)?;
             let held = self.held(way, journal)?;
             return Ok(Entered::Again(held, begun.turn, Vec::new()));
         }
@@ -301,7 +310,7 @@ impl Request {
             Err(error) => Err(error.error.clone()),
         };
         if let Some(busy) = self.shared.everybody.find(&self.session) {
-            busy.told(&input.id, told);
+            busy.told(&input.id, &told);
         }
         match ended {
             Ok(result) if result.pending.is_some() => Err(self.unfinished(RunStatus::Suspended)),
@@ -377,6 +386,7 @@ impl Request {
         let status = journal.info().status;
         match unfinished.filter(|begun| begun.step == u64::from(turn)) {
             Some(begun) if self.shared.options.on_unfinished == OnUnfinished::Resume => {
+                self.fits(&journal)?;
                 Ok(Entered::Again(self.held(way, &journal)?, begun.turn, Vec::new()))
             }
             Some(_) => {
@@ -388,6 +398,20 @@ impl Request {
                 journal.release().await?;
                 ended.unwrap_or_else(|| Err(AgentError::Cancelled)).map(|result| Entered::Ended(Box::new(result)))
             }
+        }
+    }
+
+    /// Whether this agent may go on with the turn that has not ended.
+    fn fits(&self, journal: &Journal) -> Result<(), AgentError> {
+        let (info, run, target) = (journal.info(), self.session.clone(), self.agent.name().to_owned());
+        let difference = match self.shared.on_change() {
+            _ if info.target != target => Some(format!("it is that of the agent {:?}", info.target)),
+            OnChange::Refuse => version_difference(&info.version, &version_of(&self.agent.engine)),
+            OnChange::Accept => None,
+        };
+        match difference {
+            Some(difference) => Err(RunLogError::Changed { run, target, difference }.into()),
+            None => Ok(()),
         }
     }
 

@@ -21,6 +21,7 @@ pub(crate) enum Told {
 }
 
 struct Waiter {
+    ticket: u64,
     id: String,
     tell: oneshot::Sender<Told>,
 }
@@ -37,6 +38,7 @@ struct Running {
 #[derive(Default)]
 struct State {
     taken: bool,
+    tickets: u64,
     waiting: VecDeque<Waiter>,
     running: Running,
 }
@@ -77,13 +79,15 @@ impl Busy {
     pub(crate) fn wait(self: &Arc<Self>, all: &Arc<Everybody>, name: &str, id: &str) -> InLine {
         let (tell, told) = oneshot::channel();
         let mut state = self.lock();
+        state.tickets += 1;
+        let ticket = state.tickets;
         if state.taken {
-            state.waiting.push_back(Waiter { id: id.to_owned(), tell });
+            state.waiting.push_back(Waiter { ticket, id: id.to_owned(), tell });
         } else {
             state.taken = tell.send(Told::YourTurn).is_ok();
         }
         drop(state);
-        InLine { busy: Arc::clone(self), all: Arc::clone(all), name: name.to_owned(), id: id.to_owned(), told }
+        InLine { busy: Arc::clone(self), all: Arc::clone(all), name: name.to_owned(), ticket, told }
     }
 
     /// Stops the turn that runs, if one does, and says so to its caller.
@@ -100,7 +104,7 @@ impl Busy {
     /// An input of this process joins the running turn.
     pub(crate) fn join(&self, id: &str) {
         let mut state = self.lock();
-        if let Some(at) = state.waiting.iter().position(|waiter| waiter.id == id)
+        while let Some(at) = state.waiting.iter().position(|waiter| waiter.id == id)
             && let Some(waiter) = state.waiting.remove(at)
         {
             state.running.joined.push(waiter.tell);
@@ -108,12 +112,12 @@ impl Busy {
     }
 
     /// The turn of an input of this process was run for it by the one in the seat.
-    pub(crate) fn told(&self, id: &str, result: Result<RunResult, AgentError>) {
+    pub(crate) fn told(&self, id: &str, result: &Result<RunResult, AgentError>) {
         let mut state = self.lock();
-        if let Some(at) = state.waiting.iter().position(|waiter| waiter.id == id)
+        while let Some(at) = state.waiting.iter().position(|waiter| waiter.id == id)
             && let Some(waiter) = state.waiting.remove(at)
         {
-            let _ = waiter.tell.send(Told::Ended(Box::new(result)));
+            let _ = waiter.tell.send(Told::Ended(Box::new(result.clone())));
         }
     }
 
@@ -215,7 +219,7 @@ pub(crate) struct InLine {
     busy: Arc<Busy>,
     all: Arc<Everybody>,
     name: String,
-    id: String,
+    ticket: u64,
     told: oneshot::Receiver<Told>,
 }
 
@@ -243,8 +247,7 @@ impl InLine {
 
 impl Drop for InLine {
     fn drop(&mut self) {
-        let id = &self.id;
-        self.busy.lock().waiting.retain(|waiter| waiter.id != *id);
+        self.busy.lock().waiting.retain(|waiter| waiter.ticket != self.ticket);
         // It may have been its turn just now: the next one is told.
         if let Ok(Told::YourTurn) = self.told.try_recv() {
             drop(self.seat());

@@ -11,6 +11,7 @@ use atomr_agents_state::{
 
 use super::entry::{Request, What};
 use super::inbox::{Fate, Input};
+use super::seat::Seat;
 use super::sessions::Shared;
 use super::table::Remembered;
 use super::{Policy, unfinished};
@@ -100,7 +101,9 @@ impl Session {
         drop(arrival);
         match policy {
             Policy::Steer => busy.arrived.store(true, std::sync::atomic::Ordering::Release),
-            Policy::Interrupt => drop(busy.interrupt()),
+            Policy::Interrupt => {
+                busy.interrupt();
+            }
             Policy::Queue | Policy::Reject => {}
         }
         Ok(id)
@@ -178,22 +181,24 @@ impl Session {
     pub async fn all_messages(&self) -> Result<Vec<Message>, AgentError> {
         let Some(reader) = self.reader().await? else { return self.remembered() };
         let frames = reader.frames().await?;
-        let (mut bodies, mut ended) = (Vec::new(), 0);
-        for checkpoint in frames.iter().flat_map(|placed| &placed.frame.items).filter_map(|item| match item {
-            Item::Checkpoint(checkpoint) => Some(checkpoint),
-            _ => None,
-        }) {
-            let before = std::mem::replace(&mut ended, checkpoint.step);
-            match checkpoint.channels.get(MESSAGES) {
-                Some(StoredDelta::Append(new)) => bodies.extend(new),
-                // The whole of it at the end of a turn; the turn's own part is what it has more than what there was.
-                Some(StoredDelta::List(all)) if bodies.is_empty() => bodies.extend(all),
-                Some(StoredDelta::List(all)) if checkpoint.step > before => {
-                    let last = bodies.last().copied();
-                    let known = all.iter().rposition(|body| Some(body) == last).map_or(0, |at| at + 1);
-                    bodies.extend(&all[known..]);
+        let (mut state, mut bodies) = (StoredState::default(), Vec::new());
+        for placed in &frames {
+            for item in &placed.frame.items {
+                let Item::Checkpoint(checkpoint) = item else { continue };
+                let known = match state.channels.get(MESSAGES) {
+                    Some(StoredChannel::List(known)) => known.len(),
+                    _ => 0,
+                };
+                match checkpoint.channels.get(MESSAGES) {
+                    Some(StoredDelta::Append(new)) => bodies.extend(new),
+                    // The whole of it, after a turn; without one it is a shorter form of what was said.
+                    Some(StoredDelta::List(all)) if checkpoint.step > state.step || bodies.is_empty() => {
+                        bodies.extend(all.get(known..).unwrap_or_default());
+                    }
+                    _ => {}
                 }
-                _ => {}
+                let corrupt = |message| RunLogError::Corrupt { run: self.name.clone(), at: placed.at, message };
+                state.apply(checkpoint, placed.frame.time_ms).map_err(corrupt)?;
             }
         }
         Ok(reader.values(&bodies).await?)
@@ -227,7 +232,7 @@ impl Session {
     /// # Errors
     /// [`AgentError::Log`] while somebody is at the session; and when the store fails.
     pub async fn abandon(&self) -> Result<bool, AgentError> {
-        let Some(journal) = self.opened().await? else { return Ok(false) };
+        let Some((journal, _seat)) = self.opened().await? else { return Ok(false) };
         let abandoned = async {
             match unfinished::read(&journal).await?.unfinished {
                 Some(begun) => unfinished::abandon(&journal, begun).await.map(|_| true),
@@ -244,7 +249,7 @@ impl Session {
     /// # Errors
     /// [`AgentError::Log`] while somebody is at the session; and when the store fails.
     pub async fn clear(&self) -> Result<(), AgentError> {
-        let Some(journal) = self.opened().await? else {
+        let Some((journal, _seat)) = self.opened().await? else {
             if let Some(table) = self.shared.table() {
                 table.forget(&self.name);
             }
@@ -259,12 +264,17 @@ impl Session {
         Ok(cleared?)
     }
 
-    async fn opened(&self) -> Result<Option<Journal>, AgentError> {
+    async fn opened(&self) -> Result<Option<(Journal, Seat)>, AgentError> {
         if self.reader().await?.is_none() {
             return Ok(None);
         }
-        let store = self.shared.store(&self.name)?;
-        Ok(Some(Journal::resume(store, &self.name, self.shared.journal_options()).await?))
+        let busy = self.shared.busy(&self.name)?;
+        let Some(seat) = busy.sit(&self.shared.everybody, &self.name) else {
+            return Err(SessionError::Busy { session: self.name.clone(), by: "this process".to_owned() }.into());
+        };
+        let store = Arc::clone(&busy.store);
+        drop(busy);
+        Ok(Some((Journal::resume(store, &self.name, self.shared.journal_options()).await?, seat)))
     }
 
     /// Another session that has said what this one had said by the end of its last turn; nothing of it is stored again.

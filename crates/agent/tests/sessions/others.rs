@@ -102,7 +102,9 @@ async fn who_lost_the_lease_is_told_that_it_is_fenced_and_writes_nothing_more() 
         "{:?}",
         error.error
     );
-    let there = sessions(&agent(talking(), vec![], Some(&store)), brief).session("u1").unwrap();
+    let again = Gate::new();
+    again.open();
+    let there = sessions(&agent(talking(), vec![again.tool()], Some(&store)), brief).session("u1").unwrap();
     let result = within(there.send("And?", CallCtx::new())).await.unwrap();
     assert_eq!(texts(&result.messages).last().map(String::as_str), Some("Answer 1."));
     let journal = Journal::resume(store, "u1", JournalOptions::default()).await.unwrap();

@@ -74,7 +74,7 @@ async fn where_that_shall_be_asked_the_input_is_refused_until_somebody_says_what
 async fn a_turn_that_failed_can_be_resumed_or_left_behind() {
     for resumed in [true, false] {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-        let broken = InferenceError::Config("the model is away".into());
+        let broken = InferenceError::Config { setting: "model".into(), message: "it is away".into() };
         let model = ScriptedModel::new().error(broken).text("Answer.");
         let session = sessions(&agent(model, vec![], Some(&store)), options(Policy::Queue)).session("u1").unwrap();
         session.send("One?", CallCtx::new()).await.unwrap_err();
