@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from ._native.agent import AgentCore, Decision, PendingRun, RunHandle, RunOutcome
+    from ._native.agent import AgentCore, Decision, PendingRun, RunHandle, RunOutcome, SessionOptions, Sessions
     from ._output import Output
-    from ._native.agent import SessionOptions, Sessions
     from ._session import Session
 
 Deps = TypeVar("Deps")
@@ -179,7 +178,7 @@ class Running(Kept[Deps, Out]):
                 from .errors import ConfigError
 
                 raise ConfigError("a session has its own history and its runs their own ids; leave the others away")
-            return self.session(session)._core.begin(messages, deps, None, None)  # pyright: ignore[reportPrivateUsage]
+            return self.session(session).begin_turn(messages, deps)
         before = () if history is None else _transcript("history", "a list of Messages", history)
         if run_id is not None:
             from . import _checks

@@ -24,15 +24,17 @@ NO_DEPS: Any = None
 
 def of(agent: Running[Any, Any]) -> Sessions:
     """The sessions of an agent."""
-    if (made := agent._sessions) is None:  # pyright: ignore[reportPrivateUsage]
-        given = agent._session_options  # pyright: ignore[reportPrivateUsage]
+    holder: Any = agent  # its slots are those of `Agent`
+    made: Sessions | None = holder._sessions
+    if made is None:
+        given: Any = holder._session_options
         if isinstance(given, str):
             given = SessionOptions(policy=given)
-        elif not isinstance(given, SessionOptions):  # pyright: ignore[reportUnnecessaryIsInstance]
+        elif not isinstance(given, SessionOptions):
             from . import _checks
 
             _checks.fail("sessions", "a SessionOptions", given)
-        made = agent._sessions = Sessions(agent._core, given)  # pyright: ignore[reportPrivateUsage]
+        made = holder._sessions = Sessions(holder._core, given)
     return made
 
 
@@ -59,7 +61,8 @@ class Session(Generic[Deps, Out]):
     __slots__ = ("_agent", "_closed", "_core")
 
     def __init__(self, agent: Running[Deps, Out], core: SessionCore) -> None:
-        self._agent = agent
+        # Its own parts are not for others.
+        self._agent: Any = agent
         self._core = core
         self._closed = False
 
@@ -99,7 +102,9 @@ class Session(Generic[Deps, Out]):
             ConflictError: the last turn waits for somebody's word: see `resume` and `abandon`.
             AgentError: as `Agent.run`.
         """
-        return await self._agent._ended(self._begin(prompt, deps, policy, input_id), True)  # pyright: ignore[reportPrivateUsage]
+        handle = self._begin(prompt, deps, policy, input_id)
+        result: RunResult[Out] = await self._agent._ended(handle, True)
+        return result
 
     def send_sync(self, prompt: str | Message | Sequence[Message], *, deps: Deps = NO_DEPS) -> RunResult[Out]:
         """As `send`, where no event loop runs."""
@@ -119,7 +124,7 @@ class Session(Generic[Deps, Out]):
         return self._stream(self._begin(prompt, deps, policy, input_id))
 
     async def steer(self, prompt: str | Message | Sequence[Message], *, deps: Deps = NO_DEPS) -> RunResult[Out]:
-        """Lets an input join the turn that runs, before its next model call; it is the next turn if that one ends first.
+        """Lets an input join the running turn before its next model call; it is the next turn if that one ends first.
 
         Gives the result of the turn that it was part of.
         """
@@ -132,9 +137,7 @@ class Session(Generic[Deps, Out]):
         """
         return self._core.interrupt()
 
-    async def resume(
-        self, decisions: Decision | Sequence[Decision] = (), *, deps: Deps = NO_DEPS
-    ) -> RunResult[Out]:
+    async def resume(self, decisions: Decision | Sequence[Decision] = (), *, deps: Deps = NO_DEPS) -> RunResult[Out]:
         """Goes on with the turn that has not ended: one that waits for approvals, failed, was stopped or killed.
 
         Raises:
@@ -145,7 +148,8 @@ class Session(Generic[Deps, Out]):
 
         self._check_open()
         handle = self._core.resume(_settings.decisions(decisions), deps)
-        return await self._agent._ended(handle, True)  # pyright: ignore[reportPrivateUsage]
+        result: RunResult[Out] = await self._agent._ended(handle, True)
+        return result
 
     async def post(
         self, prompt: str | Message | Sequence[Message], *, policy: str | None = None, input_id: str | None = None
@@ -161,7 +165,7 @@ class Session(Generic[Deps, Out]):
             OverloadedError: too many inputs wait already.
         """
         self._check_open()
-        return await self._core.post(self._agent._asked(prompt, NO_DEPS), policy, input_id)  # pyright: ignore[reportPrivateUsage]
+        return await self._core.post(self._agent._asked(prompt, NO_DEPS), policy, input_id)
 
     async def drain(self, *, deps: Deps = NO_DEPS) -> int:
         """Runs the turns of the inputs that wait, in their order. Gives how many.
@@ -193,7 +197,10 @@ class Session(Generic[Deps, Out]):
         return Session(self._agent, await self._core.fork(name))
 
     async def close(self) -> None:
-        """Takes no inputs any more from this object, and stops the turn that runs in this process. The conversation stays."""
+        """Takes no inputs any more from this object, and stops the turn that runs in this process.
+
+        The conversation stays.
+        """
         self._closed = True
         self._core.interrupt()
 
@@ -209,11 +216,15 @@ class Session(Generic[Deps, Out]):
         self, prompt: str | Message | Sequence[Message], deps: Any, policy: str | None, input_id: str | None
     ) -> RunHandle:
         self._check_open()
-        messages = self._agent._asked(prompt, deps)  # pyright: ignore[reportPrivateUsage]
+        messages = self._agent._asked(prompt, deps)
         return self._core.begin(messages, deps, policy, input_id)
 
+    def begin_turn(self, messages: Sequence[Message], deps: Any) -> RunHandle:
+        """For the agent: a turn that is begun."""
+        return self._core.begin(messages, deps, None, None)
+
     def _stream(self, handle: RunHandle) -> RunStream[Out]:
-        return RunStream(handle, self._agent._finish, self._agent._output)  # pyright: ignore[reportPrivateUsage]
+        return RunStream(handle, self._agent._finish, self._agent._output)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from ._builder import AgentRef as AgentRef
     from ._handoffs import Handoff as Handoff
     from ._native.cache import InMemoryLlmCache
-    from ._session import Session as Session
     from ._native.core import Budget
+    from ._session import Session as Session
     from .callable_ import Callable
     from .middleware import Middleware
     from .observability import EventBus
@@ -163,7 +163,16 @@ class Agent(Running[Deps, Out]):
         Weather(city='Oslo', degrees=4)
     """
 
-    __slots__ = ("__weakref__", "_core", "_durable", "_output", "_session_options", "_sessions", "deps_type", "description")
+    __slots__ = (
+        "__weakref__",
+        "_core",
+        "_durable",
+        "_output",
+        "_session_options",
+        "_sessions",
+        "deps_type",
+        "description",
+    )
 
     description: str
     """What it is good for, for other agents."""
