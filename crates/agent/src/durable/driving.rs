@@ -23,11 +23,12 @@ impl Driver {
             () = journal.lost().cancelled() => {}
             () = self.replaced() => return AgentError::Cancelled,
         }
-        match journal.flush().await {
-            Err(error) => error.into(),
-            // Nothing was lost after all that this writer knows of; it stops all the same.
-            Ok(()) => AgentError::Cancelled,
-        }
+        let told = match journal.flush().await {
+            // There was nothing to write: the store says who has it.
+            Ok(()) => journal.renew().await,
+            failed => failed,
+        };
+        told.map_or_else(AgentError::from, |()| AgentError::Cancelled)
     }
 
     /// Waits until an input of another process takes the turn's place in its session.

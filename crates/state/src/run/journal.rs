@@ -127,6 +127,14 @@ impl Journal {
         self.0.heartbeat.lost()
     }
 
+    /// Renews the lease now, which its heartbeat does by itself: for who wants to know whether it is still held.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when somebody else took the run over; and when the store fails.
+    pub async fn renew(&self) -> Result<(), RunLogError> {
+        Ok(self.0.heartbeat.renew().await?)
+    }
+
     /// What is known of an effect, in this process or one before.
     #[must_use]
     pub fn recorded(&self, key: &EffectKey) -> Option<Recorded> {
