@@ -296,7 +296,7 @@ def test_an_agent_without_a_store_keeps_nothing():
         plain.run_sync("Oslo?", run_id="r")
     with pytest.raises(ConfigError, match="store"):
         asyncio.run(plain.replay("r"))
-    with pytest.raises(TypeError, match="a store is"):
+    with pytest.raises(ConfigError, match="a store is"):
         Agent(ScriptedModel(), store=7)
 
 
