@@ -45,11 +45,7 @@ def channels_of(cls: Any) -> list[tuple[str, Row]]:
 
         raise ContractError(f"a state is described by a class with type hints, not by {cls!r}")
     defaults = dict(_defaults(cls))
-    try:
-        described = typing.get_type_hints(cls, include_extras=True)
-    except NameError:
-        # Names of typing that its module imports for type checkers only.
-        described = typing.get_type_hints(cls, include_extras=True, localns=dict(vars(typing)))
+    described = typing.get_type_hints(cls, include_extras=True)
     fields = {key: hint for key, hint in described.items() if typing.get_origin(hint) is not typing.ClassVar}
     return [(key, channel(key, None, defaults.get(key), hint)) for key, hint in fields.items()]
 

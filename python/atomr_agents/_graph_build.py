@@ -35,8 +35,7 @@ class StateGraph(Generic[State]):
         >>> from operator import add
         >>> from typing import Annotated, TypedDict
         >>> from atomr_agents import END, START, StateGraph
-        >>> class Log(TypedDict):
-        ...     lines: Annotated[list[str], add]
+        >>> Log = TypedDict("Log", {"lines": Annotated[list[str], add]})
         >>> graph = StateGraph(Log)
         >>> graph.add_node("greet", lambda state: {"lines": ["hello"]}).add_edge(START, "greet").add_edge("greet", END)
         <StateGraph graph of 1 step>
