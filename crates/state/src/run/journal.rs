@@ -163,7 +163,7 @@ impl Journal {
     /// The values of bodies, in the same order.
     ///
     /// # Errors
-    /// As [`RunReader::values`].
+    /// As [`crate::RunReader::values`].
     pub async fn values<T: serde::de::DeserializeOwned>(&self, bodies: &[&Body]) -> Result<Vec<T>, RunLogError> {
         super::reader::read_bodies(&*self.0.store, &self.0.name, bodies).await
     }

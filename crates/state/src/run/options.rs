@@ -7,7 +7,7 @@ use crate::Durability;
 /// When what was staged is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum When {
-    /// Before [`Journal::commit`] returns.
+    /// Before [`crate::Journal::commit`] returns.
     #[default]
     Sync,
     /// While the run goes on: at most one commit is under way, and the next waits for it. A crash takes what it had not
