@@ -78,7 +78,6 @@ def test_a_plain_step_asks_and_is_run_again_with_the_answer() -> None:
     assert len(runs) == 3
 
 
-@pytest.mark.xfail(reason="known: to be mended before issue 4 is resolved", strict=True)
 async def test_a_coroutine_that_waits_goes_on_where_it_stands() -> None:
     runs = []
 

@@ -130,7 +130,7 @@ impl NodeCtx {
             Some(answer) => Ok(answer),
             None => {
                 self.raise(&key);
-                drop(self.0.run.ask(key, Arc::clone(&self.0.path), value.into()));
+                drop(self.0.run.ask(key, Arc::clone(&self.0.path), value.into(), None));
                 Err(NodeError::Left)
             }
         }
@@ -141,14 +141,14 @@ impl NodeCtx {
         self.ask(self.key_at(name, 0), value).await
     }
 
-    async fn ask(&self, key: EffectKey, value: Value) -> Result<Value, NodeError> {
+    pub(crate) async fn ask(&self, key: EffectKey, value: Value) -> Result<Value, NodeError> {
         if let Some(answer) = self.recorded_answer(&key).await? {
             return Ok(answer);
         }
         self.raise(&key);
-        let answered = self.0.run.ask(key.clone(), Arc::clone(&self.0.path), value);
+        let waiting = Some(self.0.life.wait_for_answer());
+        let answered = self.0.run.ask(key.clone(), Arc::clone(&self.0.path), value, waiting);
         let _unask = Unask { run: &self.0.run, key: &key };
-        let _waiting = self.0.life.wait();
         answered.await.map_err(|_| NodeError::Cancelled)
     }
 

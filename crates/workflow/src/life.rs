@@ -37,6 +37,15 @@ impl Life {
         self.waiting.load(Ordering::Acquire) > 0 && self.busy.load(Ordering::Acquire) == 0
     }
 
+    fn less(&self, count: &AtomicU32) {
+        count.fetch_sub(1, Ordering::AcqRel);
+        self.sign();
+        // What is left may be waiting only.
+        if self.waits() {
+            self.driver.wake();
+        }
+    }
+
     /// Whether an effect is under way that must not be cut off.
     pub(crate) fn must_not_be_cut(&self) -> bool {
         self.once.load(Ordering::Acquire) > 0
@@ -65,6 +74,15 @@ impl Life {
         counted
     }
 
+    /// It waits for an answer until that is handed over: whoever answers drops the guard, as the step itself may notice only
+    /// later, on another thread.
+    pub(crate) fn wait_for_answer(self: &Arc<Self>) -> Waiting {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        self.sign();
+        self.driver.wake();
+        Waiting(Arc::clone(self))
+    }
+
     /// It is at work until the guard is dropped, whatever else it waits for.
     pub(crate) fn work(&self) -> Counted<'_> {
         Counted::of(self, &self.busy)
@@ -91,6 +109,16 @@ impl Drop for Once<'_> {
     }
 }
 
+/// Counts a question without an answer, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Waiting(Arc<Life>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.less(&self.0.waiting);
+    }
+}
+
 /// Counts one more until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Counted<'l> {
@@ -108,11 +136,6 @@ impl<'l> Counted<'l> {
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::AcqRel);
-        self.life.sign();
-        // What is left may be waiting only.
-        if self.life.waits() {
-            self.life.driver.wake();
-        }
+        self.life.less(self.count);
     }
 }

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use atomr_agents_core::{CallCtx, EventKind, Kind, Value};
+use atomr_agents_core::{CallCtx, Kind, Value};
 use atomr_agents_state::{Body, EffectKey};
 
-use crate::ctx::{Inner, Unask};
+use crate::ctx::Inner;
 use crate::{NodeCtx, NodeError};
 
 /// A question that has its place among those of the step, and may be answered already.
@@ -41,17 +41,8 @@ impl Question {
     /// # Errors
     /// When the log of the run cannot be read.
     pub async fn wait(self, value: Value) -> Result<Value, NodeError> {
-        let inner = &self.ctx.0;
-        let live = inner.run.live();
-        if let Some(answer) = live.journal.result(&self.key).await? {
-            return Ok(answer);
-        }
-        live.ctx.emit(EventKind::InterruptRaised { interrupt: self.key.to_string(), node: Arc::clone(&inner.path) });
-        drop(live);
-        let answered = inner.run.ask(self.key.clone(), Arc::clone(&inner.path), value);
-        let _unask = Unask { run: &inner.run, key: &self.key };
-        let _waiting = inner.life.wait();
-        answered.await.map_err(|_| NodeError::Cancelled)
+        let Self { ctx, key } = self;
+        ctx.ask(key, value).await
     }
 }
 

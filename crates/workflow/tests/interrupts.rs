@@ -47,6 +47,30 @@ async fn while_the_process_lives_the_same_frame_goes_on() {
 }
 
 #[tokio::test]
+async fn a_question_that_waits_in_a_task_of_its_own_goes_on_in_the_same_frame_too() {
+    // As a step written in Python does: its coroutine is on an event loop, and the question on the runtime.
+    let starts = Count::default();
+    let begun = starts.clone();
+    let node = move |call: NodeCall| {
+        begun.up();
+        async move {
+            let mut asked = tokio::task::JoinSet::new();
+            asked.spawn(async move { call.ctx.interrupt("who?").await });
+            let answer = asked.join_next().await.unwrap().unwrap()?;
+            Ok(Update::new().write("answer", answer))
+        }
+    };
+    let graph =
+        Graph::builder("asking", schema()).node("ask", node).edge(START, "ask").edge("ask", END).build().unwrap();
+    let runner = StatefulRunner::new(graph);
+    let outcome = runner.run(empty(), RunOptions::named("r")).await.unwrap();
+    assert_eq!(outcome.status, RunStatus::Suspended);
+    let outcome = runner.resume("r", [Command::Answer(json!("Ada"))], RunOptions::default()).await.unwrap();
+    assert_eq!((outcome.status, starts.get()), (RunStatus::Finished, 1));
+    assert_eq!(outcome.state.get::<Value>("answer").unwrap(), json!("Ada"));
+}
+
+#[tokio::test]
 async fn after_a_crash_the_step_is_run_again_and_everything_recorded_is_served() {
     let (starts, ends, effects) = (Count::default(), Count::default(), Count::default());
     let (graph, store) = (asking(&starts, &ends, &effects), store());

@@ -8,6 +8,7 @@ use atomr_agents_state::{EffectKey, Journal};
 use tokio::sync::{Notify, oneshot};
 
 use super::parts::Parts;
+use crate::life::Waiting;
 use crate::{Interrupt, InterruptKind};
 
 /// What all steps of one run have in common. Steps whose frames are kept while the run is suspended keep it, too; what
@@ -33,6 +34,8 @@ struct Asked {
     path: Arc<str>,
     value: Value,
     answer: oneshot::Sender<Value>,
+    /// What the step waits by, if it waits where it stands.
+    waiting: Option<Waiting>,
 }
 
 /// Hands events to whoever takes them just now: a frame that is kept tells the next caller what it does.
@@ -61,21 +64,30 @@ impl RunShared {
     }
 
     /// Waits for the answer that the receiver gets. Whoever asks gives the question back with [`RunShared::unask`].
-    pub(crate) fn ask(&self, key: EffectKey, path: Arc<str>, value: Value) -> oneshot::Receiver<Value> {
+    pub(crate) fn ask(
+        &self,
+        key: EffectKey,
+        path: Arc<str>,
+        value: Value,
+        waiting: Option<Waiting>,
+    ) -> oneshot::Receiver<Value> {
         let (answer, answered) = oneshot::channel();
-        lock(&self.asked).insert(key, Asked { path, value, answer });
+        lock(&self.asked).insert(key, Asked { path, value, answer, waiting });
         answered
     }
 
     /// The question does not wait any more.
     pub(crate) fn unask(&self, key: &EffectKey) {
-        lock(&self.asked).remove(key);
+        // Not under the lock: it wakes whoever drives the step.
+        let asked = lock(&self.asked).remove(key);
+        drop(asked);
     }
 
     /// Hands an answer to the frame that waits for it, if there is one.
     pub(crate) fn answer(&self, key: &EffectKey, value: Value) {
         let asked = lock(&self.asked).remove(key);
         if let Some(asked) = asked {
+            drop(asked.waiting);
             // The frame may have gone away in this moment; then it asks again and finds the answer recorded.
             let _ = asked.answer.send(value);
             self.answered.notify_waiters();

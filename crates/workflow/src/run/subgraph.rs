@@ -46,9 +46,10 @@ impl Subgraph {
             Ok(Value::Object(shared.filter(|(_, value)| !value.is_null()).collect()))
         });
         let output: OutputMap = Arc::new(move |state: &StateView| {
-            let writes =
+            let all =
                 names.iter().filter_map(|name| Some((Arc::from(name.as_str()), state.read(name).ok()?.to_value())));
-            Ok(Update { writes: writes.collect(), goto: Vec::new() })
+            // A channel that nothing was written to says nothing to the outer one.
+            Ok(Update { writes: all.filter(|(_, value)| !value.is_null()).collect(), goto: Vec::new() })
         });
         Self::with_maps(graph, input, output)
     }
