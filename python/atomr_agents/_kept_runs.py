@@ -149,7 +149,7 @@ class Runs:
         self._native.remove_sync(run)
 
     async def resolve(self, run: str, key: str, result: Any = None, *, error: str | None = None) -> None:
-        """Says what a person found out about an effect of which nobody knew whether it happened. Then the run can go on.
+        """Says what a person found out about an effect of which nobody knew whether it happened: the run can go on.
 
         Args:
             run: The run, `run_id` of the `OutcomeUnknownError`.

@@ -333,8 +333,8 @@ def postgres_store(
 def encrypted_store(store: object, key: bytes | str) -> Store:
     """Encryption (XChaCha20-Poly1305) around another store: what is in records, logs and bodies is written encrypted.
 
-    Names, sizes, times and leases are not hidden. An empty store is bound to the key; any other key is refused from then
-    on. A store that was written without encryption cannot be read with it.
+    Names, sizes, times and leases are not hidden. An empty store is bound to the key, and any other key is refused from
+    then on. A store that was written without encryption cannot be read with it.
 
     Args:
         store: Everything that stands for a store: a `Store`, a path, text such as `postgres://…`, a guest.
