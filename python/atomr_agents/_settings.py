@@ -61,6 +61,7 @@ _SETTINGS: dict[str, checks.Check] = {
     "top_p": checks.optional(checks.number(0, 1)),
     "max_tokens": checks.optional(checks.whole(1)),
     "seed": checks.optional(checks.integer),
+    "session_policy": checks.one_of("queue", "steer", "interrupt", "reject"),
     "reasoning_effort": checks.optional(checks.filled),
     "tool_choice": checks.filled,
     "extra_body": checks.optional(checks.dictionary),
