@@ -11,6 +11,7 @@ use atomr_agents_state::{
 use super::log::{Halt, Log, Source};
 use super::{Durable, OnChange, version};
 use crate::driver::Driver;
+use crate::session::{Request, Seated};
 use crate::{AgentError, Decision, Machine};
 
 /// The channel in which a run's checkpoints have the transcript of its turns.
@@ -27,8 +28,10 @@ pub(crate) enum Kept {
     GoOn(Where, Vec<Decision>),
     /// It is only looked at.
     Replay(Log),
-    /// It is a turn of a session.
-    Session(Box<crate::session::Request>),
+    /// It is a turn of a session, for which it waits.
+    Session(Box<Request>),
+    /// It is a turn of a session, and has its place.
+    Seated(Box<Seated>),
     /// It should be, and the agent has no store.
     Nowhere,
 }
@@ -36,7 +39,7 @@ pub(crate) enum Kept {
 impl Kept {
     /// Whether the events of the run are recorded by itself.
     pub(crate) fn has_events(&self) -> bool {
-        matches!(self, Self::New(_) | Self::GoOn(..) | Self::Session(_))
+        matches!(self, Self::New(_) | Self::GoOn(..) | Self::Session(_) | Self::Seated(_))
     }
 }
 
@@ -94,6 +97,7 @@ impl Driver {
             }
             Kept::New(place) => self.open_new(place).await?,
             Kept::Session(request) => self.open_session(*request).await?,
+            Kept::Seated(seated) => self.seated(*seated)?,
             Kept::GoOn(place, decisions) => {
                 self.open_again(place).await?;
                 self.decisions = decisions;

@@ -9,13 +9,21 @@ use atomr_agents_state::{Item, Journal, Outcome};
 use super::Policy;
 use super::entry::{Entered, Request};
 use super::inbox::{Fate, Inbox};
-use super::outcome::{self, Wanted};
+use super::outcome;
 use super::seat::{Busy, Seat};
 use super::sessions::Shared;
 use super::unfinished::{steer_key, steered};
 use crate::driver::Driver;
-use crate::durable::Log;
-use crate::{AgentError, RunError, RunResult, SessionError};
+use crate::durable::{Log, Turn};
+use crate::{AgentError, Decision, RunError, RunResult, SessionError};
+
+/// A turn that begins in a session, or goes on.
+pub(crate) struct Seated {
+    pub(crate) held: Held,
+    pub(crate) turn: Turn,
+    /// It was begun before, and goes on with these decisions about calls that wait.
+    pub(crate) again: Option<Vec<Decision>>,
+}
 
 /// A session while one of its turns runs. Dropped before its end, the turn counts as given up.
 pub(crate) struct Held {
@@ -24,9 +32,10 @@ pub(crate) struct Held {
     pub(crate) journal: Journal,
     pub(crate) inbox: Inbox,
     pub(crate) seat: Mutex<Option<Seat>>,
+    /// The input whose turn it is.
     pub(crate) id: String,
-    /// The input is in the inbox.
-    pub(crate) put: bool,
+    /// The input is in the inbox until its turn begins.
+    pub(crate) waits: bool,
     /// Somebody may ask elsewhere how it ended.
     pub(crate) wanted: AtomicBool,
     /// How many turns there were before.
@@ -44,7 +53,7 @@ impl Held {
     /// Makes it part of the next commit that the input has its turn.
     pub(crate) fn stage_begin(&self, turn: u64) -> Result<(), AgentError> {
         let turn = u32::try_from(turn).unwrap_or(u32::MAX);
-        if self.put || self.wanted.load(Ordering::Relaxed) {
+        if self.wanted.load(Ordering::Relaxed) {
             self.inbox.stage_taken(&self.journal, &self.id, turn)?;
         }
         if let Some(at) = self.cut {
@@ -56,20 +65,19 @@ impl Held {
     /// What came since and may join the turn: it is written before it is given.
     async fn joining(&self, log: &Log, iteration: u32) -> Result<Vec<Message>, AgentError> {
         let Some(busy) = self.busy() else { return Ok(Vec::new()) };
-        let arrived = busy.arrived.swap(false, Ordering::AcqRel);
-        if !arrived && !(self.shared.others() && self.shared.options.policy == Policy::Steer) {
+        if !busy.arrived.swap(false, Ordering::AcqRel) && !self.shared.others() {
             return Ok(Vec::new());
         }
         let (mut messages, mut ids, mut cut) = (Vec::new(), Vec::new(), None);
-        for waiting in self.inbox.front(self.shared.options.queue.saturating_add(1)).await? {
-            if waiting.fate == Fate::Waiting {
-                if waiting.input.policy != Policy::Steer {
+        for placed in self.inbox.front().await? {
+            if placed.fate == Fate::Waiting {
+                if placed.input.policy != Policy::Steer {
                     break;
                 }
-                messages.extend(waiting.input.messages);
-                ids.push(waiting.input.id);
+                messages.extend(placed.input.messages);
+                ids.push(placed.input.id);
             }
-            cut = Some(waiting.at);
+            cut = Some(placed.at);
         }
         let Some(at) = cut.filter(|_| !ids.is_empty()) else { return Ok(messages) };
         let bodies = messages.iter().map(|message| self.journal.body(message)).collect::<Result<_, _>>()?;
@@ -91,12 +99,10 @@ impl Held {
         }
         loop {
             tokio::time::sleep(self.shared.options.poll).await;
-            let front = self.inbox.front(self.shared.options.queue).await.unwrap_or_default();
-            let newer = |waiting: &super::inbox::Waiting| {
-                waiting.fate == Fate::Waiting && waiting.input.policy == Policy::Interrupt
-            };
             // The turn's own input is out of the inbox once it has begun.
-            if self.journal.turn().0 > self.turns && front.iter().any(newer) {
+            let begun = self.journal.info().turns > self.turns;
+            let waiting = self.inbox.waiting().await.unwrap_or_default();
+            if begun && waiting.iter().any(|input| input.policy == Policy::Interrupt) {
                 if let Some(busy) = self.busy() {
                     busy.interrupt();
                 }
@@ -121,11 +127,14 @@ impl Held {
         {
             error.error = SessionError::Interrupted { session: self.session.clone() }.into();
         }
-        if self.put && self.journal.info().turns == self.turns {
-            // It never began, and its sender knows.
+        if self.waits && self.journal.info().turns == self.turns {
+            // It never began, and whoever sent it is told.
             let _ = self.inbox.take_back(&self.id).await;
         }
         self.shared.remember(&self.session, &seat, &self.inbox, result).await;
+        if seat.lent {
+            return;
+        }
         // Whoever cannot be told that the lease is free waits until it runs out.
         let _ = self.journal.release().await;
     }
@@ -144,33 +153,29 @@ impl Driver {
     pub(crate) async fn open_session(&mut self, request: Request) -> Result<(), AgentError> {
         let cancel = self.ctx.cancel.clone();
         match request.enter(&cancel).await? {
-            Entered::Ended(result) => self.joined = Some(result),
-            Entered::Turn(held, turn) => {
-                let number = held.turns + 1;
-                self.keep(&held.journal, false, self.ctx.run, number);
-                self.seated(held);
-                self.set_turn(turn)?;
-            }
-            Entered::Again(held, turn, decisions) => {
-                let (number, id) = held.journal.turn();
-                self.keep(&held.journal, false, id, number);
-                self.seated(held);
-                self.set_turn(turn)?;
-                self.decisions = decisions;
-                self.again = true;
+            Entered::Turn(seated) => self.seated(*seated),
+            Entered::Ended(result) => {
+                self.joined = Some(result);
+                Ok(())
             }
         }
-        Ok(())
     }
 
-    fn seated(&mut self, held: Held) {
-        if let Some(events) = &self.events {
-            events.go_on_from(held.journal.next_seq());
-        }
+    pub(crate) fn seated(&mut self, seated: Seated) -> Result<(), AgentError> {
+        let Seated { mut held, turn, again } = seated;
+        let (number, id) = match again {
+            Some(_) => held.journal.turn(),
+            None => (held.turns + 1, self.ctx.run),
+        };
+        held.turns = number.saturating_sub(1);
+        self.keep(&held.journal, false, id, number);
         if let Some(busy) = held.busy() {
-            busy.runs(self.ctx.cancel.clone());
+            busy.runs(&held.id, self.ctx.cancel.clone());
         }
         self.session = Some(held);
+        self.again = again.is_some();
+        self.decisions = again.unwrap_or_default();
+        self.set_turn(turn)
     }
 
     /// Lets what came since join the turn, before its next model call.
@@ -191,8 +196,7 @@ impl Driver {
 
     /// Records how a turn ended that others wait for.
     pub(crate) fn stage_outcome(&self, log: &Log, result: &RunResult) -> Result<(), AgentError> {
-        let wanted = self.session.as_ref().is_some_and(|held| held.wanted.load(Ordering::Relaxed))
-            || self.ctx.get::<Wanted>().is_some();
+        let wanted = self.session.as_ref().is_some_and(|held| held.wanted.load(Ordering::Relaxed));
         match log.journal().filter(|_| wanted) {
             Some(journal) => outcome::stage(journal, log.step, &log.path, result),
             None => Ok(()),

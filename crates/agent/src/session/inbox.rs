@@ -15,6 +15,9 @@ use crate::AgentError;
 
 const SPACE: &str = "inbox";
 
+/// How many entries are read for each input that may wait: those that were taken back stay until a turn begins.
+const ENTRIES: usize = 8;
+
 /// How often an input is put into an inbox that others write at the same time.
 const TRIES: usize = 64;
 
@@ -39,7 +42,7 @@ pub(crate) enum Fate {
 
 /// An input and where it stands in the inbox.
 #[derive(Clone, Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct Placed {
     pub(crate) at: u64,
     pub(crate) input: Input,
     pub(crate) fate: Fate,
@@ -73,8 +76,9 @@ impl Inbox {
                 return Ok(fate);
             }
             let end = self.store.end(&self.log).await.map_err(RunLogError::from)?;
-            let waiting = self.store.read(&self.log, 0, self.limit.saturating_add(1)).await;
-            if waiting.map_err(RunLogError::from)?.len() >= self.limit {
+            let front = self.front().await?;
+            let waiting = front.iter().filter(|entry| entry.fate == Fate::Waiting).count();
+            if waiting >= self.limit || front.len() >= self.entries() {
                 return Err(AgentError::Overloaded { queue: "inbox of the session", limit: self.limit });
             }
             let batch = Batch::new().put(&record, encode(&Fate::Waiting)?, Expect::Absent).append(
@@ -99,17 +103,27 @@ impl Inbox {
         stored.map(|stored| self.decode(&stored.value)).transpose()
     }
 
-    /// Those that wait, up to `limit`, the oldest first.
-    pub(crate) async fn front(&self, limit: usize) -> Result<Vec<Waiting>, AgentError> {
-        let entries = self.store.read(&self.log, 0, limit).await.map_err(RunLogError::from)?;
-        let mut waiting = Vec::with_capacity(entries.len());
+    fn entries(&self) -> usize {
+        self.limit.saturating_mul(ENTRIES)
+    }
+
+    /// The inputs that wait, the oldest first.
+    pub(crate) async fn waiting(&self) -> Result<Vec<Input>, AgentError> {
+        let front = self.front().await?.into_iter();
+        Ok(front.filter(|entry| entry.fate == Fate::Waiting).map(|entry| entry.input).collect())
+    }
+
+    /// What is in the log, the oldest first.
+    pub(crate) async fn front(&self) -> Result<Vec<Placed>, AgentError> {
+        let entries = self.store.read(&self.log, 0, self.entries()).await.map_err(RunLogError::from)?;
+        let mut front = Vec::with_capacity(entries.len());
         for entry in entries {
             let input: Input = self.decode(&entry.body)?;
             // A record that is gone was swept with its session.
             let fate = self.fate(&input.id).await?.unwrap_or(Fate::TakenBack);
-            waiting.push(Waiting { at: entry.at, input, fate });
+            front.push(Placed { at: entry.at, input, fate });
         }
-        Ok(waiting)
+        Ok(front)
     }
 
     /// Takes an input back that waits. False if it was taken meanwhile.

@@ -4,6 +4,7 @@
 //! has an input takes a seat among those of its process, then the lease; does what came before, an unfinished turn included;
 //! runs the turn; and lets both go. Nothing of an idle session is held.
 
+mod before;
 mod entry;
 mod error;
 mod held;
@@ -19,7 +20,7 @@ mod table;
 mod unfinished;
 
 pub(crate) use entry::Request;
-pub(crate) use held::Held;
+pub(crate) use held::{Held, Seated};
 
 pub use error::SessionError;
 pub use options::{Compaction, HistoryLimit, OnUnfinished, Policy, SessionOptions};

@@ -9,9 +9,6 @@ use atomr_agents_state::{
 
 use crate::{AgentError, RunResult, SessionError};
 
-/// Somebody else wants to know how a run ended.
-pub(crate) struct Wanted;
-
 /// Makes it part of the next commit how a turn ended, for those who wait for it elsewhere. The transcript is in the log.
 pub(crate) fn stage(journal: &Journal, step: u64, path: &str, result: &RunResult) -> Result<(), AgentError> {
     let slim = RunResult { messages: Vec::new(), pending: None, kept: None, ..result.clone() };

@@ -11,6 +11,7 @@ use atomr_agents_core::CancellationToken;
 use atomr_agents_state::Store;
 use tokio::sync::oneshot;
 
+use super::Policy;
 use crate::{AgentError, RunResult};
 
 /// What somebody who waits is told.
@@ -23,6 +24,7 @@ pub(crate) enum Told {
 struct Waiter {
     ticket: u64,
     id: String,
+    interrupts: bool,
     tell: oneshot::Sender<Told>,
 }
 
@@ -72,22 +74,31 @@ impl Busy {
             return None;
         }
         state.taken = true;
-        Some(Seat { busy: Arc::clone(self), all: Arc::clone(all), name: name.to_owned() })
+        Some(Seat { busy: Arc::clone(self), all: Arc::clone(all), name: name.to_owned(), lent: false })
     }
 
     /// Waits behind those who came before.
-    pub(crate) fn wait(self: &Arc<Self>, all: &Arc<Everybody>, name: &str, id: &str) -> InLine {
+    pub(crate) fn wait(self: &Arc<Self>, all: &Arc<Everybody>, name: &str, id: &str, interrupts: bool) -> InLine {
         let (tell, told) = oneshot::channel();
         let mut state = self.lock();
         state.tickets += 1;
         let ticket = state.tickets;
         if state.taken {
-            state.waiting.push_back(Waiter { ticket, id: id.to_owned(), tell });
+            state.waiting.push_back(Waiter { ticket, id: id.to_owned(), interrupts, tell });
         } else {
             state.taken = tell.send(Told::YourTurn).is_ok();
         }
         drop(state);
         InLine { busy: Arc::clone(self), all: Arc::clone(all), name: name.to_owned(), ticket, told }
+    }
+
+    /// Something came that waits for its turn.
+    pub(crate) fn arrives(&self, policy: Policy) {
+        match policy {
+            Policy::Steer => self.arrived.store(true, Ordering::Release),
+            Policy::Interrupt => drop(self.interrupt()),
+            Policy::Queue | Policy::Reject => {}
+        }
     }
 
     /// Stops the turn that runs, if one does, and says so to its caller.
@@ -121,9 +132,10 @@ impl Busy {
         }
     }
 
-    /// A turn begins that is stopped with this token.
-    pub(crate) fn runs(&self, cancel: CancellationToken) {
+    /// The turn of the input `id` begins, and is stopped with this token: at once if somebody waits who interrupts it.
+    pub(crate) fn runs(&self, id: &str, cancel: CancellationToken) {
         let mut state = self.lock();
+        state.running.interrupted |= state.waiting.iter().any(|waiter| waiter.interrupts && waiter.id != id);
         if state.running.interrupted {
             cancel.cancel();
         }
@@ -199,9 +211,16 @@ pub(crate) struct Seat {
     pub(crate) busy: Arc<Busy>,
     all: Arc<Everybody>,
     name: String,
+    /// It is another one's, who has it back.
+    pub(crate) lent: bool,
 }
 
 impl Seat {
+    /// For a turn that comes before that of the one who has it.
+    pub(crate) fn lend(&self) -> Self {
+        Self { busy: Arc::clone(&self.busy), all: Arc::clone(&self.all), name: self.name.clone(), lent: true }
+    }
+
     /// Whether somebody of this process waits for it.
     pub(crate) fn wanted(&self) -> bool {
         !self.busy.lock().waiting.is_empty()
@@ -210,7 +229,9 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.all.leave(&self.name, &self.busy);
+        if !self.lent {
+            self.all.leave(&self.name, &self.busy);
+        }
     }
 }
 
@@ -241,7 +262,7 @@ impl InLine {
     }
 
     fn seat(&self) -> Seat {
-        Seat { busy: Arc::clone(&self.busy), all: Arc::clone(&self.all), name: self.name.clone() }
+        Seat { busy: Arc::clone(&self.busy), all: Arc::clone(&self.all), name: self.name.clone(), lent: false }
     }
 }
 

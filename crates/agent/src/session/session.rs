@@ -10,7 +10,7 @@ use atomr_agents_state::{
 };
 
 use super::entry::{Request, What};
-use super::inbox::{Fate, Input};
+use super::inbox::Input;
 use super::seat::Seat;
 use super::sessions::Shared;
 use super::table::Remembered;
@@ -99,13 +99,7 @@ impl Session {
         let arrival = busy.arrival.lock().await;
         self.shared.inbox(&self.name)?.put(&input).await?;
         drop(arrival);
-        match policy {
-            Policy::Steer => busy.arrived.store(true, std::sync::atomic::Ordering::Release),
-            Policy::Interrupt => {
-                busy.interrupt();
-            }
-            Policy::Queue | Policy::Reject => {}
-        }
+        busy.arrives(policy);
         Ok(id)
     }
 
@@ -113,30 +107,16 @@ impl Session {
     ///
     /// # Errors
     /// The first that did not.
-    pub async fn drain(&self, ctx: &CallCtx) -> Result<usize, RunError> {
+    pub async fn drain(&self, ctx: &CallCtx) -> Result<usize, AgentError> {
         let mut done = 0;
-        loop {
-            let front = match self.shared.inbox(&self.name) {
-                Ok(inbox) => inbox.front(self.shared.options.queue).await,
-                Err(error) => Err(error),
-            };
-            // A run that fails at once tells it as all errors of runs are told.
-            let next = match front {
-                Ok(front) => front.into_iter().find(|waiting| waiting.fate == Fate::Waiting),
-                Err(error) => return Err(self.failed(error, ctx)),
-            };
-            let Some(next) = next else { return Ok(done) };
-            let sending = Sending { policy: Some(Policy::Queue), id: Some(next.input.id) };
+        while let Some(next) = self.shared.inbox(&self.name)?.waiting().await?.into_iter().next() {
+            let sending = Sending { policy: Some(Policy::Queue), id: Some(next.id) };
             let mut own = ctx.scoped();
             own.run = RunId::new();
-            self.begin(RunInput::from(next.input.messages), sending, own).await?;
+            self.begin(RunInput::from(next.messages), sending, own).await.map_err(|error| error.error)?;
             done += 1;
         }
-    }
-
-    fn failed(&self, error: AgentError, ctx: &CallCtx) -> RunError {
-        let partial = crate::Partial { run: ctx.run, messages: Vec::new(), usage: Default::default(), cost: None };
-        RunError { error, partial: Box::new(partial) }
+        Ok(done)
     }
 
     /// Stops the turn that runs in this process, or is about to; what it did is recorded. False if there is none.
@@ -214,6 +194,8 @@ impl Session {
             },
         };
         match RunReader::open(store, &self.name).await {
+            // Its first turn in this memory has not begun: what was said before is remembered in another form.
+            Ok(reader) if reader.record().turns == 0 && self.shared.table().is_some() => Ok(None),
             Ok(reader) => Ok(Some(reader)),
             Err(RunLogError::NoSuchRun { .. }) => Ok(None),
             Err(error) => Err(error.into()),

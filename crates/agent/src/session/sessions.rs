@@ -109,9 +109,9 @@ impl Shared {
             Err(error) if !matches!(error.error, AgentError::Log(_)) => Some(&error.partial.messages),
             _ => None,
         };
-        let waits = !inbox.front(1).await.unwrap_or_default().is_empty();
+        let waits = !inbox.waiting().await.unwrap_or_default().is_empty();
         match said {
-            Some(messages) if !seat.wanted() && !waits && table.pack(name, messages).is_ok() => {}
+            Some(messages) if !seat.lent && !seat.wanted() && !waits && table.pack(name, messages).is_ok() => {}
             _ => table.keep(name, Arc::clone(&seat.busy.store)),
         }
     }

@@ -30,14 +30,15 @@ async fn a_history_over_its_limit_loses_its_oldest_turns_and_the_log_keeps_them(
 
 #[tokio::test]
 async fn a_compaction_writes_the_shorter_history_and_a_wrong_one_is_refused() {
-    for store in places() {
+    for place in places() {
+        let store = place.store.as_ref();
         let summary = |messages: Vec<Message>| vec![Message::user(format!("There were {} messages.", messages.len()))];
         let limited = SessionOptions {
             history: HistoryLimit { messages: Some(3), tokens: None },
             compaction: Some(Arc::new(summary)),
             ..options(Policy::Queue)
         };
-        let agent = agent(talking(), vec![], store.as_ref());
+        let agent = agent(talking(), vec![], store);
         let session = sessions(&agent, limited.clone()).session("u1").unwrap();
         for n in 0..3 {
             session.send(format!("{n}?"), CallCtx::new()).await.unwrap();
@@ -60,8 +61,9 @@ async fn a_compaction_writes_the_shorter_history_and_a_wrong_one_is_refused() {
 
 #[tokio::test]
 async fn a_session_that_is_cleared_begins_anew_and_a_fork_goes_its_own_way() {
-    for store in places() {
-        let sessions = sessions(&agent(talking(), vec![], store.as_ref()), options(Policy::Queue));
+    for place in places() {
+        let store = place.store.as_ref();
+        let sessions = sessions(&agent(talking(), vec![], store), options(Policy::Queue));
         let session = sessions.session("u1").unwrap();
         session.send("One?", CallCtx::new()).await.unwrap();
         let fork = session.fork("u2").await.unwrap();

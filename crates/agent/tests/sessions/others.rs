@@ -7,7 +7,7 @@ use atomr_agents_agent::{AgentError, Policy, SessionOptions};
 use atomr_agents_core::{CallCtx, Kind};
 use atomr_agents_state::{Journal, JournalOptions, Key, MemoryStore, RunLogError, Store, StoreError};
 
-use crate::support::{Gate, agent, options, sessions, talking, texts, waiting, within};
+use crate::support::{Gate, agent, arrived, options, sessions, talking, texts, waiting, within};
 
 #[tokio::test]
 async fn an_input_of_another_process_waits_for_the_lease_and_the_history_is_one_line() {
@@ -20,11 +20,10 @@ async fn an_input_of_another_process_waits_for_the_lease_and_the_history_is_one_
     let second = async {
         gate.runs().await;
         let mut sent = Box::pin(there.send("1", CallCtx::new()));
-        let inbox = Key::new("inbox", "u1").unwrap();
         tokio::select! {
             biased;
             _ = &mut sent => panic!("it waits"),
-            () = async { while store.end(&inbox).await.unwrap() == 0 { tokio::task::yield_now().await } } => gate.open(),
+            () = arrived(Some(&store), 1) => gate.open(),
         }
         sent.await.unwrap()
     };
@@ -43,11 +42,10 @@ async fn an_input_of_another_process_steers_the_turn_and_its_sender_has_the_resu
     let second = async {
         gate.runs().await;
         let mut sent = Box::pin(there.send("But slowly.", CallCtx::new()));
-        let inbox = Key::new("inbox", "u1").unwrap();
         tokio::select! {
             biased;
             _ = &mut sent => panic!("it waits"),
-            () = async { while store.end(&inbox).await.unwrap() == 0 { tokio::task::yield_now().await } } => gate.open(),
+            () = arrived(Some(&store), 1) => gate.open(),
         }
         sent.await.unwrap()
     };

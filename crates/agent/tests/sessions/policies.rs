@@ -6,12 +6,13 @@ use atomr_agents_agent::{AgentError, Policy, Sending, SessionError, SessionOptio
 use atomr_agents_core::{CallCtx, Kind};
 use atomr_agents_state::{MemoryStore, Store};
 
-use crate::support::{Gate, agent, options, places, sessions, talking, texts, waiting, within};
+use crate::support::{Gate, agent, arrived, options, places, sessions, talking, texts, waiting, within};
 
 #[tokio::test]
 async fn a_conversation_goes_on_under_its_name_and_others_know_nothing_of_it() {
-    for store in places() {
-        let sessions = sessions(&agent(talking(), vec![], store.as_ref()), options(Policy::Queue));
+    for place in places() {
+        let store = place.store.as_ref();
+        let sessions = sessions(&agent(talking(), vec![], store), options(Policy::Queue));
         let session = sessions.session("u1").unwrap();
         session.send("One?", CallCtx::new()).await.unwrap();
         let result = session.send("Two?", CallCtx::new()).await.unwrap();
@@ -25,23 +26,24 @@ async fn a_conversation_goes_on_under_its_name_and_others_know_nothing_of_it() {
 
 #[tokio::test]
 async fn inputs_that_queue_run_in_the_order_of_their_arrival_and_a_full_queue_says_so() {
-    for store in places() {
+    for place in places() {
+        let store = place.store.as_ref();
         let gate = Gate::new();
-        let agent = agent(waiting(), vec![gate.tool()], store.as_ref());
+        let agent = agent(waiting(), vec![gate.tool()], store);
         let sessions = sessions(&agent, SessionOptions { queue: 3, ..options(Policy::Queue) });
         let session = sessions.session("u1").unwrap();
         let mut turns = tokio::task::JoinSet::new();
         let first = session.clone();
         turns.spawn(async move { first.send("0", CallCtx::new()).await });
         gate.runs().await;
-        for n in 1..=3 {
+        for n in 1..=3_u64 {
             // Its arrival is over when it is durable: a full queue knows them all.
             let session = session.clone();
             let mut sent = Box::pin(async move { session.send(n.to_string(), CallCtx::new()).await });
             tokio::select! {
                 biased;
                 _ = &mut sent => panic!("it waits"),
-                () = async { for _ in 0..20 { tokio::task::yield_now().await } } => {}
+                () = arrived(store, n) => {}
             }
             turns.spawn(sent);
         }
@@ -57,9 +59,10 @@ async fn inputs_that_queue_run_in_the_order_of_their_arrival_and_a_full_queue_sa
 
 #[tokio::test]
 async fn an_input_that_steers_joins_the_turn_before_its_next_model_call_and_both_have_its_result() {
-    for store in places() {
+    for place in places() {
+        let store = place.store.as_ref();
         let gate = Gate::new();
-        let sessions = sessions(&agent(waiting(), vec![gate.tool()], store.as_ref()), options(Policy::Steer));
+        let sessions = sessions(&agent(waiting(), vec![gate.tool()], store), options(Policy::Steer));
         let session = sessions.session("u1").unwrap();
         let (one, two) = (session.clone(), session.clone());
         let first = async { one.send("Go.", CallCtx::new()).await.unwrap() };
@@ -69,7 +72,7 @@ async fn an_input_that_steers_joins_the_turn_before_its_next_model_call_and_both
             tokio::select! {
                 biased;
                 _ = &mut sent => panic!("it waits"),
-                () = async { for _ in 0..20 { tokio::task::yield_now().await } } => gate.open(),
+                () = arrived(store, 1) => gate.open(),
             }
             sent.await.unwrap()
         };
@@ -82,10 +85,11 @@ async fn an_input_that_steers_joins_the_turn_before_its_next_model_call_and_both
 
 #[tokio::test]
 async fn an_input_that_interrupts_stops_the_turn_and_finds_what_it_did_in_a_transcript_that_is_fit_to_be_sent() {
-    for store in places() {
+    for place in places() {
+        let store = place.store.as_ref();
         let gate = Gate::new();
         let model = waiting();
-        let sessions = sessions(&agent(model.clone(), vec![gate.tool()], store.as_ref()), options(Policy::Interrupt));
+        let sessions = sessions(&agent(model.clone(), vec![gate.tool()], store), options(Policy::Interrupt));
         let session = sessions.session("u1").unwrap();
         let (one, two) = (session.clone(), session.clone());
         let first = async { one.send("Go.", CallCtx::new()).await.unwrap_err() };
@@ -106,9 +110,10 @@ async fn an_input_that_interrupts_stops_the_turn_and_finds_what_it_did_in_a_tran
 
 #[tokio::test]
 async fn an_input_is_refused_at_once_where_the_policy_says_so() {
-    for store in places() {
+    for place in places() {
+        let store = place.store.as_ref();
         let gate = Gate::new();
-        let sessions = sessions(&agent(waiting(), vec![gate.tool()], store.as_ref()), options(Policy::Reject));
+        let sessions = sessions(&agent(waiting(), vec![gate.tool()], store), options(Policy::Reject));
         let session = sessions.session("u1").unwrap();
         let one = session.clone();
         let first = async { one.send("Go.", CallCtx::new()).await.unwrap() };
@@ -126,9 +131,10 @@ async fn an_input_is_refused_at_once_where_the_policy_says_so() {
 
 #[tokio::test]
 async fn an_input_that_is_cancelled_while_it_waits_is_taken_back() {
-    for store in places() {
+    for place in places() {
+        let store = place.store.as_ref();
         let gate = Gate::new();
-        let sessions = sessions(&agent(waiting(), vec![gate.tool()], store.as_ref()), options(Policy::Queue));
+        let sessions = sessions(&agent(waiting(), vec![gate.tool()], store), options(Policy::Queue));
         let session = sessions.session("u1").unwrap();
         let ctx = CallCtx::new();
         let (one, two, cancel) = (session.clone(), session.clone(), ctx.cancel.clone());
@@ -139,7 +145,7 @@ async fn an_input_that_is_cancelled_while_it_waits_is_taken_back() {
             tokio::select! {
                 biased;
                 _ = &mut sent => panic!("it waits"),
-                () = async { for _ in 0..20 { tokio::task::yield_now().await } } => cancel.cancel(),
+                () = arrived(store, 1) => cancel.cancel(),
             }
             let error = sent.await.unwrap_err();
             gate.open();
@@ -169,8 +175,9 @@ async fn an_input_that_is_sent_again_under_its_name_is_taken_once_and_given_what
 
 #[tokio::test]
 async fn what_was_posted_is_run_in_order_by_whoever_opens_the_session_next() {
-    for store in places() {
-        let sessions = sessions(&agent(talking(), vec![], store.as_ref()), options(Policy::Queue));
+    for place in places() {
+        let store = place.store.as_ref();
+        let sessions = sessions(&agent(talking(), vec![], store), options(Policy::Queue));
         let session = sessions.session("u1").unwrap();
         session.post("One?", Sending::default()).await.unwrap();
         session.post("Two?", Sending::default()).await.unwrap();

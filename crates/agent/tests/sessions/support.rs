@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use atomr_agents_agent::{AgentBuilder, AgentOptions, BoxedAgent, Durable, Policy, SessionOptions, Sessions};
 use atomr_agents_core::{Message, Role};
-use atomr_agents_state::{MemoryStore, Store};
+use atomr_agents_state::{Key, MemoryStore, Store};
+use atomr_agents_state_sqlite::{SqliteOptions, SqliteStore};
 use atomr_agents_strategy::StaticTools;
 use atomr_agents_testkit::ScriptedModel;
 use atomr_agents_tool::{FnTool, Tool};
@@ -62,9 +63,34 @@ pub(crate) fn options(policy: Policy) -> SessionOptions {
     SessionOptions { policy, poll: Duration::from_millis(5), ..SessionOptions::default() }
 }
 
-/// Sessions in memory, and in a store.
-pub(crate) fn places() -> Vec<Option<Arc<dyn Store>>> {
-    vec![None, Some(Arc::new(MemoryStore::new()))]
+/// Where sessions are: nowhere but in memory, in a store in memory, or in a file.
+pub(crate) struct Place {
+    pub(crate) store: Option<Arc<dyn Store>>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+pub(crate) fn places() -> Vec<Place> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = SqliteStore::open(folder.path().join("app.db"), SqliteOptions::default()).unwrap();
+    vec![
+        Place { store: None, _folder: None },
+        Place { store: Some(Arc::new(MemoryStore::new())), _folder: None },
+        Place { store: Some(Arc::new(file)), _folder: Some(folder) },
+    ]
+}
+
+/// Waits until so many inputs have come into the inbox of the session "u1", and their senders know it.
+pub(crate) async fn arrived(store: Option<&Arc<dyn Store>>, inputs: u64) {
+    if let Some(store) = store {
+        let inbox = Key::new("inbox", "u1").unwrap();
+        while store.end(&inbox).await.unwrap() < inputs {
+            tokio::task::yield_now().await;
+        }
+    }
+    // Without one nothing crosses a thread.
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// In each turn the model calls the tool that waits, and then says a word.

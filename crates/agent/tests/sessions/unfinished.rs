@@ -90,11 +90,12 @@ async fn a_turn_that_failed_can_be_resumed_or_left_behind() {
 
 #[tokio::test]
 async fn a_turn_that_waits_for_somebodys_word_goes_on_with_it_and_refuses_others_until_then() {
-    for store in places() {
+    for place in places() {
+        let store = place.store.as_ref();
         let pay = FnTool::new("pay", "Pays.", json!({"type": "object"}), |_, _| async { Ok(json!("paid")) })
             .with_options(ToolOptions { requires_approval: true, ..ToolOptions::default() });
         let model = ScriptedModel::new().tool_calls([("pay", json!({"usd": 5}))]).text("Done.").text("Hello.");
-        let agent = agent(model, vec![Arc::new(pay) as Arc<dyn Tool>], store.as_ref());
+        let agent = agent(model, vec![Arc::new(pay) as Arc<dyn Tool>], store);
         let session = sessions(&agent, options(Policy::Queue)).session("u1").unwrap();
         let waiting = session.send("Pay.", CallCtx::new()).await.unwrap().pending.unwrap();
         let refused = session.send("Hello?", CallCtx::new()).await.unwrap_err();
@@ -109,9 +110,10 @@ async fn a_turn_that_waits_for_somebodys_word_goes_on_with_it_and_refuses_others
 
 #[tokio::test]
 async fn a_turn_that_was_dropped_is_not_gone_on_with_in_its_own_process() {
-    for store in places() {
+    for place in places() {
+        let store = place.store.as_ref();
         let gate = Gate::new();
-        let sessions = sessions(&agent(waiting(), vec![gate.tool()], store.as_ref()), options(Policy::Queue));
+        let sessions = sessions(&agent(waiting(), vec![gate.tool()], store), options(Policy::Queue));
         let session = sessions.session("u1").unwrap();
         tokio::select! {
             _ = session.send("Go.", CallCtx::new()) => panic!("its tool waits"),

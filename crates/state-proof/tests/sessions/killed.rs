@@ -1,30 +1,18 @@
 //! Sessions that several processes serve, which are killed and made to stand still.
 
-use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use atomr_agents_agent::{AgentError, Policy, Sending, SessionOptions, Sessions};
-use atomr_agents_core::{CallCtx, RunId};
-use atomr_agents_state::{RunLogError, RunReader, Store, StoreError};
-use atomr_agents_state_postgres::{PostgresOptions, PostgresStore};
+use atomr_agents_core::CallCtx;
+use atomr_agents_state::{RunLogError, RunReader, StoreError};
 use atomr_agents_tool::{FnTool, Tool};
 use serde_json::json;
 
-use crate::processes::{Process, open, say, told};
+use crate::place::{Home, store};
+use crate::processes::{Process, say, told};
 use crate::support::{agent, options, texts, waiting, within};
-
-/// The store that a text names: the path of a file, or an address and a schema.
-async fn store(what: &str) -> Arc<dyn Store> {
-    match what.split_once('|') {
-        None => Arc::new(open(what)),
-        Some((dsn, schema)) => {
-            let options = PostgresOptions { schema: schema.to_owned(), ..PostgresOptions::default() };
-            Arc::new(PostgresStore::connect(dsn, options).await.unwrap())
-        }
-    }
-}
 
 /// In each process: a tool that tells that it runs, and ends.
 async fn served(what: &str, lease: Duration) -> Sessions {
@@ -113,57 +101,26 @@ async fn one_that_stands_still(what: &str) {
     assert!(epochs.is_sorted() && epochs.first() < epochs.last(), "{epochs:?}");
 }
 
-fn file(folder: &Path) -> String {
-    folder.join("app.db").to_str().unwrap().to_owned()
-}
-
-/// A schema of its own on the server of this machine; `None` where there is none.
-async fn schema() -> Option<(String, String)> {
-    let server = tokio::task::spawn_blocking(atomr_agents_testkit::postgres::server).await.unwrap();
-    let server = match server {
-        Ok(server) => server,
-        Err(reason) => {
-            println!("skipped: {reason}");
-            return None;
-        }
-    };
-    let schema = format!("sessions_{}", RunId::new().to_string().replace('-', "_"));
-    Some((server.dsn().to_owned(), schema))
-}
-
-async fn dropped(dsn: &str, schema: &str) {
-    let (client, connection) = tokio_postgres::connect(dsn, tokio_postgres::NoTls).await.unwrap();
-    let work = async move {
-        client.batch_execute(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE")).await.unwrap();
-    };
-    tokio::select! {
-        () = work => {}
-        _ = connection => {}
-    }
-}
-
 #[tokio::test]
 async fn every_input_is_taken_once_however_often_its_process_is_killed_on_sqlite() {
-    let folder = tempfile::tempdir().unwrap();
-    every_input_once(&file(folder.path())).await;
+    every_input_once(&Home::sqlite().what).await;
 }
 
 #[tokio::test]
 async fn every_input_is_taken_once_however_often_its_process_is_killed_on_postgres() {
-    let Some((dsn, schema)) = schema().await else { return };
-    every_input_once(&format!("{dsn}|{schema}")).await;
-    dropped(&dsn, &schema).await;
+    let Some(home) = Home::postgres().await else { return };
+    every_input_once(&home.what).await;
+    home.close().await;
 }
 
 #[tokio::test]
 async fn a_process_that_stood_still_is_told_that_it_is_fenced_on_sqlite() {
-    let folder = tempfile::tempdir().unwrap();
-    one_that_stands_still(&file(folder.path())).await;
+    one_that_stands_still(&Home::sqlite().what).await;
 }
 
 #[tokio::test]
 async fn a_process_that_stood_still_is_told_that_it_is_fenced_on_postgres() {
-    let Some((dsn, schema)) = schema().await else { return };
-    one_that_stands_still(&format!("{dsn}|{schema}")).await;
-    dropped(&dsn, &schema).await;
+    let Some(home) = Home::postgres().await else { return };
+    one_that_stands_still(&home.what).await;
+    home.close().await;
 }
