@@ -32,7 +32,7 @@ class AgentSettings(TypedDict, total=False):
     grants: Grants | str | Sequence[str] | None
     approvals: ApprovalLedger | None
     store: Any
-    session_policy: str
+    session_policy: str | None
     sessions: SessionOptions | None
     fallbacks: Sequence[Any]
     cache: InMemoryLlmCache | None

@@ -27,13 +27,9 @@ def of(agent: Running[Any, Any]) -> Sessions:
     holder: Any = agent  # its slots are those of `Agent`
     made: Sessions | None = holder._sessions
     if made is None:
-        given: Any = holder._session_options
+        given: SessionOptions | str = holder._session_options
         if isinstance(given, str):
             given = SessionOptions(policy=given)
-        elif not isinstance(given, SessionOptions):
-            from . import _checks
-
-            _checks.fail("sessions", "a SessionOptions", given)
         made = holder._sessions = Sessions(holder._core, given)
     return made
 
@@ -91,8 +87,8 @@ class Session(Generic[Deps, Out]):
             deps: What tools see as `RunContext.deps`.
             policy: What becomes of it while a turn runs: `queue`, `steer`, `interrupt` or `reject`; the agent's
                 `session_policy` where it is not said.
-            input_id: Its name: an input is taken once, however often it is sent under the same one, and whoever sends
-                it again is given what came of it.
+            input_id: Its name: in a store an input is taken once, however often it is sent under the same one, and
+                whoever sends it again is given what came of it.
 
         Raises:
             LockedError: a turn runs, and the policy is `reject`.
@@ -156,7 +152,8 @@ class Session(Generic[Deps, Out]):
     ) -> str:
         """Puts an input into the inbox and waits for nothing. With a store it outlives the process when this returns.
 
-        It is run by whoever holds the session, opens it next, or calls `drain`.
+        It joins the turn that runs, or stops it, if the policy says so; else it is run by whoever sends something next, or
+        calls `drain`.
 
         Returns:
             The input's name.

@@ -110,8 +110,9 @@ class Agent(Running[Deps, Out]):
             text such as `sqlite:runs.db` or `postgres://...`, or a `Durable` with more to say about it. Nowhere, where
             it is not said.
         session_policy: What becomes of an input that arrives while a turn of its session runs: `queue` (it runs next),
-            `steer` (it joins the turn), `interrupt` (it takes the turn's place) or `reject`.
-        sessions: More about sessions than the policy: a `SessionOptions`.
+            `steer` (it joins the turn), `interrupt` (it takes the turn's place) or `reject`; `queue` where it is not
+            said.
+        sessions: More about sessions than the policy: a `SessionOptions`, which has the policy, too.
         fallbacks: Models that are asked in their order when the one before failed before its first word.
         cache: Answers kept for equal requests, which cost nothing the second time; see `atomr_agents.cache`.
         base_url: The address of a server that speaks the provider's protocol.
@@ -226,7 +227,7 @@ class Agent(Running[Deps, Out]):
         grants: Grants | str | Sequence[str] | None = None,
         approvals: ApprovalLedger | None = None,
         store: Any = None,
-        session_policy: str = "queue",
+        session_policy: str | None = None,
         sessions: SessionOptions | None = None,
         fallbacks: Sequence[Any] = (),
         cache: InMemoryLlmCache | None = None,
@@ -281,7 +282,7 @@ class Agent(Running[Deps, Out]):
             None if self._output is None else (self._output.name, self._output.schema, self._output.strict)
         )
         self._durable = store is not None
-        self._session_options = session_policy if sessions is None else sessions
+        self._session_options = _settings.sessions(session_policy, sessions)
         self._sessions = None
         self._core = AgentCore(
             client,

@@ -1,6 +1,10 @@
 """Conversations: one turn at a time, whoever sends what."""
 
 import asyncio
+import os
+import shutil
+import subprocess
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,7 @@ from atomr_agents import Agent, tool
 from atomr_agents.agent import SessionOptions
 from atomr_agents.core import Message
 from atomr_agents.errors import ConfigError, ConflictError, LockedError, OverloadedError, RunCancelledError
+from atomr_agents.state import postgres_store
 from atomr_agents.testkit import ScriptedModel
 
 
@@ -48,12 +53,29 @@ def said(messages: list[Message]) -> list[str]:
     return [message.text for message in messages if message.role != "tool" and message.text]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
-    return None if request.param == "memory" else f"sqlite:{tmp_path}/app.db"
+DSN = os.environ.get("ATOMR_TEST_POSTGRES", "postgres://postgres@127.0.0.1:5432/test")
 
 
-def test_a_conversation_goes_on_under_its_name(store: str | None) -> None:
+def psql(statement: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["psql", DSN, "-qc", statement], capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    if request.param == "memory":
+        return None
+    if request.param == "sqlite":
+        return f"sqlite:{tmp_path}/app.db"
+    if shutil.which("psql") is None:
+        pytest.skip("there is no psql to remove the schema with")
+    if (there := psql("select 1")).returncode != 0:
+        pytest.skip(f"no PostgreSQL at {DSN}: {there.stderr}")
+    schema = f"t{uuid.uuid4().hex}"
+    request.addfinalizer(lambda: psql(f'drop schema if exists "{schema}" cascade'))
+    return postgres_store(DSN, schema=schema)
+
+
+def test_a_conversation_goes_on_under_its_name(store: Any) -> None:
     agent = Agent(talking(), store=store)
     agent.run_sync("One?", session="u1")
     result = agent.run_sync("Two?", thread="u1")
@@ -70,7 +92,7 @@ def test_another_process_goes_on_with_what_is_in_the_store(tmp_path: Path) -> No
     assert said(result.messages) == ["One?", "Answer 0.", "Two?", "Answer 0."]
 
 
-async def test_the_events_of_a_turn_are_streamed(store: str | None) -> None:
+async def test_the_events_of_a_turn_are_streamed(store: Any) -> None:
     agent = Agent(talking(), store=store)
     await agent.run("One?", session="u1")
     async with agent.stream("Two?", session="u1") as stream:
@@ -79,7 +101,7 @@ async def test_the_events_of_a_turn_are_streamed(store: str | None) -> None:
         assert (await stream.result()).output == "Answer 1."
 
 
-async def test_inputs_queue_and_a_full_queue_says_so(store: str | None) -> None:
+async def test_inputs_queue_and_a_full_queue_says_so(store: Any) -> None:
     gate = Gate()
     options = SessionOptions(queue=1)
     agent = Agent(gate.model(), tools=gate.tools(), store=store, sessions=options)
@@ -96,7 +118,7 @@ async def test_inputs_queue_and_a_full_queue_says_so(store: str | None) -> None:
     assert said(await session.messages()) == ["0", "Answer 0.", "1", "Answer 1."]
 
 
-async def test_an_input_interrupts_the_turn(store: str | None) -> None:
+async def test_an_input_interrupts_the_turn(store: Any) -> None:
     gate = Gate()
     agent = Agent(gate.model(), tools=gate.tools(), store=store, session_policy="interrupt")
     session = agent.session("u1")
@@ -108,7 +130,7 @@ async def test_an_input_interrupts_the_turn(store: str | None) -> None:
     assert said(result.messages) == ["Go.", "Stop that.", "Answer 0."]
 
 
-async def test_an_input_steers_the_turn(store: str | None) -> None:
+async def test_an_input_steers_the_turn(store: Any) -> None:
     gate = Gate()
     agent = Agent(gate.model(), tools=gate.tools(), store=store)
     session = agent.session("u1")
@@ -119,7 +141,7 @@ async def test_an_input_steers_the_turn(store: str | None) -> None:
     assert said((await first).messages) == ["Go.", "But slowly.", "Answer 0."]
 
 
-async def test_an_input_is_rejected(store: str | None) -> None:
+async def test_an_input_is_rejected(store: Any) -> None:
     gate = Gate()
     agent = Agent(gate.model(), tools=gate.tools(), store=store, session_policy="reject")
     first = asyncio.create_task(agent.run("Go.", session="u1"))
@@ -130,7 +152,7 @@ async def test_an_input_is_rejected(store: str | None) -> None:
     assert (await first).output == "Answer 0."
 
 
-async def test_a_task_that_is_cancelled_leaves_a_history_that_can_be_sent(store: str | None) -> None:
+async def test_a_task_that_is_cancelled_leaves_a_history_that_can_be_sent(store: Any) -> None:
     gate = Gate()
     agent = Agent(gate.model(), tools=gate.tools(), store=store)
     turn = asyncio.create_task(agent.run("Go.", session="u1"))
@@ -156,7 +178,7 @@ def test_an_input_that_is_sent_again_is_taken_once(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-async def test_an_approval_is_given_in_the_session(store: str | None) -> None:
+async def test_an_approval_is_given_in_the_session(store: Any) -> None:
     @tool(requires_approval=True)
     def pay(usd: int) -> str:
         return f"paid {usd}"
@@ -171,7 +193,7 @@ async def test_an_approval_is_given_in_the_session(store: str | None) -> None:
     assert result.output == "Done."
 
 
-async def test_a_history_is_compacted_cleared_and_forked(store: str | None) -> None:
+async def test_a_history_is_compacted_cleared_and_forked(store: Any) -> None:
     seen: list[int] = []
 
     async def summary(messages: list[Message]) -> list[Message]:
@@ -190,7 +212,7 @@ async def test_a_history_is_compacted_cleared_and_forked(store: str | None) -> N
     assert said(await fork.messages()) == ["Before.", "2?", "Answer 2."]
 
 
-async def test_what_a_compaction_raises_comes_out_as_itself(store: str | None) -> None:
+async def test_what_a_compaction_raises_comes_out_as_itself(store: Any) -> None:
     def broken(messages: list[Message]) -> list[Message]:
         raise ZeroDivisionError("no summary")
 

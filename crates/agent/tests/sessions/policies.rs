@@ -189,3 +189,27 @@ async fn what_was_posted_is_run_in_order_by_whoever_opens_the_session_next() {
         assert_eq!(session.messages().await.unwrap().len(), 8);
     }
 }
+
+#[tokio::test]
+async fn of_inputs_that_interrupt_one_after_the_other_the_last_has_its_turn_and_none_is_lost() {
+    for place in places() {
+        let store = place.store.as_ref();
+        let gate = Gate::new();
+        let agent = agent(waiting(), vec![gate.tool()], store);
+        let session = sessions(&agent, options(Policy::Interrupt)).session("u1").unwrap();
+        let mut sent = tokio::task::JoinSet::new();
+        let one = session.clone();
+        sent.spawn(async move { one.send("0", CallCtx::new()).await });
+        gate.runs().await;
+        // Both are there before the turn that they stop has ended.
+        let (two, three) = (session.clone(), session.clone());
+        sent.spawn(async move {
+            let (two, three) = tokio::join!(biased; two.send("1", CallCtx::new()), three.send("2", CallCtx::new()));
+            assert_eq!(two.unwrap_err().kind(), Kind::Cancelled);
+            three
+        });
+        let ended = within(sent.join_all()).await;
+        let last = ended.iter().find_map(|result| result.as_ref().ok()).unwrap();
+        assert_eq!(texts(&last.messages), ["0", "1", "2", "Answer 0."]);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use atomr_agents_agent::{AgentError, OnUnfinished, Policy, SessionError, SessionOptions, Verdict};
+use atomr_agents_agent::{AgentError, OnUnfinished, Policy, Sending, SessionError, SessionOptions, Verdict};
 use atomr_agents_core::{CallCtx, Kind};
 use atomr_agents_inference::InferenceError;
 use atomr_agents_state::{MemoryStore, Store};
@@ -40,6 +40,24 @@ async fn a_turn_that_was_killed_is_ended_by_whoever_opens_the_session_next() {
     (0..2).for_each(|_| gate.open());
     let result = within(session.send("And?", CallCtx::new())).await.unwrap();
     assert_eq!(texts(&result.messages), ["Go.", "Answer 0.", "And?", "Answer 1."]);
+}
+
+#[tokio::test]
+async fn who_sends_an_input_again_whose_turn_somebody_else_ended_is_given_what_came_of_it() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let gate = Gate::new();
+    let first = sessions(&agent(waiting(), vec![gate.tool()], Some(&store)), options(Policy::Queue));
+    let named = || Sending { id: Some("m1".to_owned()), ..Sending::default() };
+    tokio::select! {
+        _ = first.session("u1").unwrap().begin("Go.", named(), CallCtx::new()) => panic!("its tool waits"),
+        () = gate.runs() => {}
+    }
+    drop(first);
+    let (gate, session) = later(&store, OnUnfinished::Resume);
+    (0..2).for_each(|_| gate.open());
+    within(session.send("And?", CallCtx::new())).await.unwrap();
+    let again = within(session.begin("Go.", named(), CallCtx::new())).await.unwrap();
+    assert_eq!(texts(&again.messages), ["Go.", "Answer 0."]);
 }
 
 #[tokio::test]
