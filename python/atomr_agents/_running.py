@@ -197,10 +197,11 @@ class Running(Kept[Deps, Out]):
         Example:
             >>> from atomr_agents import Agent
             >>> from atomr_agents.testkit import ScriptedModel
+            >>> import asyncio
             >>> agent = Agent(ScriptedModel().text("Rain.").text("Wind."))
             >>> agent.run_sync("Oslo?", session="u1").output
             'Rain.'
-            >>> agent.session("u1").send_sync("And Bergen?").output
+            >>> asyncio.run(agent.session("u1").send("And Bergen?")).output
             'Wind.'
         """
         from ._session import Session, of

@@ -9,7 +9,6 @@ from ._runs import RunResult, RunStream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
     from typing import Any
 
     from ._native.agent import Decision, RunHandle, SessionCore
@@ -46,21 +45,20 @@ class Session(Generic[Deps, Out]):
         >>> from atomr_agents.testkit import ScriptedModel
         >>> async def main() -> list[str]:
         ...     agent = Agent(ScriptedModel().text("Rain.").text("Wind."))
-        ...     async with agent.session("u1") as session:
-        ...         await session.send("Oslo?")
-        ...         await session.send("And Bergen?")
-        ...         return [message.text for message in await session.messages()]
+        ...     session = agent.session("u1")
+        ...     await session.send("Oslo?")
+        ...     await session.send("And Bergen?")
+        ...     return [message.text for message in await session.messages()]
         >>> asyncio.run(main())
         ['Oslo?', 'Rain.', 'And Bergen?', 'Wind.']
     """
 
-    __slots__ = ("_agent", "_closed", "_core")
+    __slots__ = ("_agent", "_core")
 
     def __init__(self, agent: Running[Deps, Out], core: SessionCore) -> None:
         # Its own parts are not for others.
         self._agent: Any = agent
         self._core = core
-        self._closed = False
 
     @property
     def name(self) -> str:
@@ -102,12 +100,6 @@ class Session(Generic[Deps, Out]):
         result: RunResult[Out] = await self._agent._ended(handle, True)
         return result
 
-    def send_sync(self, prompt: str | Message | Sequence[Message], *, deps: Deps = NO_DEPS) -> RunResult[Out]:
-        """As `send`, where no event loop runs."""
-        from ._sync import run
-
-        return run(lambda: self.send(prompt, deps=deps), "send_sync()", "`await session.send(...)`")
-
     def stream(
         self,
         prompt: str | Message | Sequence[Message],
@@ -118,13 +110,6 @@ class Session(Generic[Deps, Out]):
     ) -> RunStream[Out]:
         """As `send`, event by event. The events begin with the turn; an input that joins another one has none."""
         return self._stream(self._begin(prompt, deps, policy, input_id))
-
-    async def steer(self, prompt: str | Message | Sequence[Message], *, deps: Deps = NO_DEPS) -> RunResult[Out]:
-        """Lets an input join the running turn before its next model call; it is the next turn if that one ends first.
-
-        Gives the result of the turn that it was part of.
-        """
-        return await self.send(prompt, deps=deps, policy="steer")
 
     def interrupt(self) -> bool:
         """Stops the turn that runs in this process; what it did stays in the history. False if there is none.
@@ -142,7 +127,6 @@ class Session(Generic[Deps, Out]):
         """
         from . import _settings
 
-        self._check_open()
         handle = self._core.resume(_settings.decisions(decisions), deps)
         result: RunResult[Out] = await self._agent._ended(handle, True)
         return result
@@ -161,7 +145,6 @@ class Session(Generic[Deps, Out]):
         Raises:
             OverloadedError: too many inputs wait already.
         """
-        self._check_open()
         return await self._core.post(self._agent._asked(prompt, NO_DEPS), policy, input_id)
 
     async def drain(self, *, deps: Deps = NO_DEPS) -> int:
@@ -170,7 +153,6 @@ class Session(Generic[Deps, Out]):
         Raises:
             AgentError: the first that did not end well.
         """
-        self._check_open()
         return await self._core.drain(deps)
 
     async def messages(self, *, everything: bool = False) -> list[Message]:
@@ -193,26 +175,9 @@ class Session(Generic[Deps, Out]):
         """
         return Session(self._agent, await self._core.fork(name))
 
-    async def close(self) -> None:
-        """Takes no inputs any more from this object, and stops the turn that runs in this process.
-
-        The conversation stays.
-        """
-        self._closed = True
-        self._core.interrupt()
-
-    async def __aenter__(self) -> Session[Deps, Out]:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
     def _begin(
         self, prompt: str | Message | Sequence[Message], deps: Any, policy: str | None, input_id: str | None
     ) -> RunHandle:
-        self._check_open()
         messages = self._agent._asked(prompt, deps)
         return self._core.begin(messages, deps, policy, input_id)
 
@@ -222,12 +187,6 @@ class Session(Generic[Deps, Out]):
 
     def _stream(self, handle: RunHandle) -> RunStream[Out]:
         return RunStream(handle, self._agent._finish, self._agent._output)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            from .errors import ConfigError
-
-            raise ConfigError(f"this object of session {self.name!r} was closed; agent.session(...) gives another one")
 
     def __repr__(self) -> str:
         return f"<Session {self.name}>"

@@ -223,18 +223,11 @@ async def test_what_a_compaction_raises_comes_out_as_itself(store: Any) -> None:
     assert said(await session.messages()) == ["0?", "Answer 0."]
 
 
-async def test_a_session_that_was_closed_takes_nothing_more() -> None:
-    agent = Agent(talking())
-    async with agent.session("u1") as session:
-        await session.send("One?")
-    with pytest.raises(ConfigError):
-        await session.send("Two?")
-    assert (await agent.session("u1").send("Two?")).output == "Answer 1."
-
-
 def test_settings_that_make_no_sense_are_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="session_policy"):
         Agent(talking(), session_policy="wait")
+    with pytest.raises(ConfigError, match="policy of its own"):
+        Agent(talking(), session_policy="steer", sessions=SessionOptions())
     with pytest.raises(ConfigError, match="on_unfinished"):
         SessionOptions(on_unfinished="ignore")
     with pytest.raises(ConfigError):

@@ -85,15 +85,6 @@ impl Machine {
         Ok(())
     }
 
-    /// Somebody says something more before the model is called next.
-    pub(crate) fn join(&mut self, messages: Vec<Message>) -> Result<(), MachineError> {
-        if self.phase != Phase::Model {
-            return Err(MachineError("more input"));
-        }
-        self.messages.extend(messages);
-        Ok(())
-    }
-
     /// Puts another transcript in the place of the one there is: the model is called with it next.
     pub(crate) fn rewrite(&mut self, messages: Vec<Message>) {
         self.history = self.history.min(messages.len());

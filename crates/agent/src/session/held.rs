@@ -189,7 +189,8 @@ impl Driver {
             messages = held.joining(log, iteration).await?;
         }
         if !messages.is_empty() {
-            self.transcript.lock().machine.join(messages)?;
+            let machine = &mut self.transcript.lock().machine;
+            machine.rewrite([machine.messages(), &messages].concat());
         }
         Ok(())
     }

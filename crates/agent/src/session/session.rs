@@ -95,11 +95,20 @@ impl Session {
         let policy = sending.policy.unwrap_or(self.shared.options.policy);
         let id = sending.id.unwrap_or_else(|| RunId::new().to_string());
         let input = Input { id: id.clone(), policy, messages: input.into().messages };
-        let busy = self.shared.busy(&self.name)?;
-        let arrival = busy.arrival.lock().await;
+        // In memory it is what holds the inbox; beside a store it is of use only while somebody is at the session.
+        let busy = match self.shared.others() {
+            true => self.shared.everybody.find(&self.name),
+            false => Some(self.shared.busy(&self.name)?),
+        };
+        let arrival = match &busy {
+            Some(busy) => Some(busy.arrival.lock().await),
+            None => None,
+        };
         self.shared.inbox(&self.name)?.put(&input).await?;
         drop(arrival);
-        busy.arrives(policy);
+        if let Some(busy) = self.shared.everybody.find(&self.name) {
+            busy.arrives(policy);
+        }
         Ok(id)
     }
 

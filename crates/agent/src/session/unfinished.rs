@@ -73,7 +73,7 @@ pub(crate) async fn said(journal: &Journal, begun: &Begun) -> Result<Vec<Message
             Effect::CallModel { iteration } => {
                 let steered = steered(&log, iteration).await?;
                 if !steered.is_empty() {
-                    machine.join(steered)?;
+                    machine.rewrite([machine.messages(), &steered].concat());
                 }
                 let Some(said) = log.reply(iteration).await? else { break };
                 machine.feed_reply(said.reply, AnswerRule { tool: None, checked: false })?;

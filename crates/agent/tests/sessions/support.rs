@@ -9,7 +9,7 @@ use atomr_agents_state::{Key, MemoryStore, Store};
 use atomr_agents_state_sqlite::{SqliteOptions, SqliteStore};
 use atomr_agents_strategy::StaticTools;
 use atomr_agents_testkit::ScriptedModel;
-use atomr_agents_tool::{FnTool, Tool};
+use atomr_agents_tool::{FnTool, Tool, ToolOptions};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
@@ -26,15 +26,20 @@ impl Gate {
     }
 
     pub(crate) fn tool(&self) -> Arc<dyn Tool> {
+        self.tool_with(ToolOptions::default())
+    }
+
+    pub(crate) fn tool_with(&self, options: ToolOptions) -> Arc<dyn Tool> {
         let gate = self.clone();
-        Arc::new(FnTool::new("wait", "Waits.", json!({"type": "object"}), move |_, _| {
+        let wait = move |_, _| {
             let gate = gate.clone();
             async move {
                 gate.runs.add_permits(1);
                 gate.may_end.acquire().await.unwrap().forget();
                 Ok(json!("waited"))
             }
-        }))
+        };
+        Arc::new(FnTool::new("wait", "Waits.", json!({"type": "object"}), wait).with_options(options))
     }
 
     /// Waits until a call runs.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use atomr_agents_agent::{AgentError, OnUnfinished, Policy, Sending, SessionError, SessionOptions, Verdict};
+use atomr_agents_agent::{
+    AgentError, EffectClass, OnUnfinished, Policy, Sending, SessionError, SessionOptions, Verdict,
+};
 use atomr_agents_core::{CallCtx, Kind};
 use atomr_agents_inference::InferenceError;
 use atomr_agents_state::{MemoryStore, Store};
@@ -14,8 +16,13 @@ use crate::support::{Gate, agent, options, places, sessions, talking, texts, wai
 
 /// A session whose first turn was killed while its tool ran: nothing of its process is left, its lease included.
 async fn killed(store: &Arc<dyn Store>) {
+    killed_in(store, ToolOptions::default()).await;
+}
+
+async fn killed_in(store: &Arc<dyn Store>, tool: ToolOptions) {
     let gate = Gate::new();
-    let sessions = sessions(&agent(waiting(), vec![gate.tool()], Some(store)), options(Policy::Queue));
+    let tool = gate.tool_with(tool);
+    let sessions = sessions(&agent(waiting(), vec![tool], Some(store)), options(Policy::Queue));
     let session = sessions.session("u1").unwrap();
     let turn = session.send("Go.", CallCtx::new());
     tokio::select! {
@@ -86,6 +93,20 @@ async fn where_that_shall_be_asked_the_input_is_refused_until_somebody_says_what
     assert_eq!(texts(&ended.messages), ["Go.", "Answer 0."]);
     let nothing = session.resume(&[], CallCtx::new()).await.unwrap_err();
     assert!(matches!(nothing.error, AgentError::Session(SessionError::NothingToResume { .. })));
+}
+
+#[tokio::test]
+async fn a_call_of_which_nobody_knows_whether_it_happened_keeps_other_inputs_out_until_somebody_decides() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    killed_in(&store, ToolOptions { effect: EffectClass::Once, ..ToolOptions::default() }).await;
+    let (_, session) = later(&store, OnUnfinished::Resume);
+    for _ in 0..2 {
+        let error = within(session.send("And?", CallCtx::new())).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::OutcomeUnknown, "{error:?}");
+    }
+    assert!(session.abandon().await.unwrap());
+    let result = within(session.send("And?", CallCtx::new())).await.unwrap();
+    assert_eq!(texts(&result.messages)[..2], ["Go.", "And?"]);
 }
 
 #[tokio::test]

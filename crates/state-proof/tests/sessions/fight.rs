@@ -132,10 +132,10 @@ async fn fought(home: &Home, with_thief: bool) -> (u32, usize) {
     let line = texts(&within(session.messages()).await.unwrap());
     // Each input once, and after each the answer to it.
     let mut inputs: Vec<&str> = line.iter().step_by(2).map(String::as_str).collect();
-    let of = |name| inputs.iter().filter(|input| input.starts_with(name)).map(|input| (*input).to_owned());
     for name in ["a", "b"] {
+        let heard: Vec<&str> = inputs.iter().copied().filter(|input| input.starts_with(name)).collect();
         let sent: Vec<String> = (0..INPUTS).map(|n| format!("{name}{n}")).collect();
-        assert_eq!(of(name).collect::<Vec<_>>(), sent, "{line:?}");
+        assert_eq!(heard, sent, "{line:?}");
     }
     inputs.sort_unstable();
     inputs.dedup();
