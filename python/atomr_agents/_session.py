@@ -136,8 +136,8 @@ class Session(Generic[Deps, Out]):
     ) -> str:
         """Puts an input into the inbox and waits for nothing. With a store it outlives the process when this returns.
 
-        It joins the turn that runs, or stops it, if the policy says so; else it is run by whoever sends something next, or
-        calls `drain`.
+        It joins the turn that runs, or stops it, if the policy says so; else it is run by whoever sends something next,
+        or calls `drain`.
 
         Returns:
             The input's name.

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,18 +62,17 @@ def psql(statement: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    if request.param == "memory":
-        return None
-    if request.param == "sqlite":
-        return f"sqlite:{tmp_path}/app.db"
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    if request.param != "postgres":
+        yield None if request.param == "memory" else f"sqlite:{tmp_path}/app.db"
+        return
     if shutil.which("psql") is None:
         pytest.skip("there is no psql to remove the schema with")
     if (there := psql("select 1")).returncode != 0:
         pytest.skip(f"no PostgreSQL at {DSN}: {there.stderr}")
     schema = f"t{uuid.uuid4().hex}"
-    request.addfinalizer(lambda: psql(f'drop schema if exists "{schema}" cascade'))
-    return postgres_store(DSN, schema=schema)
+    yield postgres_store(DSN, schema=schema)
+    psql(f'drop schema if exists "{schema}" cascade')
 
 
 def test_a_conversation_goes_on_under_its_name(store: Any) -> None:

@@ -380,12 +380,12 @@ class Partial:
 class SessionOptions:
     """How sessions are held.
 
-    `policy` is what becomes of an input that arrives while a turn runs: `queue`, `steer`, `interrupt` or `reject`; at most
-    `queue` inputs wait, each for at most `wait` seconds. A process that is not heard of keeps a session for `lease` seconds.
-    `on_unfinished` is what becomes of a turn whose process was killed: `resume`, `abandon` or `ask`. A history of more than
-    `max_messages` or `max_tokens` is made shorter between two turns: by `compact`, a function (plain or async) that is given
-    the messages and gives those that are left, or by leaving the oldest turns out. Without a store, `remembered` sessions
-    are.
+    `policy` is what becomes of an input that arrives while a turn runs: `queue`, `steer`, `interrupt` or `reject`;
+    at most `queue` inputs wait, each for at most `wait` seconds. A process that is not heard of keeps a session for
+    `lease` seconds. `on_unfinished` is what becomes of a turn whose process was killed: `resume`, `abandon` or
+    `ask`. A history of more than `max_messages` or `max_tokens` is made shorter between two turns: by `compact`, a
+    function (plain or async) that is given the messages and gives those that are left, or by leaving the oldest
+    turns out. Without a store, `remembered` sessions are.
     """
 
     def __new__(

@@ -117,11 +117,7 @@ impl Request {
         let input = Input { id: way.id.clone(), policy: self.policy, messages: messages.clone() };
         let fate = inbox.put(&input).await?;
         (way.put, way.waits) = (true, fate == Fate::Waiting);
-        match fate {
-            Fate::TakenBack => Err(self.taken_back(&way.id)),
-            Fate::Waiting => Ok(None),
-            taken => Ok(Some(taken)),
-        }
+        Ok(Some(fate).filter(|fate| *fate != Fate::Waiting))
     }
 
     async fn with_seat(&self, way: &mut Way) -> Result<Entered, AgentError> {
@@ -165,7 +161,7 @@ impl Request {
             return Ok(None);
         }
         match self.shared.inbox(&self.session)?.fate(&way.id).await? {
-            Some(Fate::TakenBack) => Err(self.taken_back(&way.id)),
+            Some(Fate::TakenBack) if way.put => Err(self.taken_back(&way.id)),
             fate => Ok(fate),
         }
     }

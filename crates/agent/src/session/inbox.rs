@@ -67,21 +67,27 @@ impl Inbox {
         Key::new(SPACE, &format!("{}:{}:{id}", self.session.len(), self.session))
     }
 
-    /// Puts an input in. When this returns it outlives the process. Gives what became of it if it was sent before.
+    /// Puts an input in. When this returns it outlives the process. Gives what became of it if it was sent before; one that was
+    /// taken back is put in anew.
     pub(crate) async fn put(&self, input: &Input) -> Result<Fate, AgentError> {
         let record = self.record(&input.id).map_err(RunLogError::from)?;
         let body = encode(input)?;
         for _ in 0..TRIES {
-            if let Some(fate) = self.fate(&input.id).await? {
-                return Ok(fate);
-            }
+            let before = self.store.get(&record).await.map_err(RunLogError::from)?;
+            let expect = match before {
+                None => Expect::Absent,
+                Some(stored) => match self.decode(&stored.value)? {
+                    Fate::TakenBack => Expect::Version(stored.version),
+                    fate => return Ok(fate),
+                },
+            };
             let end = self.store.end(&self.log).await.map_err(RunLogError::from)?;
             let front = self.front().await?;
             let waiting = front.iter().filter(|entry| entry.fate == Fate::Waiting).count();
             if waiting >= self.limit || front.len() >= self.entries() {
                 return Err(AgentError::Overloaded { queue: "inbox of the session", limit: self.limit });
             }
-            let batch = Batch::new().put(&record, encode(&Fate::Waiting)?, Expect::Absent).append(
+            let batch = Batch::new().put(&record, encode(&Fate::Waiting)?, expect).append(
                 &self.log,
                 Some(end),
                 bytes::Bytes::from(body.clone()),
