@@ -127,11 +127,12 @@ impl Held {
         {
             error.error = SessionError::Interrupted { session: self.session.clone() }.into();
         }
-        if self.waits && self.journal.info().turns == self.turns {
+        if self.journal.info().turns > self.turns {
+            self.shared.remember(&self.session, &seat, &self.inbox, result).await;
+        } else if self.waits {
             // It never began, and whoever sent it is told.
             let _ = self.inbox.take_back(&self.id).await;
         }
-        self.shared.remember(&self.session, &seat, &self.inbox, result).await;
         if seat.lent {
             return;
         }

@@ -55,6 +55,8 @@ pub(crate) struct Busy {
     pub(crate) arrived: AtomicBool,
     /// The last turn was dropped by its caller: it is not gone on with.
     pub(crate) dropped: AtomicBool,
+    /// In its memory are inputs whose senders have gone.
+    pub(crate) posted: AtomicBool,
 }
 
 impl Busy {
@@ -177,6 +179,7 @@ impl Everybody {
             arrival: tokio::sync::Mutex::default(),
             arrived: AtomicBool::new(false),
             dropped: AtomicBool::new(false),
+            posted: AtomicBool::new(false),
         });
         all.insert(name.to_owned(), Arc::clone(&busy));
         Ok(busy)
@@ -199,7 +202,8 @@ impl Everybody {
         }
         state.taken = false;
         // What the map has, what leaves has; whoever else has it has come to stay.
-        let last = Arc::strong_count(busy) <= 2 && !busy.dropped.load(Ordering::Relaxed);
+        let needed = busy.dropped.load(Ordering::Relaxed) || busy.posted.load(Ordering::Relaxed);
+        let last = Arc::strong_count(busy) <= 2 && !needed;
         if last && all.get(name).is_some_and(|own| Arc::ptr_eq(own, busy)) {
             all.remove(name);
         }

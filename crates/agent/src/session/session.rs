@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use atomr_agents_core::{CallCtx, Message, RunId};
 use atomr_agents_state::{
@@ -107,6 +108,7 @@ impl Session {
         self.shared.inbox(&self.name)?.put(&input).await?;
         drop(arrival);
         if let Some(busy) = self.shared.everybody.find(&self.name) {
+            busy.posted.store(!self.shared.others(), Ordering::Relaxed);
             busy.arrives(policy);
         }
         Ok(id)

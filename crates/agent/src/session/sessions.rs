@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use atomr_agents_core::Message;
 use atomr_agents_state::{Journal, JournalOptions, RunLogError, Store};
@@ -110,6 +111,7 @@ impl Shared {
             _ => None,
         };
         let waits = !inbox.waiting().await.unwrap_or_default().is_empty();
+        seat.busy.posted.fetch_and(waits, Ordering::Relaxed);
         match said {
             Some(messages) if !seat.lent && !seat.wanted() && !waits && table.pack(name, messages).is_ok() => {}
             _ => table.keep(name, Arc::clone(&seat.busy.store)),

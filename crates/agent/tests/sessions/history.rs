@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use atomr_agents_agent::{AgentError, HistoryLimit, Policy, SessionError, SessionOptions};
-use atomr_agents_core::{CallCtx, Message};
+use atomr_agents_agent::{AgentError, HistoryLimit, Policy, Sending, SessionError, SessionOptions};
+use atomr_agents_core::{CallCtx, Kind, Message};
 use atomr_agents_state::{MemoryStore, Store};
 
 use crate::support::{agent, options, places, sessions, talking, texts};
@@ -86,4 +86,28 @@ async fn of_sessions_in_memory_the_ones_used_last_are_remembered() {
     }
     let names = sessions.remembered();
     assert!(names.len() <= 20 && names.contains(&"u49".to_owned()) && !names.contains(&"u0".to_owned()), "{names:?}");
+}
+
+#[tokio::test]
+async fn a_turn_that_could_not_begin_leaves_nothing_behind_and_what_was_posted_waits_on() {
+    for place in places() {
+        let broken = |_| vec![Message::tool_result("c1", "said", false)];
+        let limited = SessionOptions {
+            history: HistoryLimit { messages: Some(1), tokens: None },
+            compaction: Some(Arc::new(broken)),
+            ..options(Policy::Queue)
+        };
+        let session = sessions(&agent(talking(), vec![], place.store.as_ref()), limited).session("u1").unwrap();
+        session.send("One?", CallCtx::new()).await.unwrap();
+        session.send("Two?", CallCtx::new()).await.unwrap_err();
+        assert_eq!(texts(&session.messages().await.unwrap()), ["One?", "Answer 0."]);
+        session.post("Three?", Sending::default()).await.unwrap();
+        let ctx = CallCtx::new();
+        ctx.cancel.cancel();
+        session.send("Four?", ctx).await.unwrap_err();
+        assert_eq!(session.drain(&CallCtx::new()).await.unwrap_err().kind(), Kind::Guest);
+        session.clear().await.unwrap();
+        assert_eq!(session.drain(&CallCtx::new()).await.unwrap(), 1);
+        assert_eq!(texts(&session.messages().await.unwrap()), ["Three?", "Answer 1."]);
+    }
 }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atomr_agents_agent::{AgentBuilder, AgentOptions, BoxedAgent, Durable, Policy, SessionOptions, Sessions};
+use atomr_agents_agent::{
+    AgentBuilder, AgentOptions, BoxedAgent, Durable, EffectClass, Policy, SessionOptions, Sessions,
+};
 use atomr_agents_core::{Message, Role};
 use atomr_agents_state::{Key, MemoryStore, Store};
 use atomr_agents_state_sqlite::{SqliteOptions, SqliteStore};
 use atomr_agents_strategy::StaticTools;
 use atomr_agents_testkit::ScriptedModel;
-use atomr_agents_tool::{FnTool, Tool, ToolOptions};
+use atomr_agents_tool::{FnTool, Tool, ToolDescriptor};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
@@ -26,10 +28,10 @@ impl Gate {
     }
 
     pub(crate) fn tool(&self) -> Arc<dyn Tool> {
-        self.tool_with(ToolOptions::default())
+        self.tool_with(EffectClass::Idempotent)
     }
 
-    pub(crate) fn tool_with(&self, options: ToolOptions) -> Arc<dyn Tool> {
+    pub(crate) fn tool_with(&self, effect: EffectClass) -> Arc<dyn Tool> {
         let gate = self.clone();
         let wait = move |_, _| {
             let gate = gate.clone();
@@ -39,7 +41,8 @@ impl Gate {
                 Ok(json!("waited"))
             }
         };
-        Arc::new(FnTool::new("wait", "Waits.", json!({"type": "object"}), wait).with_options(options))
+        let described = ToolDescriptor::new("wait", "Waits.", json!({"type": "object"})).with_effect(effect);
+        Arc::new(FnTool::described(described, wait))
     }
 
     /// Waits until a call runs.

@@ -16,12 +16,12 @@ use crate::support::{Gate, agent, options, places, sessions, talking, texts, wai
 
 /// A session whose first turn was killed while its tool ran: nothing of its process is left, its lease included.
 async fn killed(store: &Arc<dyn Store>) {
-    killed_in(store, ToolOptions::default()).await;
+    killed_in(store, EffectClass::Idempotent).await;
 }
 
-async fn killed_in(store: &Arc<dyn Store>, tool: ToolOptions) {
+async fn killed_in(store: &Arc<dyn Store>, effect: EffectClass) {
     let gate = Gate::new();
-    let tool = gate.tool_with(tool);
+    let tool = gate.tool_with(effect);
     let sessions = sessions(&agent(waiting(), vec![tool], Some(store)), options(Policy::Queue));
     let session = sessions.session("u1").unwrap();
     let turn = session.send("Go.", CallCtx::new());
@@ -98,7 +98,7 @@ async fn where_that_shall_be_asked_the_input_is_refused_until_somebody_says_what
 #[tokio::test]
 async fn a_call_of_which_nobody_knows_whether_it_happened_keeps_other_inputs_out_until_somebody_decides() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    killed_in(&store, ToolOptions { effect: EffectClass::Once, ..ToolOptions::default() }).await;
+    killed_in(&store, EffectClass::Once).await;
     let (_, session) = later(&store, OnUnfinished::Resume);
     for _ in 0..2 {
         let error = within(session.send("And?", CallCtx::new())).await.unwrap_err();
