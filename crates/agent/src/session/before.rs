@@ -141,12 +141,13 @@ impl Request {
     ) -> Result<Vec<Message>, AgentError> {
         for placed in self.shared.inbox(&self.session)?.front().await? {
             way.cut = Some(placed.at);
+            if placed.fate != Fate::Waiting {
+                continue;
+            }
             if placed.input.id == way.id {
                 break;
             }
-            if placed.fate == Fate::Waiting {
-                history = self.run_for(way, journal, &placed, history).await?;
-            }
+            history = self.run_for(way, journal, &placed, history).await?;
         }
         Ok(history)
     }
@@ -168,7 +169,7 @@ impl Request {
         let turn = Turn { history: history.clone(), input };
         let ended = self.run(Seated { held, turn, again: None }).await;
         if let Some(seat) = &way.seat {
-            seat.busy.told(&placed.input.id, &ended.as_ref().map(Clone::clone).map_err(|error| error.error.clone()));
+            seat.busy.told(&placed.input.id, &ended.clone().map_err(|error| error.error));
         }
         match ended {
             Ok(result) if result.pending.is_some() => Err(self.unfinished(RunStatus::Suspended)),

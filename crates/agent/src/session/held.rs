@@ -99,10 +99,8 @@ impl Held {
         }
         loop {
             tokio::time::sleep(self.shared.options.poll).await;
-            // The turn's own input is out of the inbox once it has begun.
-            let begun = self.journal.info().turns > self.turns;
             let waiting = self.inbox.waiting().await.unwrap_or_default();
-            if begun && waiting.iter().any(|input| input.policy == Policy::Interrupt) {
+            if waiting.iter().any(|input| input.policy == Policy::Interrupt && input.id != self.id) {
                 if let Some(busy) = self.busy() {
                     busy.interrupt();
                 }

@@ -127,6 +127,10 @@ impl Inbox {
             let input: Input = self.decode(&entry.body)?;
             // A record that is gone was swept with its session.
             let fate = self.fate(&input.id).await?.unwrap_or(Fate::TakenBack);
+            // One that was taken back and sent again stands where it was sent last.
+            if let Some(before) = front.iter_mut().find(|placed: &&mut Placed| placed.input.id == input.id) {
+                before.fate = Fate::TakenBack;
+            }
             front.push(Placed { at: entry.at, input, fate });
         }
         Ok(front)

@@ -158,7 +158,8 @@ impl Session {
             match unfinished::closed(&frames, step) {
                 Some(said) => messages.extend(reader.values::<Message>(&said.bodies.iter().collect::<Vec<_>>()).await?),
                 None => {
-                    messages.extend(reader.values::<OneOrMore>(&[&input]).await?.into_iter().flat_map(OneOrMore::all))
+                    let input = reader.values::<OneOrMore>(&[&input]).await?;
+                    messages.extend(input.into_iter().flat_map(OneOrMore::all));
                 }
             }
         }
