@@ -128,9 +128,9 @@ impl Inbox {
             // A record that is gone was swept with its session.
             let fate = self.fate(&input.id).await?.unwrap_or(Fate::TakenBack);
             // One that was taken back and sent again stands where it was sent last.
-            if let Some(before) = front.iter_mut().find(|placed: &&mut Placed| placed.input.id == input.id) {
+            front.iter_mut().filter(|before: &&mut Placed| before.input.id == input.id).for_each(|before| {
                 before.fate = Fate::TakenBack;
-            }
+            });
             front.push(Placed { at: entry.at, input, fate });
         }
         Ok(front)

@@ -82,16 +82,12 @@ async fn who_lost_the_lease_is_told_that_it_is_fenced_and_writes_nothing_more() 
         gate.runs().await;
         // The lease is taken away: as when its holder stood still for longer than it lasts.
         let key = Key::new("run", "u1").unwrap();
-        let newest = loop {
-            // Its owner's own name takes it again, with a higher token.
-            match store.acquire(&key, "thief", Duration::from_millis(1)).await {
-                Err(StoreError::Held { owner, .. }) => {
-                    break store.acquire(&key, &owner, Duration::from_millis(1)).await;
-                }
-                other => break other,
-            }
+        let brief = Duration::from_millis(1);
+        let Err(StoreError::Held { owner, .. }) = store.acquire(&key, "thief", brief).await else {
+            panic!("the turn has it")
         };
-        newest.unwrap();
+        // Its owner's own name takes it again, with a higher token.
+        store.acquire(&key, &owner, brief).await.unwrap();
         gate.open();
     };
     let (error, ()) = within(async { tokio::join!(first, taken) }).await;
