@@ -30,7 +30,7 @@ pub(crate) use version::{difference as version_difference, of as version_of};
 pub use fork::{Edits, fork_run};
 pub use ledger::StoreLedger;
 pub use replay::{Divergence, Replay};
-pub use resolve::{Found, resolve};
+pub use resolve::resolve;
 
 /// Where runs are kept, and how.
 ///
