@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use atomr_agents_agent::{AgentError, Policy, Sending, Session, SessionOptions, Sessions};
+use atomr_agents_agent::{AgentError, Policy, Sending, Session, Sessions};
 use atomr_agents_core::{CallCtx, Kind};
 use atomr_agents_state::{Key, RunReader, Store, StoreError, verify_run};
 use atomr_agents_testkit::ScriptedModel;
@@ -40,10 +40,7 @@ async fn served(what: &str, folder: &str) -> Session {
     let script = |model: ScriptedModel, n| model.tool_calls([("wait", json!({}))]).text(format!("Answer {n}."));
     let model = (0..4 * INPUTS).fold(ScriptedModel::new(), script).by_conversation();
     let agent = agent(model, vec![Arc::new(tool) as Arc<dyn Tool>], Some(&store(what).await));
-    Sessions::new(agent, SessionOptions { lease: Duration::from_secs(2), ..options(Policy::Queue) })
-        .unwrap()
-        .session("u1")
-        .unwrap()
+    Sessions::new(agent, options(Policy::Queue)).unwrap().session("u1").unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

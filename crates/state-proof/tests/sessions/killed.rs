@@ -14,23 +14,26 @@ use crate::place::{Home, store};
 use crate::processes::{Process, say, told};
 use crate::support::{agent, options, texts, waiting, within};
 
-/// In each process: a tool that tells that it runs, and ends.
-async fn served(what: &str, lease: Duration) -> Sessions {
-    let tool = FnTool::new("wait", "Waits.", json!({"type": "object"}), |_, _| async {
+const LEASE: Duration = Duration::from_millis(300);
+const BRIEF: Duration = Duration::from_millis(20);
+
+/// In each process: a tool that tells that it runs, and ends after a while.
+async fn served(what: &str, takes: Duration) -> Sessions {
+    let tool = FnTool::new("wait", "Waits.", json!({"type": "object"}), move |_, _| async move {
         say("runs");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(takes).await;
         Ok(json!("waited"))
     });
     let tool: Arc<dyn Tool> = Arc::new(tool);
     let agent = agent(waiting().by_conversation(), vec![tool], Some(&store(what).await));
-    Sessions::new(agent, SessionOptions { lease, ..options(Policy::Queue) }).unwrap()
+    Sessions::new(agent, SessionOptions { lease: LEASE, ..options(Policy::Queue) }).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a process of the tests below"]
 async fn child_drains() {
     let Some(what) = told() else { return };
-    let session = served(&what[0], Duration::from_millis(300)).await.session("u1").unwrap();
+    let session = served(&what[0], BRIEF).await.session("u1").unwrap();
     match session.drain(&CallCtx::new()).await {
         Ok(_) => say("done"),
         Err(error) => say(format!("failed: {error}")),
@@ -41,7 +44,7 @@ async fn child_drains() {
 #[ignore = "a process of the tests below"]
 async fn child_sends() {
     let Some(what) = told() else { return };
-    let session = served(&what[0], Duration::from_millis(300)).await.session("u1").unwrap();
+    let session = served(&what[0], Duration::from_secs(20)).await.session("u1").unwrap();
     match session.send("From the one that stands still.", CallCtx::new()).await {
         Ok(_) => say("done"),
         Err(error) => match &error.error {
@@ -53,7 +56,7 @@ async fn child_sends() {
 
 /// Every input is taken once and in its order, whenever whoever runs its turn is killed.
 async fn every_input_once(what: &str) {
-    let session = served(what, Duration::from_millis(300)).await.session("u1").unwrap();
+    let session = served(what, BRIEF).await.session("u1").unwrap();
     let inputs: Vec<String> = (0..6).map(|n| format!("Input {n}.")).collect();
     for (n, input) in inputs.iter().enumerate() {
         let sending = || Sending { id: Some(format!("m{n}")), ..Sending::default() };
@@ -87,7 +90,7 @@ async fn one_that_stands_still(what: &str) {
         assert!(sent.success());
     };
     signal("-STOP");
-    let session = served(what, Duration::from_millis(300)).await.session("u1").unwrap();
+    let session = served(what, BRIEF).await.session("u1").unwrap();
     let result = within(session.send("From here.", CallCtx::new())).await.unwrap();
     signal("-CONT");
     assert_eq!(child.hear().as_deref(), Some("fenced"));
