@@ -6,7 +6,7 @@ mod process;
 mod trace;
 
 #[allow(unused_imports, reason = "no test uses all")]
-pub(crate) use place::{Home, homes};
+pub(crate) use place::Home;
 #[allow(unused_imports, reason = "no test uses all")]
 pub(crate) use process::{Life, Moment, Told};
 pub(crate) use trace::Trace;

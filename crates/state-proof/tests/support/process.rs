@@ -7,7 +7,6 @@ use atomr_agents_state::EffectKey;
 use atomr_agents_state_proof::Task;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
-use tokio::time::Instant;
 
 /// Longer than any life takes on the slowest machine: one that hangs fails the test instead of standing still.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -16,7 +15,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Life {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
-    born: Instant,
     pub(crate) told: Told,
 }
 
@@ -34,7 +32,9 @@ pub(crate) enum Moment {
 pub(crate) struct Told {
     /// The steps that its caller was told are done.
     pub(crate) acks: Vec<u64>,
-    /// How long it took from its birth until it had something new to do.
+    /// The effects of which its caller was told that they are done.
+    pub(crate) told: Vec<String>,
+    /// How long it took from having been loaded until it had something new to do.
     pub(crate) began: Option<Duration>,
     /// An effect of which nobody knows whether it happened.
     pub(crate) unknown: Option<EffectKey>,
@@ -50,7 +50,7 @@ impl Life {
         command.arg(serde_json::to_string(task).unwrap()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines, born: Instant::now(), told: Told::default() }
+        Self { child, lines, told: Told::default() }
     }
 
     pub(crate) fn pid(&self) -> rustix::process::Pid {
@@ -63,7 +63,8 @@ impl Life {
         let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
         match word {
             "ack" => self.told.acks.push(rest.parse().unwrap()),
-            "began" => self.told.began = Some(self.born.elapsed()),
+            "told" => self.told.told.push(rest.to_owned()),
+            "began" => self.told.began = Some(Duration::from_micros(rest.parse().unwrap())),
             "unknown" => self.told.unknown = Some(rest.parse().unwrap()),
             "held" => self.told.held += 1,
             "fenced" => self.told.fenced += 1,

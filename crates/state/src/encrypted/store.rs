@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::key::EncryptionKey;
 use super::seal::{Place, Sealer};
-use crate::{Batch, BlobId, Change, Entry, Expect, Key, Lease, NewEntry, Record, Scan, Store, StoreError, Swept};
+use crate::{Around, Batch, BlobId, Change, Entry, Expect, Key, Lease, NewEntry, Record, Scan, Store, StoreError, Swept};
 
 /// The space of the record that says which key a store was written with.
 const SPACE: &str = "_encryption";
@@ -108,9 +108,9 @@ impl<S: Store> EncryptedStore<S> {
 }
 
 #[async_trait]
-impl<S: Store> Store for EncryptedStore<S> {
-    fn kind(&self) -> &'static str {
-        self.inner.kind()
+impl<S: Store> Around for EncryptedStore<S> {
+    fn within(&self) -> &dyn Store {
+        &self.inner
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
@@ -136,10 +136,6 @@ impl<S: Store> Store for EncryptedStore<S> {
         entries.into_iter().map(open).collect()
     }
 
-    async fn end(&self, stream: &Key) -> Result<u64, StoreError> {
-        self.inner.end(stream).await
-    }
-
     async fn blobs(&self, ids: &[BlobId]) -> Result<Vec<Option<Bytes>>, StoreError> {
         let ids = self.ids(ids);
         let found = self.inner.blobs(&ids).await?;
@@ -147,18 +143,6 @@ impl<S: Store> Store for EncryptedStore<S> {
             bytes.map(|bytes| self.sealer.open(Place::Blob(id), &bytes)).transpose()
         };
         ids.iter().zip(found).map(open).collect()
-    }
-
-    async fn acquire(&self, key: &Key, owner: &str, ttl: Duration) -> Result<Lease, StoreError> {
-        self.inner.acquire(key, owner, ttl).await
-    }
-
-    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Lease, StoreError> {
-        self.inner.renew(lease, ttl).await
-    }
-
-    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        self.inner.release(lease).await
     }
 
     async fn claim(
@@ -175,9 +159,5 @@ impl<S: Store> Store for EncryptedStore<S> {
     async fn sweep(&self, grace: Duration) -> Result<Swept, StoreError> {
         let swept = self.inner.sweep(grace).await?;
         Ok(Swept { bytes: swept.bytes.saturating_sub(swept.blobs * Sealer::OVERHEAD), ..swept })
-    }
-
-    async fn now_ms(&self) -> Result<u64, StoreError> {
-        self.inner.now_ms().await
     }
 }
