@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use atomr_agents_agent::{AgentBuilder, AgentError, AgentOptions, Durable, RunError};
-use atomr_agents_core::{CallCtx, EffectClass, Event, EventKind};
+use atomr_agents_core::{CallCtx, EffectClass, Event, EventKind, Kind};
 use atomr_agents_state::{RunLogError, RunReader, RunStatus, Store};
 use atomr_agents_strategy::StaticTools;
 use atomr_agents_testkit::ScriptedModel;
@@ -45,7 +45,7 @@ fn tools(ledger: Ledger) -> Vec<Arc<dyn Tool>> {
 }
 
 pub(crate) async fn live(task: &Task, store: &Arc<dyn Store>, rounds: usize) -> Result<(), Stopped> {
-    let ledger = Ledger::open(&task.ledger).map_err(|error| Stopped::Failed(Box::new(error)))?;
+    let ledger = Ledger::open(&task.ledger).map_err(|error| Stopped::Failed(Kind::Storage, Box::new(error)))?;
     let mut durable = Durable::new(Arc::clone(store));
     (durable.journal.lease, durable.journal.durability) = (task.lease, task.durability);
     let agent = AgentBuilder::new(Arc::new(model(rounds)), "scripted")
@@ -61,7 +61,7 @@ pub(crate) async fn live(task: &Task, store: &Arc<dyn Store>, rounds: usize) -> 
         Ok(reader) if reader.record().status == RunStatus::Finished => return Ok(()),
         Ok(_) => agent.resume_run(&task.run, &[], CallCtx::new()),
         Err(RunLogError::NoSuchRun { .. }) => agent.begin_as(&task.run, "go", CallCtx::new()),
-        Err(error) => return Err(Stopped::Failed(Box::new(error))),
+        Err(error) => return Err(Stopped::Failed(error.kind(), Box::new(error))),
     };
     let mut heard = run.subscribe();
     let mut run = pin!(run);

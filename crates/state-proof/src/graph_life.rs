@@ -31,6 +31,8 @@ fn graph(ledger: Ledger, steps: u64, once_every: u64) -> Graph {
             let class = class_of(count, once_every);
             let pays = |effect: atomr_agents_workflow::EffectCall| async move {
                 begins();
+                // Whoever reads the stream hears of the steps before.
+                tokio::task::yield_now().await;
                 let key = effect.idempotency_key;
                 ledger.write(&key, class).map_err(|error| NodeError::from_source(Kind::Storage, error))?;
                 Ok(key)
@@ -48,7 +50,7 @@ fn graph(ledger: Ledger, steps: u64, once_every: u64) -> Graph {
 }
 
 pub(crate) async fn live(task: &Task, store: &Arc<dyn Store>, steps: u64, once_every: u64) -> Result<(), Stopped> {
-    let ledger = Ledger::open(&task.ledger).map_err(|error| Stopped::Failed(Box::new(error)))?;
+    let ledger = Ledger::open(&task.ledger).map_err(|error| Stopped::Failed(Kind::Storage, Box::new(error)))?;
     let options = RunnerOptions { lease: task.lease, durability: task.durability, ..RunnerOptions::default() };
     let runner = StatefulRunner::with_store(graph(ledger, steps, once_every), Arc::clone(store), options);
     let mut stream = match runner.get_state(&task.run).await {

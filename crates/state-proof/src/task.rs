@@ -100,7 +100,7 @@ impl Place {
 /// Says something on standard output, in one write: what was said is heard, whatever happens next. The first word says
 /// what: `ack N` (step N is done), `told KEY` (that effect is done), `began MICROS` (the first effect of this life is about
 /// to happen, so long after the process was loaded and began to open its store), `held` (somebody else has the run), `fenced`
-/// (somebody else took it), `unknown KEY` (nobody knows whether that happened), `done`, `failed WHY`.
+/// (somebody else took it), `unknown KEY` (nobody knows whether that happened), `done`, `failed KIND WHY`.
 pub fn say(what: &str) {
     let _ = std::io::stdout().write_all(format!("{what}\n").as_bytes());
     let _ = std::io::stdout().flush();
@@ -120,7 +120,7 @@ pub(crate) enum Stopped {
     Held,
     Fenced,
     Unknown(String),
-    Failed(Box<dyn std::error::Error>),
+    Failed(Kind, Box<dyn std::error::Error>),
 }
 
 impl Stopped {
@@ -130,7 +130,7 @@ impl Stopped {
             (Kind::Locked, _) => Self::Held,
             (Kind::Fenced, _) => Self::Fenced,
             (Kind::OutcomeUnknown, Some(key)) => Self::Unknown(key),
-            _ => Self::Failed(Box::new(error)),
+            _ => Self::Failed(kind, Box::new(error)),
         }
     }
 }
@@ -141,7 +141,7 @@ impl Stopped {
 /// Whatever goes wrong that no kill and no other process explains.
 pub async fn live(task: Task) -> Result<(), Box<dyn std::error::Error>> {
     BORN.get_or_init(Instant::now);
-    let mut store = task.place.open().await?;
+    let mut store = task.place.open().await.inspect_err(|error| say(&format!("failed {:?} {error}", error.kind())))?;
     if let Some(strike) = task.strike {
         store = Arc::new(Deadly::new(store, strike));
     }
@@ -159,7 +159,10 @@ pub async fn live(task: Task) -> Result<(), Box<dyn std::error::Error>> {
                 say(&format!("unknown {key}"));
                 return Ok(());
             }
-            Err(Stopped::Failed(error)) => return Err(error),
+            Err(Stopped::Failed(kind, error)) => {
+                say(&format!("failed {kind:?} {error}"));
+                return Err(error);
+            }
             Err(Stopped::Held) => say("held"),
             Err(Stopped::Fenced) => say("fenced"),
         }

@@ -106,22 +106,22 @@ async fn agent(place: &str, home: Home) {
 
 #[tokio::test]
 async fn a_graph_on_sqlite_dies_at_each_commit() {
-    graph("sqlite", Home::sqlite().await).await;
+    graph("sqlite", Home::sqlite()).await;
 }
 
 #[tokio::test]
 async fn a_graph_on_postgres_dies_at_each_commit() {
-    let Some(home) = Home::postgres().await else { return };
+    let Some(home) = Home::postgres() else { return };
     graph("postgres", home).await;
 }
 
 #[tokio::test]
 async fn an_agent_with_parallel_tools_on_sqlite_dies_at_each_commit() {
-    agent("sqlite", Home::sqlite().await).await;
+    agent("sqlite", Home::sqlite()).await;
 }
 
 #[tokio::test]
 async fn an_agent_with_parallel_tools_on_postgres_dies_at_each_commit() {
-    let Some(home) = Home::postgres().await else { return };
+    let Some(home) = Home::postgres() else { return };
     agent("postgres", home).await;
 }

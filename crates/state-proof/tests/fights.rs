@@ -65,12 +65,12 @@ async fn robbed(home: Home) {
         while life.told.acks.len() < acks {
             life.hear().await.unwrap();
         }
-        let owner = match home.store.acquire(&key, "a robber", LONG).await {
+        let owner = match home.store().await.acquire(&key, "a robber", LONG).await {
             Err(StoreError::Held { owner, .. }) => owner,
             other => panic!("nobody had it: {other:?}"),
         };
-        let lease = home.store.acquire(&key, &owner, Duration::from_secs(60)).await.unwrap();
-        let end = home.store.end(&key).await.unwrap();
+        let lease = home.store().await.acquire(&key, &owner, Duration::from_secs(60)).await.unwrap();
+        let end = home.store().await.end(&key).await.unwrap();
         while life.told.fenced < robberies {
             life.hear().await.expect("it goes on until it is told");
         }
@@ -78,8 +78,8 @@ async fn robbed(home: Home) {
         while life.told.held == held {
             life.hear().await.expect("it asks for the run again");
         }
-        assert_eq!(home.store.end(&key).await.unwrap(), end, "it wrote without the lease");
-        home.store.release(&lease).await.unwrap();
+        assert_eq!(home.store().await.end(&key).await.unwrap(), end, "it wrote without the lease");
+        home.store().await.release(&lease).await.unwrap();
         acks = life.told.acks.len();
     }
     let told = life.end().await;
@@ -138,33 +138,33 @@ async fn fought(place: &str, home: Home) {
 
 #[tokio::test]
 async fn a_process_that_was_stopped_finds_its_run_taken_over_and_writes_no_more() {
-    taken_over(Home::sqlite().await).await;
+    taken_over(Home::sqlite()).await;
 }
 
 #[tokio::test]
 async fn a_process_that_was_stopped_finds_its_run_on_postgres_taken_over_and_writes_no_more() {
-    let Some(home) = Home::postgres().await else { return };
+    let Some(home) = Home::postgres() else { return };
     taken_over(home).await;
 }
 
 #[tokio::test]
 async fn a_process_whose_lease_is_taken_by_force_writes_no_more() {
-    robbed(Home::sqlite().await).await;
+    robbed(Home::sqlite()).await;
 }
 
 #[tokio::test]
 async fn a_process_whose_lease_on_postgres_is_taken_by_force_writes_no_more() {
-    let Some(home) = Home::postgres().await else { return };
+    let Some(home) = Home::postgres() else { return };
     robbed(home).await;
 }
 
 #[tokio::test]
 async fn two_processes_that_fight_for_one_run_write_one_history() {
-    fought("sqlite", Home::sqlite().await).await;
+    fought("sqlite", Home::sqlite()).await;
 }
 
 #[tokio::test]
 async fn two_processes_that_fight_for_one_run_on_postgres_write_one_history() {
-    let Some(home) = Home::postgres().await else { return };
+    let Some(home) = Home::postgres() else { return };
     fought("postgres", home).await;
 }

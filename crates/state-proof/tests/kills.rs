@@ -65,22 +65,22 @@ async fn killed(name: &str, home: Home, work: Work) {
 
 #[tokio::test]
 async fn a_graph_on_sqlite_is_killed_at_random() {
-    killed("graph, sqlite", Home::sqlite().await, graph()).await;
+    killed("graph, sqlite", Home::sqlite(), graph()).await;
 }
 
 #[tokio::test]
 async fn a_graph_on_postgres_is_killed_at_random() {
-    let Some(home) = Home::postgres().await else { return };
+    let Some(home) = Home::postgres() else { return };
     killed("graph, postgres", home, graph()).await;
 }
 
 #[tokio::test]
 async fn an_agent_on_sqlite_is_killed_at_random() {
-    killed("agent, sqlite", Home::sqlite().await, agent()).await;
+    killed("agent, sqlite", Home::sqlite(), agent()).await;
 }
 
 #[tokio::test]
 async fn an_agent_on_postgres_is_killed_at_random() {
-    let Some(home) = Home::postgres().await else { return };
+    let Some(home) = Home::postgres() else { return };
     killed("agent, postgres", home, agent()).await;
 }

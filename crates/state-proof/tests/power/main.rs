@@ -11,8 +11,7 @@ mod disk;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,28 +22,12 @@ use atomr_agents_state_sqlite::{SqliteOptions, SqliteStore};
 use disk::{Disk, Op};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use support::{Life, setting};
+use support::{Life, Recorder, setting};
 
 const RUN: &str = "r";
 const STEPS: u64 = 60;
 /// Few, so that the log is copied into the database all the time.
 const CHECKPOINT: u32 = 24;
-
-/// Compiles what records; `None` where there is no C compiler, and says so.
-fn recorder(folder: &Path) -> Option<PathBuf> {
-    let (source, library) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/power/record.c"), folder.join("record.so"));
-    let made = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).args(["-ldl", "-lpthread"]).status();
-    match made {
-        Ok(status) => {
-            assert!(status.success(), "record.c does not compile");
-            Some(library)
-        }
-        Err(error) => {
-            println!("skipped: no C compiler: {error}");
-            None
-        }
-    }
-}
 
 /// What was recorded of a run, and the run.
 struct Recorded {
@@ -56,9 +39,7 @@ struct Recorded {
 
 async fn recorded(durability: Durability) -> Option<Recorded> {
     let (outside, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let library = recorder(outside.path())?;
-    let [record, boot] = ["record", "boot"].map(|name| outside.path().join(name));
-    std::fs::write(&boot, "another start of the machine").unwrap();
+    let recorder = Recorder::new(folder.path(), outside.path())?;
     let path = folder.path().canonicalize().unwrap().join("runs.db");
     let task = Task {
         place: Place::Sqlite { path, checkpoint_pages: CHECKPOINT },
@@ -70,12 +51,7 @@ async fn recorded(durability: Durability) -> Option<Recorded> {
         lease: Duration::from_millis(300),
         contends: false,
     };
-    let mut life = Command::new(env!("CARGO_BIN_EXE_life"));
-    life.arg(serde_json::to_string(&task).unwrap()).stdout(Stdio::null());
-    life.env("LD_PRELOAD", &library).env("ATOMR_RECORD", &record).env("ATOMR_RECORD_BOOT", &boot);
-    life.env("ATOMR_RECORD_FOLDER", folder.path().canonicalize().unwrap());
-    assert!(life.status().unwrap().success());
-    let ops = disk::read(&std::fs::read(&record).unwrap());
+    let ops = disk::read(&recorder.live(&task));
 
     // Nothing was missed: what was recorded makes the files that are there.
     let mut whole = Disk::default();
@@ -174,7 +150,7 @@ async fn failed(durability: Durability) {
         let steps = look(&recorded, folder.path(), due).await;
         (lost, most, begun) = (lost + u64::from(steps > 0), most.max(steps), begun + u64::from(due.acked.is_some()));
         assert!(durability == Durability::Relaxed || steps == 0, "image {number}: {steps} acknowledged steps are lost");
-        if number % 32 == 0 {
+        if (number as u64).is_multiple_of((images / 5).max(1)) {
             gone_on_with(&recorded, folder.path()).await;
         }
     }

@@ -40,14 +40,22 @@ pub(crate) struct Told {
     pub(crate) unknown: Option<EffectKey>,
     pub(crate) held: u64,
     pub(crate) fenced: u64,
+    /// The kind and the text of the error that it ended with.
+    pub(crate) failed: Option<(String, String)>,
     pub(crate) done: bool,
     pub(crate) killed: bool,
 }
 
 impl Life {
     pub(crate) fn begin(task: &Task) -> Self {
+        Self::begin_in(task, &[])
+    }
+
+    /// One with these variables in its environment.
+    pub(crate) fn begin_in(task: &Task, variables: &[(&'static str, String)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_life"));
         command.arg(serde_json::to_string(task).unwrap()).stdout(Stdio::piped()).kill_on_drop(true);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines, told: Told::default() }
@@ -69,7 +77,10 @@ impl Life {
             "held" => self.told.held += 1,
             "fenced" => self.told.fenced += 1,
             "done" => self.told.done = true,
-            "failed" => panic!("a life failed: {rest}"),
+            "failed" => {
+                let (kind, why) = rest.split_once(' ').unwrap();
+                self.told.failed = Some((kind.to_owned(), why.to_owned()));
+            }
             other => panic!("a life says {other:?}"),
         }
         Some(())
@@ -101,7 +112,7 @@ impl Life {
     async fn waited(mut self) -> Told {
         let status = self.child.wait().await.unwrap();
         self.told.killed = status.code().is_none();
-        assert!(self.told.killed || status.success(), "a life failed: {status}");
+        assert_eq!(self.told.killed || status.success(), self.told.failed.is_none(), "{status}: {:?}", self.told);
         self.told
     }
 }

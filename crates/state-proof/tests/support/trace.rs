@@ -150,7 +150,7 @@ impl<'a> Trace<'a> {
 
     /// Reads what is new in the log. Reading checks the chain over all of it.
     pub(crate) async fn read(&mut self) {
-        let Ok(reader) = RunReader::open(Arc::clone(&self.home.store), &self.task.run).await else {
+        let Ok(reader) = RunReader::open(Arc::clone(self.home.store().await), &self.task.run).await else {
             assert_eq!(self.known.frames, 0, "the run is gone");
             return;
         };
@@ -163,8 +163,15 @@ impl<'a> Trace<'a> {
 
     /// One more life, killed at that moment if it is still there.
     pub(crate) async fn live(&mut self, moment: Option<Moment>) -> Told {
+        let told = self.live_in(&[], moment).await;
+        assert!(told.failed.is_none(), "a life failed: {told:?}");
+        told
+    }
+
+    /// The same with these variables in its environment; it may fail.
+    pub(crate) async fn live_in(&mut self, variables: &[(&'static str, String)], moment: Option<Moment>) -> Told {
         let before = self.attempts();
-        let life = Life::begin(&self.task);
+        let life = Life::begin_in(&self.task, variables);
         let told = match moment {
             Some(moment) => life.end_at(moment).await,
             None => life.end().await,
@@ -211,7 +218,7 @@ impl<'a> Trace<'a> {
             // The siblings of a tool may be called again before that is said; a graph has one effect at a time.
             None => {
                 let passed = self.is_graph() && told.began.is_some();
-                assert!(told.killed && !told.done && !passed, "{open:?} was passed over: {told:?}");
+                assert!((told.killed || told.failed.is_some()) && !told.done && !passed, "{open:?} was passed over: {told:?}");
             }
         }
     }
@@ -234,7 +241,7 @@ impl<'a> Trace<'a> {
     async fn find_out(&self, key: EffectKey) {
         let idempotency = idempotency(&self.task, &key);
         let happened = self.attempts().contains_key(&idempotency);
-        let (store, run) = (Arc::clone(&self.home.store), &self.task.run);
+        let (store, run) = (Arc::clone(self.home.store().await), &self.task.run);
         match happened {
             false => resolve(&store, run, &key, Found::DidNotHappen).await.unwrap(),
             true if self.is_graph() => {
@@ -280,7 +287,7 @@ impl<'a> Trace<'a> {
             assert!(self.known.done.contains(&done.key), "{done:?} is not recorded");
         }
         assert_eq!(keys.len(), wanted, "each effect happened");
-        let verified = verify_run(&self.home.store, &self.task.run).await.unwrap();
+        let verified = verify_run(self.home.store().await, &self.task.run).await.unwrap();
         assert!(verified.is_whole() && verified.open.is_empty(), "{verified:?}");
     }
 }

@@ -5,6 +5,8 @@
  *
  * ATOMR_RECORD is the file that is written, ATOMR_RECORD_FOLDER the folder, ATOMR_RECORD_BOOT a file that is read in the
  * place of the machine's boot id: whoever looks at what was recorded lives after the machine was started anew.
+ * ATOMR_FAIL is the count of a write, cut or flush that fails, ATOMR_FAIL_LAST that of the last one that does, and
+ * ATOMR_FAIL_WITH the number of the error; with 0 a write is done by half.
  *
  * A note is a line, `letter number number name`, and after W and M as many bytes as the second number says:
  *   C made, U removed, W written at, T cut or grown to, S flushed (a file), D flushed (the folder), M said. */
@@ -28,11 +30,17 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int out = -1;
 static char folder[NAME];
 static const char *boot;
+static long fail_first = -1, fail_last = -1, calls = 0;
+static int fail_with = 0;
 
 __attribute__((constructor)) static void begin(void) {
     const char *record = getenv("ATOMR_RECORD"), *where = getenv("ATOMR_RECORD_FOLDER");
     boot = getenv("ATOMR_RECORD_BOOT");
     if (!record || !where) return;
+    const char *first = getenv("ATOMR_FAIL"), *last = getenv("ATOMR_FAIL_LAST"), *with = getenv("ATOMR_FAIL_WITH");
+    if (first) fail_first = fail_last = atol(first);
+    if (last) fail_last = atol(last);
+    if (with) fail_with = atoi(with);
     snprintf(folder, sizeof folder, "%s", where);
     out = (int)syscall(SYS_openat, AT_FDCWD, record, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
@@ -80,11 +88,26 @@ static const char *name_of(int fd, char *into) {
     return path ? inside(path) : NULL;
 }
 
+/* Whether this call on a file of the folder fails. */
+static int fails(const char *name) {
+    if (!name || fail_first < 0) return 0;
+    calls++;
+    return calls >= fail_first && calls <= fail_last;
+}
+
 static ssize_t written(int fd, const void *bytes, size_t length, off64_t at, int here) {
     char path[NAME];
     pthread_mutex_lock(&lock);
     const char *name = name_of(fd, path);
     if (here && name) at = (off64_t)syscall(SYS_lseek, fd, 0, SEEK_CUR);
+    if (fails(name)) {
+        if (fail_with != 0) {
+            pthread_mutex_unlock(&lock);
+            errno = fail_with;
+            return -1;
+        }
+        length = (length + 1) / 2;
+    }
     ssize_t done = here ? syscall(SYS_write, fd, bytes, length) : syscall(SYS_pwrite64, fd, bytes, length, at);
     if (done > 0 && name) note('W', (unsigned long long)at, (unsigned long long)done, name, bytes);
     if (done > 0 && fd == 1 && out >= 0) note('M', 0, (unsigned long long)done, "", bytes);
@@ -100,7 +123,9 @@ static int cut(int fd, off64_t length) {
     char path[NAME];
     pthread_mutex_lock(&lock);
     const char *name = name_of(fd, path);
-    int done = (int)syscall(SYS_ftruncate, fd, length);
+    int fail = fails(name) && fail_with != 0;
+    int done = fail ? -1 : (int)syscall(SYS_ftruncate, fd, length);
+    if (fail) errno = fail_with;
     if (done == 0 && name) note('T', (unsigned long long)length, 0, name, NULL);
     pthread_mutex_unlock(&lock);
     return done;
@@ -113,7 +138,9 @@ static int flushed(int fd, long call) {
     char path[NAME];
     pthread_mutex_lock(&lock);
     const char *name = name_of(fd, path);
-    int done = (int)syscall(call, fd);
+    int fail = fails(name) && fail_with != 0;
+    int done = fail ? -1 : (int)syscall(call, fd);
+    if (fail) errno = fail_with;
     if (done == 0 && name) note('S', 0, 0, name, NULL);
     if (done == 0 && !name && out >= 0 && path_of(fd, path) && strcmp(path, folder) == 0) note('D', 0, 0, ".", NULL);
     pthread_mutex_unlock(&lock);
