@@ -30,7 +30,10 @@ async fn on_and_on(name: &str, home: &Home, work: Work, strike: At) {
         let new = run.news() - before;
         // What was found not to have happened is begun again, under a key of its own: that is new, and was met before.
         let most = if run.found_out_before() { 2 } else { 1 };
-        assert!(!graph || new <= most || told.unknown.is_some() || run.done, "{name}: a boundary was passed over: {commits} {before}+{new} of {most}: {told:?}");
+        assert!(
+            !graph || new <= most || told.unknown.is_some() || run.done,
+            "{name}: a boundary was passed over: {commits} {before}+{new} of {most}: {told:?}"
+        );
         tries += 1;
         if told.unknown.is_some() {
             // It was found out, and the next life must get beyond the boundary at which the one before died.
@@ -39,7 +42,7 @@ async fn on_and_on(name: &str, home: &Home, work: Work, strike: At) {
             if graph && resumed && told.killed {
                 least = Some(least.map_or(commits, |least: u64| least.min(commits)));
             }
-            last = if graph { commits } else { 1 };
+            last = if graph { commits } else { 2 };
             (commits, tries) = (least.unwrap_or(1), 0);
         } else if resumed || tries > 1 {
             // Before a run begins, what all runs of a graph share is written once.
@@ -94,13 +97,13 @@ async fn everywhere(name: &str, home: Home, long: Work, short: Work) {
 }
 
 async fn graph(place: &str, home: Home) {
-    let steps = setting("ATOMR_CRASH_STEPS", 12);
+    let steps = setting("ATOMR_CRASH_STEPS", 8);
     let short = Work::Graph { steps: steps.min(20) / 4, once_every: 2 };
     everywhere(&format!("graph-{place}"), home, Work::Graph { steps, once_every: 5 }, short).await;
 }
 
 async fn agent(place: &str, home: Home) {
-    let rounds = usize::try_from(setting("ATOMR_CRASH_STEPS", 12)).unwrap() / PARALLEL;
+    let rounds = usize::try_from(setting("ATOMR_CRASH_STEPS", 8)).unwrap() / PARALLEL;
     everywhere(&format!("agent-{place}"), home, Work::Agent { rounds }, Work::Agent { rounds: 2 }).await;
 }
 

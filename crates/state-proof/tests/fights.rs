@@ -12,7 +12,6 @@ use atomr_agents_state::{Key, StoreError};
 use atomr_agents_state_proof::Work;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use rustix::process::{Signal, kill_process};
 use support::{Home, Life, Trace, setting};
 
 /// Longer than a process needs until it asks for the run.
@@ -34,8 +33,13 @@ async fn taken_over(home: Home) {
     while first.told.acks.len() < 5 {
         first.hear().await.unwrap();
     }
-    let stopped = first.pid();
-    kill_process(stopped, Signal::STOP).unwrap();
+    first.stop().await;
+    // Not in the middle of a commit to a file: whoever is stopped there keeps everybody out of it.
+    while !home.is_free().await {
+        first.wake();
+        tokio::task::yield_now().await;
+        first.stop().await;
+    }
     run.task.contends = true;
     let mut second = Life::begin(&run.task);
     // It is kept out until the lease has run out.
@@ -43,7 +47,7 @@ async fn taken_over(home: Home) {
         second.hear().await.unwrap();
     }
     assert!(second.told.held > 0);
-    kill_process(stopped, Signal::CONT).unwrap();
+    first.wake();
     let (first, second) = (first.end().await, second.end().await);
     assert_eq!((first.fenced, first.done), (1, false), "the first was told that it lost the run: {first:?}");
     assert!(second.done, "{second:?}");
@@ -99,7 +103,7 @@ async fn fought_for(home: &Home, seed: u64) -> u64 {
     while ended != [true; 2] {
         let one = moments.random_range(0..2);
         if !ended[one] {
-            kill_process(lives[one].pid(), Signal::STOP).unwrap();
+            lives[one].stop().await;
             let while_stopped = tokio::time::sleep(SHORT.mul_f64(moments.random_range(0.5..2.0)));
             let other = 1 - one;
             let heard = async {
@@ -108,7 +112,7 @@ async fn fought_for(home: &Home, seed: u64) -> u64 {
                 std::future::pending::<()>().await;
             };
             tokio::select! { () = heard => {}, () = while_stopped => {} }
-            kill_process(lives[one].pid(), Signal::CONT).unwrap();
+            lives[one].wake();
         }
         // Both go on for a while.
         let awhile = SHORT.mul_f64(moments.random_range(0.0..0.5));

@@ -34,6 +34,6 @@ pub use run::{
     Verified, When, compact, copy_run, fork, list_runs, note, open_effects, prune, remove, verify_run, whole,
 };
 pub use store::{
-    Around, BadBlobId, Batch, BlobId, Change, Durability, Entry, Expect, Fence, Key, Lease, NewEntry, Record, Scan, Store,
-    Swept,
+    Around, BadBlobId, Batch, BlobId, Change, Durability, Entry, Expect, Fence, Key, Lease, NewEntry, Record, Scan,
+    Store, Swept,
 };

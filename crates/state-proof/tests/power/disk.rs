@@ -6,46 +6,10 @@ use std::path::Path;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 
+use crate::support::Op;
+
 /// What a disk writes at once.
 const SECTOR: usize = 512;
-
-/// Something that a process did to the files of a folder, or said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Op {
-    Made(String),
-    Removed(String),
-    Written { name: String, at: usize, bytes: Vec<u8> },
-    Cut { name: String, to: usize },
-    Flushed(String),
-    FolderFlushed,
-    Said(String),
-}
-
-/// Reads what `record.c` wrote.
-pub(crate) fn read(mut record: &[u8]) -> Vec<Op> {
-    let mut ops = Vec::new();
-    while let Some(end) = record.iter().position(|byte| *byte == b'\n') {
-        let line = std::str::from_utf8(&record[..end]).unwrap();
-        let mut parts = line.splitn(4, ' ');
-        let (what, first) = (parts.next().unwrap(), parts.next().unwrap().parse::<usize>().unwrap());
-        let (second, name) = (parts.next().unwrap().parse::<usize>().unwrap(), parts.next().unwrap().to_owned());
-        let after = &record[end + 1..];
-        let (bytes, rest) = after.split_at(if matches!(what, "W" | "M") { second } else { 0 });
-        record = rest;
-        ops.push(match what {
-            "C" => Op::Made(name),
-            "U" => Op::Removed(name),
-            "W" => Op::Written { name, at: first, bytes: bytes.to_vec() },
-            "T" => Op::Cut { name, to: first },
-            "S" => Op::Flushed(name),
-            "D" => Op::FolderFlushed,
-            "M" => Op::Said(String::from_utf8(bytes.to_vec()).unwrap()),
-            other => panic!("an unknown note {other:?}"),
-        });
-    }
-    assert!(record.is_empty(), "the record was cut");
-    ops
-}
 
 /// A change of a file that no flush has followed.
 #[derive(Clone, Debug)]

@@ -5,7 +5,13 @@
 //! sectors. Each is opened, verified and compared with the whole run. `ATOMR_CRASH_IMAGES` says how many.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests fail as tests do, and say what they did")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests fail as tests do, and say what they did"
+)]
 
 mod disk;
 #[path = "../support/mod.rs"]
@@ -19,10 +25,10 @@ use atomr_agents_core::Kind;
 use atomr_agents_state::{Durability, Item, Placed, RunLogError, RunReader, Store, verify_run};
 use atomr_agents_state_proof::{Place, Task, Work};
 use atomr_agents_state_sqlite::{SqliteOptions, SqliteStore};
-use disk::{Disk, Op};
+use disk::Disk;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use support::{Life, Recorder, setting};
+use support::{Life, Op, Recorder, setting};
 
 const RUN: &str = "r";
 const STEPS: u64 = 60;
@@ -51,7 +57,7 @@ async fn recorded(durability: Durability) -> Option<Recorded> {
         lease: Duration::from_millis(300),
         contends: false,
     };
-    let ops = disk::read(&recorder.live(&task));
+    let ops = recorder.live(&task);
 
     // Nothing was missed: what was recorded makes the files that are there.
     let mut whole = Disk::default();

@@ -1,5 +1,11 @@
 //! Runs that are killed, and what must hold of what is left of them.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, dead_code, reason = "helpers of tests fail as tests do; no test uses all")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    dead_code,
+    reason = "helpers of tests fail as tests do; no test uses all"
+)]
 
 mod place;
 mod process;
@@ -13,7 +19,7 @@ pub(crate) use place::Home;
 pub(crate) use process::{Life, Moment, Told};
 #[cfg(target_os = "linux")]
 #[allow(unused_imports, reason = "no test uses all")]
-pub(crate) use record::Recorder;
+pub(crate) use record::{Op, Recorder};
 #[allow(unused_imports, reason = "no test uses all")]
 pub(crate) use trace::Trace;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use atomr_agents_state::EffectKey;
 use atomr_agents_state_proof::Task;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
@@ -61,8 +62,26 @@ impl Life {
         Self { child, lines, told: Told::default() }
     }
 
-    pub(crate) fn pid(&self) -> rustix::process::Pid {
-        rustix::process::Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap()).unwrap()
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Stops it. When this returns, none of its threads runs, or it has ended.
+    pub(crate) async fn stop(&self) {
+        self.signal(Signal::STOP);
+        let threads = format!("/proc/{}/task", self.child.id().unwrap());
+        let stands = |thread: std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(')').is_none_or(|(_, rest)| !rest.trim_start().starts_with(['R', 'S', 'D']))
+        };
+        while std::fs::read_dir(&threads).is_ok_and(|all| !all.flatten().all(stands)) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(crate) fn wake(&self) {
+        self.signal(Signal::CONT);
     }
 
     /// The next thing that it says; `None` when it has ended.

@@ -42,7 +42,7 @@ impl Recorder {
     }
 
     /// A life of another start of the machine, to its end; gives the record.
-    pub(crate) fn live(&self, task: &Task) -> Vec<u8> {
+    pub(crate) fn live(&self, task: &Task) -> Vec<Op> {
         let mut life = Command::new(env!("CARGO_BIN_EXE_life"));
         life.arg(serde_json::to_string(task).unwrap()).stdout(Stdio::null());
         life.envs(self.variables()).env("ATOMR_RECORD_BOOT", &self.boot);
@@ -51,9 +51,47 @@ impl Recorder {
     }
 
     /// What was recorded since this was asked last.
-    pub(crate) fn take(&self) -> Vec<u8> {
+    pub(crate) fn take(&self) -> Vec<Op> {
         let record = std::fs::read(&self.record).unwrap_or_default();
         let _ = std::fs::remove_file(&self.record);
-        record
+        read(&record)
     }
+}
+
+/// Something that a process did to the files of a folder, or said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Made(String),
+    Removed(String),
+    Written { name: String, at: usize, bytes: Vec<u8> },
+    Cut { name: String, to: usize },
+    Flushed(String),
+    FolderFlushed,
+    Said(String),
+}
+
+/// Reads what `record.c` wrote.
+fn read(mut record: &[u8]) -> Vec<Op> {
+    let mut ops = Vec::new();
+    while let Some(end) = record.iter().position(|byte| *byte == b'\n') {
+        let line = std::str::from_utf8(&record[..end]).unwrap();
+        let mut parts = line.splitn(4, ' ');
+        let (what, first) = (parts.next().unwrap(), parts.next().unwrap().parse::<usize>().unwrap());
+        let (second, name) = (parts.next().unwrap().parse::<usize>().unwrap(), parts.next().unwrap().to_owned());
+        let after = &record[end + 1..];
+        let (bytes, rest) = after.split_at(if matches!(what, "W" | "M") { second } else { 0 });
+        record = rest;
+        ops.push(match what {
+            "C" => Op::Made(name),
+            "U" => Op::Removed(name),
+            "W" => Op::Written { name, at: first, bytes: bytes.to_vec() },
+            "T" => Op::Cut { name, to: first },
+            "S" => Op::Flushed(name),
+            "D" => Op::FolderFlushed,
+            "M" => Op::Said(String::from_utf8(bytes.to_vec()).unwrap()),
+            other => panic!("an unknown note {other:?}"),
+        });
+    }
+    assert!(record.is_empty(), "the record was cut");
+    ops
 }

@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use atomr_agents_agent::{Found, resolve};
 use atomr_agents_core::EffectClass;
-use atomr_agents_state::{
-    EffectKey, Item, Journal, JournalOptions, Outcome, Placed, RunReader, RunStatus, verify_run,
-};
+use atomr_agents_state::{EffectKey, Item, Journal, JournalOptions, Outcome, Placed, RunReader, RunStatus, verify_run};
 use atomr_agents_state_proof::{Ledger, PARALLEL, Task, Work};
 use serde_json::json;
 
@@ -171,11 +169,14 @@ impl<'a> Trace<'a> {
     /// The same with these variables in its environment; it may fail.
     pub(crate) async fn live_in(&mut self, variables: &[(&'static str, String)], moment: Option<Moment>) -> Told {
         let before = self.attempts();
-        let life = Life::begin_in(&self.task, variables);
+        let name = format!("{}-{}", self.task.run, self.lives);
+        let task = Task { place: self.home.named(&name), ..self.task.clone() };
+        let life = Life::begin_in(&task, variables);
         let told = match moment {
             Some(moment) => life.end_at(moment).await,
             None => life.end().await,
         };
+        self.home.settled(&name).await;
         self.lives += 1;
         self.kills += u64::from(told.killed);
         self.done = told.done;
@@ -196,7 +197,8 @@ impl<'a> Trace<'a> {
     /// What a life did, beside what was known before it.
     fn look(&mut self, told: &Told, before: &HashMap<String, u64>) {
         let after = self.attempts();
-        let again: Vec<&String> = after.keys().filter(|key| before.get(*key).is_some_and(|had| after[*key] > *had)).collect();
+        let again: Vec<&String> =
+            after.keys().filter(|key| before.get(*key).is_some_and(|had| after[*key] > *had)).collect();
         // Nothing is done again that is recorded, or that somebody was told is done.
         for key in &again {
             assert!(!self.known.done.contains(*key), "{key} was recorded, and is attempted again");
@@ -205,7 +207,11 @@ impl<'a> Trace<'a> {
         let most = if self.is_graph() { 1 } else { PARALLEL - 1 };
         assert!(again.len() <= most, "{} effects were attempted again after one kill", again.len());
         self.repeated += again.len() as u64;
-        assert!(told.acks.is_sorted() && told.acks.iter().all(|step| *step >= self.acked), "{} again: {told:?}", self.acked);
+        assert!(
+            told.acks.is_sorted() && told.acks.iter().all(|step| *step >= self.acked),
+            "{} again: {told:?}",
+            self.acked
+        );
         // Of an effect that must not happen twice and whose outcome nobody knows the next life says so, and goes no further.
         let open = &self.known.open;
         match &told.unknown {
@@ -218,7 +224,10 @@ impl<'a> Trace<'a> {
             // The siblings of a tool may be called again before that is said; a graph has one effect at a time.
             None => {
                 let passed = self.is_graph() && told.began.is_some();
-                assert!((told.killed || told.failed.is_some()) && !told.done && !passed, "{open:?} was passed over: {told:?}");
+                assert!(
+                    (told.killed || told.failed.is_some()) && !told.done && !passed,
+                    "{open:?} was passed over: {told:?}"
+                );
             }
         }
     }

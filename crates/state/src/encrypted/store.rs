@@ -8,7 +8,9 @@ use bytes::Bytes;
 
 use super::key::EncryptionKey;
 use super::seal::{Place, Sealer};
-use crate::{Around, Batch, BlobId, Change, Entry, Expect, Key, Lease, NewEntry, Record, Scan, Store, StoreError, Swept};
+use crate::{
+    Around, Batch, BlobId, Change, Entry, Expect, Key, Lease, NewEntry, Record, Scan, Store, StoreError, Swept,
+};
 
 /// The space of the record that says which key a store was written with.
 const SPACE: &str = "_encryption";
