@@ -104,7 +104,7 @@ async fn fought_for(home: &Home, seed: u64) -> u64 {
         let one = moments.random_range(0..2);
         if !ended[one] {
             lives[one].stop().await;
-            let while_stopped = tokio::time::sleep(SHORT.mul_f64(moments.random_range(0.5..2.0)));
+            let while_stopped = tokio::time::sleep(SHORT.mul_f64(moments.random_range(0.5..3.0)));
             let other = 1 - one;
             let heard = async {
                 while !ended[other] && lives[other].hear().await.is_some() {}
