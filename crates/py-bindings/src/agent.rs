@@ -10,7 +10,7 @@ use atomr_agents_inference::OutputMode;
 use atomr_agents_py_bridge::{
     Args, Guest, GuestError, GuestOptions, KindRow, MethodRow, Verb, arguments, awaitable, json, to_object, to_serde,
 };
-use atomr_agents_state::{BadEffectKey, EffectKey, ForkAt, ForkOptions, Store};
+use atomr_agents_state::{ForkAt, ForkOptions, Store};
 use atomr_agents_strategy::{MemoryStrategy, NoMemory, SkillStrategy, StaticSkills};
 use atomr_agents_tokens::{Price, PriceTable};
 use atomr_agents_tool::{CheckedTool, ToolOptions};
@@ -33,6 +33,7 @@ use crate::middleware::{self, NativeMiddleware};
 use crate::observability::EventBus;
 use crate::permission::Grants;
 use crate::run::{self, RunHandle, Start, What};
+use crate::state::key_of;
 use crate::strategy::{Instructions, MemoryStrategyHandle, SkillStrategyHandle, Tools};
 use crate::tool::NativeTool;
 use crate::{approval, durable, seconds};
@@ -215,8 +216,7 @@ impl AgentCore {
     }
 
     fn resolve(&self, py: Python<'_>, run_id: String, key: &str, found: Resolution<'_>) -> PyResult<Py<PyAny>> {
-        let (store, found) = (self.store()?, found.read()?);
-        let key: EffectKey = key.parse().map_err(|error: BadEffectKey| config(error.to_string()))?;
+        let (store, key, found) = (self.store()?, key_of(key)?, found.read()?);
         awaitable(py, move |_scope| async move { agent::resolve(&store, &run_id, &key, found).await.map_err(Fault) })
     }
 

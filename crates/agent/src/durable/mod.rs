@@ -29,7 +29,7 @@ pub(crate) use open::{Kept, Where, recorder, scope_of};
 pub use fork::{Edits, fork_run};
 pub use ledger::StoreLedger;
 pub use replay::{Divergence, Replay};
-pub use resolve::{Found, resolve};
+pub use resolve::resolve;
 
 /// Where runs are kept, and how.
 ///

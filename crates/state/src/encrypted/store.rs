@@ -22,10 +22,12 @@ const SALT: usize = 16;
 /// Names are not encrypted: a name should not say a secret. The space `_encryption` belongs to this wrapper.
 ///
 /// ```
+/// use std::sync::Arc;
+///
 /// use atomr_agents_state::{Batch, EncryptedStore, EncryptionKey, Expect, Key, MemoryStore, Store};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let inner = MemoryStore::new();
+/// let inner = Arc::new(MemoryStore::new());
 /// let store = EncryptedStore::open(inner.clone(), &EncryptionKey::new([7; 32])).await?;
 /// let key = Key::new("run", "r1")?;
 /// store.commit(Batch::new().put(&key, "a secret", Expect::Absent)).await?;
@@ -35,18 +37,18 @@ const SALT: usize = 16;
 /// # Ok(()) }
 /// ```
 #[derive(Debug)]
-pub struct EncryptedStore<S> {
-    inner: S,
+pub struct EncryptedStore {
+    inner: Arc<dyn Store>,
     sealer: Arc<Sealer>,
 }
 
-impl<S: Store> EncryptedStore<S> {
+impl EncryptedStore {
     /// Puts encryption around a store. An empty store is bound to this key; another key is refused from then on.
     ///
     /// # Errors
     /// [`StoreError::Config`] with the setting `encryption_key` for another key than the one that the store was written with; what
     /// the inner store does wrong.
-    pub async fn open(inner: S, key: &EncryptionKey) -> Result<Self, StoreError> {
+    pub async fn open(inner: Arc<dyn Store>, key: &EncryptionKey) -> Result<Self, StoreError> {
         let sealer = Arc::new(Sealer::new(key));
         let at = Key::new(SPACE, "key")?;
         if inner.get(&at).await?.is_none() {
@@ -68,11 +70,6 @@ impl<S: Store> EncryptedStore<S> {
             return Err(StoreError::Config { setting: "encryption_key", message });
         }
         Ok(Self { inner, sealer })
-    }
-
-    /// The store inside, which shows what is encrypted as it is stored.
-    pub fn inner(&self) -> &S {
-        &self.inner
     }
 
     fn ids(&self, refs: &[BlobId]) -> Vec<BlobId> {
@@ -110,9 +107,9 @@ impl<S: Store> EncryptedStore<S> {
 }
 
 #[async_trait]
-impl<S: Store> Around for EncryptedStore<S> {
+impl Around for EncryptedStore {
     fn within(&self) -> &dyn Store {
-        &self.inner
+        &*self.inner
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
