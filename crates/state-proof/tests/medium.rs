@@ -37,7 +37,7 @@ async fn calls(home: &Home, recorder: &Recorder) -> u64 {
 async fn fails(with: i32, for_good: bool, kinds: &[&str]) {
     let outside = tempfile::tempdir().unwrap();
     let first = Home::sqlite();
-    let Some(recorder) = Recorder::new(first.folder(), outside.path()) else { return };
+    let Some(recorder) = Recorder::new(&first.folder(), outside.path()) else { return };
     let calls = calls(&first, &recorder).await;
     first.close().await;
     let tried = setting("ATOMR_CRASH_FAULTS", 12).min(calls);
@@ -46,7 +46,7 @@ async fn fails(with: i32, for_good: bool, kinds: &[&str]) {
         let call = 1 + number * calls / tried;
         // A file of its own: its making is part of what may fail.
         let home = Home::sqlite();
-        let recorder = Recorder::new(home.folder(), outside.path()).unwrap();
+        let recorder = Recorder::new(&home.folder(), outside.path()).unwrap();
         let mut variables = recorder.variables();
         let last = if for_good { u64::MAX >> 1 } else { call };
         let fault = [

@@ -1,6 +1,6 @@
 //! A store of a test's own, in a file or in a schema that is dropped.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +32,8 @@ pub(crate) struct Home {
 impl Home {
     pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("runs.db");
+        let path = folder.path().join("store/runs.db");
+        std::fs::create_dir(folder.path().join("store")).unwrap();
         let place = Place::Sqlite { path, checkpoint_pages: SqliteOptions::default().checkpoint_pages };
         Self { store: OnceCell::new(), place, folder, client: OnceCell::new(), _server: None }
     }
@@ -120,9 +121,9 @@ impl Home {
         }
     }
 
-    /// The folder of the file, if it is kept in one.
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
+    /// The folder of the file, if it is kept in one; what happens in the world is written elsewhere.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.path().join("store")
     }
 
     pub(crate) fn task(&self, run: &str, work: Work) -> Task {

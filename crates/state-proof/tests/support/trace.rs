@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use atomr_agents_agent::{Found, resolve};
 use atomr_agents_core::EffectClass;
-use atomr_agents_state::{EffectKey, Item, Journal, JournalOptions, Outcome, Placed, RunReader, RunStatus, verify_run};
+use atomr_agents_state::{EffectKey, Item, Outcome, Placed, RunReader, RunStatus, verify_run};
 use atomr_agents_state_proof::{Ledger, PARALLEL, Task, Work};
 use serde_json::json;
 
@@ -250,17 +250,8 @@ impl<'a> Trace<'a> {
     async fn find_out(&self, key: EffectKey) {
         let idempotency = idempotency(&self.task, &key);
         let happened = self.attempts().contains_key(&idempotency);
-        let (store, run) = (Arc::clone(self.home.store().await), &self.task.run);
-        match happened {
-            false => resolve(&store, run, &key, Found::DidNotHappen).await.unwrap(),
-            true if self.is_graph() => {
-                let journal = Journal::resume(store, run, JournalOptions::default()).await.unwrap();
-                journal.status(RunStatus::Paused);
-                journal.record(key, &idempotency).await.unwrap();
-                journal.release().await.unwrap();
-            }
-            true => resolve(&store, run, &key, Found::Happened(json!(idempotency))).await.unwrap(),
-        }
+        let found = if happened { Found::Happened(json!(idempotency)) } else { Found::DidNotHappen };
+        resolve(self.home.store().await, &self.task.run, &key, found).await.unwrap();
     }
 
     /// How often each effect of this run was attempted.
