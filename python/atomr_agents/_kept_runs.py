@@ -148,6 +148,25 @@ class Runs:
         """`remove`, waited for."""
         self._native.remove_sync(run)
 
+    async def resolve(self, run: str, key: str, result: Any = None, *, error: str | None = None) -> None:
+        """Says what a person found out about an effect of which nobody knew whether it happened: the run can go on.
+
+        Args:
+            run: The run, `run_id` of the `OutcomeUnknownError`.
+            key: The effect, `key` of it; also the open effects of `verify`.
+            result: What it gave, or `Reconciled.DID_NOT_HAPPEN`: then it is done.
+            error: That it failed, and why.
+
+        Raises:
+            ConflictError: Nobody asks about that effect.
+            LockedError: Somebody works on the run.
+        """
+        await self._native.resolve(run, key, (result, error))
+
+    def resolve_sync(self, run: str, key: str, result: Any = None, *, error: str | None = None) -> None:
+        """`resolve`, waited for."""
+        self._native.resolve_sync(run, key, (result, error))
+
     async def verify(self, run: str) -> RunCheck:
         """Reads everything that is kept of a run, and tells what is not as it was written."""
         return await self._native.verify(run)

@@ -62,7 +62,8 @@ class ConflictError(AgentError):
 class OutcomeUnknownError(AgentError):
     """A call that must not happen twice was begun before a crash, and nobody knows whether it happened.
 
-    Find out, then say it with `Agent.resolve(error.run_id, error.key, ...)` and resume the run.
+    Find out, then say it with `runs(store).resolve(error.run_id, error.key, ...)`, or `Agent.resolve` where there is an
+    agent at hand, and go on with the run.
     """
 
     __module__ = "atomr_agents.errors"

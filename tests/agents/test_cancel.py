@@ -56,7 +56,6 @@ async def until(condition: Callable[[], bool], what: str) -> None:
         await asyncio.sleep(0.001)
 
 
-@pytest.mark.xfail(reason="known: some turns take over a second to settle since runs are kept", strict=False)
 @pytest.mark.parametrize("model", MODELS)
 async def test_cancelled_at_any_of_a_thousand_points_a_turn_leaves_nothing(model: str, monkeypatch: pytest.MonkeyPatch):
     unraisable: list[object] = []

@@ -295,6 +295,27 @@ def test_cancelling_at_random_points_leaves_nothing():
     asyncio.run(main())
 
 
+def test_a_guest_cancelled_before_its_first_step_is_not_waited_for():
+    """The waiter leaves while the loop's thread makes the task: the guest never runs, and nothing of it stays."""
+    entered = []
+
+    async def guest():
+        entered.append(1)
+
+    def slowly(loop, coroutine, **options):
+        if coroutine.__name__ == "guest":
+            time.sleep(0.1)
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    async def main():
+        asyncio.get_running_loop().set_task_factory(slowly)
+        assert await bt.race(guest, 0.02) is None
+        await until(lambda: bt.stats()["in_flight"] == 0)
+
+    asyncio.run(main())
+    assert entered == []
+
+
 CTRL_C = """
 import asyncio, os, signal, sys, threading
 from atomr_agents._native import _bridge_test as bt

@@ -27,6 +27,7 @@ from atomr_agents.state import (
     CheckpointKey,
     Journal,
     JournalBase,
+    encrypted_store,
     in_memory_checkpointer,
     in_memory_store,
     postgres_store,
@@ -117,6 +118,7 @@ def fresh(tmp_path: Path, request: pytest.FixtureRequest):
             "sqlite3": lambda: InSqlite(path),
             "async": lambda: asynchronous(Kept()),
             "memory": in_memory_store,
+            "encrypted": lambda: encrypted_store(path, bytes(32)),
             "sqlite": lambda: sqlite_store(path),
             "path": lambda: path,
             "text": lambda: f"sqlite:{path}",
@@ -155,7 +157,7 @@ def fresh_postgres(request: pytest.FixtureRequest):
 KINDS = ["dict", "sqlite3", "async", "memory", "sqlite", "postgres"]
 
 
-@pytest.mark.parametrize("fresh", [*KINDS, "path", "text"], indirect=True)
+@pytest.mark.parametrize("fresh", [*KINDS, "encrypted", "path", "text"], indirect=True)
 async def test_every_store_keeps_the_rules_of_the_seam(fresh):
     await check_store(fresh)
 
@@ -192,6 +194,34 @@ async def test_what_makes_the_stores_may_fail():
 
     with pytest.raises(OSError, match="no disk"):
         await check_store(make)
+
+
+def test_what_is_encrypted_cannot_be_read_in_the_file_nor_with_another_key(tmp_path: Path):
+    path, key = tmp_path / "runs.db", "0f" * 32
+    checkpointer = Checkpointer(encrypted_store(path, key))
+    checkpointer.save_sync(CheckpointKey("w", "r", 0), {"name": "Ada Lovelace"})
+    assert checkpointer.latest_sync("w", "r").values() == {"name": "Ada Lovelace"}
+    assert not any(b"Lovelace" in file.read_bytes() for file in tmp_path.iterdir())
+
+    again = Checkpointer(encrypted_store(f"sqlite:{path}", bytes.fromhex(key)))
+    assert again.latest_sync("w", "r").values() == {"name": "Ada Lovelace"}
+    with pytest.raises(ConfigError, match="written with another key"):
+        encrypted_store(path, bytes(32))
+
+
+@pytest.mark.parametrize("key", [b"short", "0f", "secret" * 20, 7, None, bytearray(32)])
+def test_a_key_of_another_form_is_refused_and_not_repeated(key: object):
+    with pytest.raises(ConfigError, match="64 hexadecimal digits") as caught:
+        encrypted_store(in_memory_store(), key)  # type: ignore[arg-type]
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_store_of_ones_own_is_encrypted_before_its_loop_runs():
+    with pytest.raises(RuntimeError, match="event loop"):
+        encrypted_store(Kept(), bytes(32))
+    store = await asyncio.to_thread(encrypted_store, Kept(), bytes(32))
+    await Checkpointer(store).save(CheckpointKey("w", "r", 0), {"n": 1})
+    assert (await Checkpointer(store).latest("w", "r")).values() == {"n": 1}
 
 
 # --- stores that users write

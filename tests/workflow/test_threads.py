@@ -16,7 +16,8 @@ import pytest
 
 from atomr_agents import START, Command, Send, StateGraph, interrupt
 from atomr_agents.errors import ConfigError, ConflictError, IncompatibleError, WorkflowError
-from atomr_agents.state import in_memory_checkpointer
+from atomr_agents.state import in_memory_checkpointer, runs
+from atomr_agents.tool import Reconciled
 from atomr_agents.workflow import CompiledGraph, NodeContext
 
 
@@ -352,6 +353,57 @@ def test_a_killed_process_is_gone_on_with_by_another(tmp_path: Path) -> None:
     answered = run("answer")
     assert answered.stdout == "['in', 'a', 'b yes']\n", answered.stderr
     assert notes.read_text().split() == ["a", "paid"]
+
+
+CHARGING = """
+    import os, signal, sys
+    from typing import TypedDict
+    from atomr_agents import START, StateGraph
+
+    class Order(TypedDict):
+        receipt: str
+
+    def charge(key):
+        if sys.argv[2] == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return "charged again"
+
+    def pay(state, ctx):
+        return {"receipt": ctx.effect("charge", charge, effect="once")}
+
+    app = StateGraph(Order).add_node(pay).add_edge(START, "pay").compile(sys.argv[1])
+    given = {} if sys.argv[2] == "die" else None
+    print(app.invoke(given, {"configurable": {"thread_id": "1"}})["receipt"])
+"""
+
+
+@pytest.mark.parametrize("found", ["receipt 7", Reconciled.DID_NOT_HAPPEN, None])
+def test_what_nobody_knows_is_found_out_by_a_person(tmp_path: Path, found: object) -> None:
+    script, store = tmp_path / "program.py", tmp_path / "runs.db"
+    script.write_text(textwrap.dedent(CHARGING))
+
+    def run(what: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(script), f"sqlite:{store}", what]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ})
+
+    assert run("die").returncode == -signal.SIGKILL
+    stopped = run("go on")
+    assert "OutcomeUnknownError" in stopped.stderr, stopped
+    kept = runs(store)
+    (info,) = kept.list_sync(status="outcome_unknown")
+    ((key, subject),) = kept.verify_sync(info.name).open_effects
+    assert subject == "charge"
+    with pytest.raises(ConflictError, match="charge"):
+        kept.resolve_sync(info.name, key.replace("charge", "mail"), 1)
+    if found is None:
+        kept.resolve_sync(info.name, key, error="no money")
+        assert "no money" in run("go on").stderr
+    else:
+        kept.resolve_sync(info.name, key, found)
+        expected = found if isinstance(found, str) else "charged again"
+        assert run("go on").stdout == f"{expected}\n"
+    with pytest.raises(ConflictError):
+        kept.resolve_sync(info.name, key, found)
 
 
 def test_sends_are_gone_on_with_one_by_one() -> None:

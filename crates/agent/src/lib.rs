@@ -43,6 +43,7 @@ mod output;
 mod partial_output;
 pub mod providers;
 mod run;
+mod session;
 mod tool_calls;
 mod turn;
 mod untold;
@@ -51,8 +52,9 @@ pub use agent::{Agent, AgentBuilder, BoxedAgent};
 pub use agent_tool::AgentTool;
 pub use approval::{ApprovalError, Decision, PendingCall, PendingRun};
 pub use atomr_agents_core::EffectClass;
+pub use atomr_agents_state::Found;
 pub use driver::ONCE_WITHIN;
-pub use durable::{Divergence, Durable, Edits, Found, OnChange, Replay, StoreLedger, fork_run, resolve};
+pub use durable::{Divergence, Durable, Edits, OnChange, Replay, StoreLedger, fork_run, resolve};
 pub use effect::{AnswerRule, Effect, ToolTask, Verdict};
 pub use error::{AgentError, RunError};
 pub use failure::{Failure, MachineError};
@@ -65,4 +67,7 @@ pub use options::AgentOptions;
 pub use output::OutputValidator;
 pub use partial_output::PartialOutput;
 pub use run::{Partial, Run, RunResult, Transcript};
+pub use session::{
+    Compaction, HistoryLimit, OnUnfinished, Policy, Sending, Session, SessionError, SessionOptions, Sessions,
+};
 pub use turn::{CallResult, Then};

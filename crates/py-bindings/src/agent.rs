@@ -10,7 +10,7 @@ use atomr_agents_inference::OutputMode;
 use atomr_agents_py_bridge::{
     Args, Guest, GuestError, GuestOptions, KindRow, MethodRow, Verb, arguments, awaitable, json, to_object, to_serde,
 };
-use atomr_agents_state::{BadEffectKey, EffectKey, ForkAt, ForkOptions, Store};
+use atomr_agents_state::{ForkAt, ForkOptions, Store};
 use atomr_agents_strategy::{MemoryStrategy, NoMemory, SkillStrategy, StaticSkills};
 use atomr_agents_tokens::{Price, PriceTable};
 use atomr_agents_tool::{CheckedTool, ToolOptions};
@@ -33,9 +33,10 @@ use crate::middleware::{self, NativeMiddleware};
 use crate::observability::EventBus;
 use crate::permission::Grants;
 use crate::run::{self, RunHandle, Start, What};
+use crate::state::key_of;
 use crate::strategy::{Instructions, MemoryStrategyHandle, SkillStrategyHandle, Tools};
 use crate::tool::NativeTool;
-use crate::{approval, durable, seconds};
+use crate::{approval, durable, seconds, session};
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<InferenceClient>()?;
@@ -45,6 +46,7 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PartialOutput>()?;
     durable::fill(module)?;
     run::fill(module)?;
+    session::fill(module)?;
     approval::fill(module)
 }
 
@@ -82,7 +84,7 @@ struct Settings {
 type HandoffTo<'py> = (Option<PyRef<'py, AgentCore>>, String, String);
 
 #[pyclass(frozen, module = "atomr_agents._native.agent")]
-pub(crate) struct AgentCore(BoxedAgent);
+pub(crate) struct AgentCore(pub(crate) BoxedAgent);
 
 #[pymethods]
 impl AgentCore {
@@ -215,8 +217,7 @@ impl AgentCore {
     }
 
     fn resolve(&self, py: Python<'_>, run_id: String, key: &str, found: Resolution<'_>) -> PyResult<Py<PyAny>> {
-        let (store, found) = (self.store()?, found.read()?);
-        let key: EffectKey = key.parse().map_err(|error: BadEffectKey| config(error.to_string()))?;
+        let (store, key, found) = (self.store()?, key_of(key)?, found.read()?);
         awaitable(py, move |_scope| async move { agent::resolve(&store, &run_id, &key, found).await.map_err(Fault) })
     }
 

@@ -169,12 +169,19 @@ fn convert(py: Python<'_>, kind: Kind, error: &(dyn Error + 'static)) -> PyErr {
 /// What the failure of a guest amounts to.
 pub(crate) fn guest_kind(error: &GuestError) -> Kind {
     match error {
-        GuestError::Raised(_) | GuestError::Exited(_) => Kind::Guest,
+        // An error of this package that came through code of the user's is still what it was.
+        GuestError::Raised(raised) => raised.kind().and_then(kind_named).unwrap_or(Kind::Guest),
+        GuestError::Exited(_) => Kind::Guest,
         GuestError::Contract(_) => Kind::Contract,
         GuestError::Cancelled => Kind::Cancelled,
         GuestError::Panicked { .. } => Kind::Internal,
         _ => Kind::Runtime,
     }
+}
+
+/// The kind of this name, as far as it can be that of a failure.
+fn kind_named(name: &str) -> Option<Kind> {
+    Kind::ALL.iter().copied().find(|known| known.as_str() == name && *known != Kind::Cancelled)
 }
 
 /// Whether the exception is a `ModelRetry`, whose text alone is what the model shall read.

@@ -201,10 +201,15 @@ impl CallState {
             }
             phase.task.as_ref().map(|task| task.clone_ref(py))
         };
-        if let Some(task) = task
-            && let Err(error) = task.bind(py).call_method0(pyo3::intern!(py, "cancel"))
-        {
+        let Some(task) = task else { return };
+        let task = task.bind(py);
+        if let Err(error) = task.call_method0(pyo3::intern!(py, "cancel")) {
             glue::report(py, error, None);
+        }
+        // A coroutine that is cancelled before its first step never runs a line, so it reports no end. Nor would its
+        // being freed: the task keeps the cancellation, that keeps the frame, the frame this call, and this call the task.
+        if unstarted(task).unwrap_or(false) {
+            self.settle(Outcome::Failed(GuestError::Cancelled));
         }
     }
 
@@ -224,6 +229,14 @@ impl CallState {
             port.forget(id);
         }
     }
+}
+
+/// Whether a task has yet to take its first step; the loop's thread asks, so the task does not run at the moment.
+fn unstarted(task: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = task.py();
+    let coroutine = task.call_method0(pyo3::intern!(py, "get_coro"))?;
+    let suspended = coroutine.getattr(pyo3::intern!(py, "cr_suspended"))?.is_truthy()?;
+    Ok(!suspended && !coroutine.getattr(pyo3::intern!(py, "cr_frame"))?.is_none())
 }
 
 impl InFlight for CallState {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use pyo3::exceptions::{PyBaseException, PyGeneratorExit, PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
+use pyo3::types::PyType;
 
 use crate::faults::{self, Fault};
 use crate::glue;
@@ -81,6 +82,7 @@ pub struct Raised(Arc<Inner>);
 struct Inner {
     error: PyErr,
     class: String,
+    kind: Option<String>,
     text: String,
 }
 
@@ -95,7 +97,13 @@ impl Raised {
             Ok(message) => message.to_string_lossy().into_owned(),
             Err(_) => "<its message cannot be read: __str__ raised>".to_owned(),
         };
-        Self(Arc::new(Inner { error, class, text }))
+        let kind = own_kind(&error.get_type(py));
+        Self(Arc::new(Inner { error, class, kind, text }))
+    }
+
+    /// The word by which a class of this package says what kind of error it is; nothing for anybody else's.
+    pub fn kind(&self) -> Option<&str> {
+        self.0.kind.as_deref()
     }
 
     /// The name of the exception's class.
@@ -117,6 +125,14 @@ impl Raised {
     pub fn error(&self, py: Python<'_>) -> PyErr {
         self.0.error.clone_ref(py)
     }
+}
+
+fn own_kind(class: &Bound<'_, PyType>) -> Option<String> {
+    let module = class.module().ok()?;
+    if module.to_str().is_ok_and(|module| module.starts_with("atomr_agents")) {
+        return class.getattr(pyo3::intern!(class.py(), "kind")).ok()?.extract().ok();
+    }
+    None
 }
 
 impl fmt::Display for Raised {

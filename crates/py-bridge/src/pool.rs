@@ -108,9 +108,15 @@ fn reserve_first() -> bool {
 
 /// Hands a call to a worker; one that finds too many waiting fails at once.
 pub(crate) fn submit(ticket: Ticket) {
+    let mut left = VecDeque::new();
     let refused = {
         let mut state = lock(&POOL.state);
         let limit = queue_limit();
+        if state.queue.len() >= limit {
+            // Calls that nobody waits for any more take nobody's place.
+            let waiting = std::mem::take(&mut state.queue);
+            (left, state.queue) = waiting.into_iter().partition(|ticket| ticket.state.has_left());
+        }
         if state.stopping {
             Some((ticket, GuestError::ShutDown))
         } else if state.queue.len() >= limit {
@@ -120,6 +126,7 @@ pub(crate) fn submit(ticket: Ticket) {
             None
         }
     };
+    drop(left);
     if let Some((ticket, why)) = refused {
         ticket.state.settle(Outcome::Failed(why));
         return;

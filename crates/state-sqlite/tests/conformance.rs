@@ -27,7 +27,7 @@ async fn it_keeps_them_under_encryption() {
     let make = || async move {
         let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let store = SqliteStore::open(folder.path().join(format!("{number}.db")), SqliteOptions::default()).unwrap();
-        Arc::new(EncryptedStore::open(store, &EncryptionKey::new([7; 32])).await.unwrap()) as Arc<dyn Store>
+        Arc::new(EncryptedStore::open(Arc::new(store), &EncryptionKey::new([7; 32])).await.unwrap()) as Arc<dyn Store>
     };
     conformance::store(make).await;
 }

@@ -28,12 +28,13 @@ pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use run::{
     BadEffectKey, Begin, Body, Checkpoint, CheckpointKey, CheckpointMeta, Checkpointer, Damage, Due, EffectClass,
-    EffectKey, End, EventTail, ForkAt, ForkOptions, Frame, Intent, Item, Journal, JournalOptions, JournalScope,
+    EffectKey, End, EventTail, ForkAt, ForkOptions, Found, Frame, Intent, Item, Journal, JournalOptions, JournalScope,
     NewBody, NewRun, Outcome, Parent, Placed, PruneReport, Pruned, Recorded, RunFilter, RunLogError, RunPage, RunPlace,
     RunReader, RunRecord, RunStatus, Saved, StoredChannel, StoredDelta, StoredError, StoredEvent, StoredState,
-    Verified, When, compact, copy_run, fork, list_runs, note, open_effects, prune, remove, verify_run, whole,
+    Verified, When, compact, copy_run, fork, list_runs, note, open_effects, prune, remove, resolve, resolve_with,
+    verify_run, whole,
 };
 pub use store::{
-    BadBlobId, Batch, BlobId, Change, Durability, Entry, Expect, Fence, Key, Lease, NewEntry, Record, Scan, Store,
-    Swept,
+    Around, BadBlobId, Batch, BlobId, Change, Durability, Entry, Expect, Fence, Key, Lease, NewEntry, Record, Scan,
+    Store, Swept,
 };

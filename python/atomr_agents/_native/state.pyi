@@ -32,6 +32,7 @@ __all__ = [
     "StateSchema",
     "StateView",
     "Store",
+    "encrypted_store",
     "guest_store",
     "in_memory_store",
     "postgres_store",
@@ -327,6 +328,25 @@ def postgres_store(
     Raises:
         StorageError: The database cannot be reached.
         ConfigError: The DSN or a setting makes no sense.
+    """
+
+def encrypted_store(store: object, key: bytes | str) -> Store:
+    """Encryption (XChaCha20-Poly1305) around another store: what is in records, logs and bodies is written encrypted.
+
+    Names, sizes, times and leases are not hidden. An empty store is bound to the key, and any other key is refused from
+    then on. A store that was written without encryption cannot be read with it.
+
+    Args:
+        store: Everything that stands for a store: a `Store`, a path, text such as `postgres://…`, a guest.
+        key: 32 random bytes, or their 64 hexadecimal digits as `openssl rand -hex 32` writes them.
+
+    Raises:
+        ConfigError: The key has another form, or the store was written with another key.
+        StorageError: The store inside fails.
+
+    Example:
+        >>> encrypted_store(in_memory_store(), "0f" * 32).kind
+        'memory'
     """
 
 def guest_store(key: str, target: object) -> Store:
@@ -629,6 +649,8 @@ class NativeRuns:
     def prune_sync(self, run: str, keep: int) -> PruneReport: ...
     def remove(self, run: str) -> Coroutine[Any, Any, None]: ...
     def remove_sync(self, run: str) -> None: ...
+    def resolve(self, run: str, key: str, found: tuple[Any, str | None]) -> Coroutine[Any, Any, None]: ...
+    def resolve_sync(self, run: str, key: str, found: tuple[Any, str | None]) -> None: ...
     def verify(self, run: str) -> Coroutine[Any, Any, RunCheck]: ...
     def verify_sync(self, run: str) -> RunCheck: ...
 

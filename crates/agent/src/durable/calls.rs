@@ -138,7 +138,8 @@ pub(crate) fn stage_intents<'a>(
         let effect = effect_of(prepared, name);
         once |= effect == EffectClass::Once;
         let key = log.call_key(iteration, fresh.task.index, fresh.attempt);
-        let intent = Intent::new(key, "tool", name).effect(effect).digest(super::of_call(&fresh.task.call));
+        let intent =
+            Intent::new(key, super::resolve::TOOL, name).effect(effect).digest(super::of_call(&fresh.task.call));
         let known = log.recorded(&intent.key).and_then(|recorded| recorded.intent);
         if known.as_ref() != Some(&intent) {
             journal.stage(Item::Intent(intent));

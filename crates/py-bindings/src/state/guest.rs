@@ -36,6 +36,9 @@ impl std::fmt::Debug for GuestStore {
 }
 
 impl GuestStore {
+    /// What a guest says it is.
+    pub(super) const KIND: &str = "guest";
+
     pub(super) fn wrap(key: &str, object: &Bound<'_, PyAny>) -> Result<Self, GuestError> {
         let guest = GuestJournal::wrap(object.py(), key, object, GuestOptions::default())?;
         Ok(Self { guest, tasks: Mutex::default(), orphans: Orphans(Arc::new(watch::Sender::new(0))) })
@@ -166,7 +169,7 @@ fn millis(duration: Duration) -> u64 {
 #[async_trait]
 impl Store for GuestStore {
     fn kind(&self) -> &'static str {
-        "guest"
+        Self::KIND
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), StoreError> {

@@ -63,7 +63,7 @@ pub(super) struct NativeJournal(state::Journal);
 /// What became of an effect: `("done", value)`, `("failed", kind, message)`, `("begun",)` or `("new",)`.
 type Found = (&'static str, Json, Option<String>, Option<String>);
 
-fn key_of(text: &str) -> PyResult<EffectKey> {
+pub(crate) fn key_of(text: &str) -> PyResult<EffectKey> {
     text.parse().map_err(|error: state::BadEffectKey| config(error.to_string()))
 }
 
@@ -202,6 +202,8 @@ async fn find(journal: &state::Journal, key: &EffectKey) -> Result<Found, RunLog
         (Some(Outcome { error: Some(error), .. }), _) => {
             Ok(("failed", none(), Some(error.kind.as_str().to_owned()), Some(error.message.clone())))
         }
+        // Somebody found out that it did not happen.
+        (Some(Outcome { bodies, .. }), _) if bodies.is_empty() => Ok(("new", none(), None, None)),
         (Some(_), _) => Ok(("done", Json(journal.result(key).await?.unwrap_or_default()), None, None)),
         // Says that nobody knows, if it must not happen twice.
         (None, Some(_)) => {

@@ -24,6 +24,7 @@ use serde_json::json;
 use crate::core::Message;
 use crate::errors::{Fault, Kinded, config};
 
+pub(crate) use journal::key_of;
 pub(crate) use mirror::Mirrors;
 pub(crate) use schema::schema_of;
 pub(crate) use store::{Store, store_of};

@@ -12,8 +12,10 @@ use pyo3::types::PyList;
 use tokio::sync::Mutex;
 
 use super::checkpoints::PruneReport;
+use super::journal::key_of;
 use super::store::Store;
 use super::{blocking, channels, coroutine, store_of};
+use crate::durable::Resolution;
 use crate::errors::config;
 use crate::event::Event;
 
@@ -284,6 +286,16 @@ impl NativeRuns {
         async move { state::remove(&store, &run).await }
     }
 
+    fn resolving(
+        &self,
+        run: String,
+        key: &str,
+        found: Resolution<'_>,
+    ) -> PyResult<impl Future<Output = Result<(), RunLogError>> + use<>> {
+        let (store, key, found) = (Arc::clone(&self.0), key_of(key)?, found.read()?);
+        Ok(async move { atomr_agents_agent::resolve(&store, &run, &key, found).await })
+    }
+
     fn verifying(&self, run: String) -> impl Future<Output = Result<RunCheck, RunLogError>> + use<> {
         let store = Arc::clone(&self.0);
         async move {
@@ -363,6 +375,14 @@ impl NativeRuns {
 
     fn remove_sync(&self, py: Python<'_>, run: String) -> PyResult<()> {
         blocking(py, self.removing(run))
+    }
+
+    fn resolve(&self, py: Python<'_>, run: String, key: &str, found: Resolution<'_>) -> PyResult<Py<PyAny>> {
+        coroutine(py, self.resolving(run, key, found)?)
+    }
+
+    fn resolve_sync(&self, py: Python<'_>, run: String, key: &str, found: Resolution<'_>) -> PyResult<()> {
+        blocking(py, self.resolving(run, key, found)?)
     }
 
     fn verify(&self, py: Python<'_>, run: String) -> PyResult<Py<PyAny>> {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atomr_agents_cli::{BadPlace, CliError, StorePlace, open};
-use atomr_agents_state::{self as state, MemoryStore, StoreError};
+use atomr_agents_state::{self as state, EncryptedStore, EncryptionKey, MemoryStore, StoreError};
 use atomr_agents_state_postgres::{PostgresOptions, PostgresStore};
 use atomr_agents_state_sqlite::{SqliteOptions, SqliteStore};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use super::checkpointer::Checkpointer;
 use super::guest::GuestStore;
@@ -21,6 +22,7 @@ pub(super) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(in_memory_store, module)?)?;
     module.add_function(wrap_pyfunction!(sqlite_store, module)?)?;
     module.add_function(wrap_pyfunction!(postgres_store, module)?)?;
+    module.add_function(wrap_pyfunction!(encrypted_store, module)?)?;
     module.add_function(wrap_pyfunction!(guest_store, module)?)
 }
 
@@ -106,6 +108,27 @@ fn postgres_store(
     };
     let store = moment(py, PostgresStore::connect(dsn, options))?.map_err(Fault)?;
     Ok(Store(Arc::new(store)))
+}
+
+/// Encryption around another store. One that is written in Python cannot be looked at while its loop stands still.
+#[pyfunction]
+fn encrypted_store(py: Python<'_>, store: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>) -> PyResult<Store> {
+    let (store, key) = (store_of(store)?, encryption_key(key)?);
+    let guest = store.kind() == GuestStore::KIND;
+    let open = async move { EncryptedStore::open(store, &key).await };
+    let store = if guest { blocking(py, open)? } else { moment(py, open)?.map_err(Fault)? };
+    Ok(Store(Arc::new(store)))
+}
+
+/// 32 bytes, or their 64 hexadecimal digits. What was given instead is not repeated: it may be a secret all the same.
+fn encryption_key(key: &Bound<'_, PyAny>) -> PyResult<EncryptionKey> {
+    if let Ok(text) = key.extract::<String>() {
+        return Ok(EncryptionKey::from_hex(&text).map_err(Fault)?);
+    }
+    match key.cast::<PyBytes>().ok().and_then(|bytes| bytes.as_bytes().try_into().ok()) {
+        Some(bytes) => Ok(EncryptionKey::new(bytes)),
+        None => Err(config("an encryption key is 32 bytes, or text with their 64 hexadecimal digits")),
+    }
 }
 
 /// A store at a place that is written down.

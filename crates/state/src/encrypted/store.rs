@@ -8,7 +8,9 @@ use bytes::Bytes;
 
 use super::key::EncryptionKey;
 use super::seal::{Place, Sealer};
-use crate::{Batch, BlobId, Change, Entry, Expect, Key, Lease, NewEntry, Record, Scan, Store, StoreError, Swept};
+use crate::{
+    Around, Batch, BlobId, Change, Entry, Expect, Key, Lease, NewEntry, Record, Scan, Store, StoreError, Swept,
+};
 
 /// The space of the record that says which key a store was written with.
 const SPACE: &str = "_encryption";
@@ -20,10 +22,12 @@ const SALT: usize = 16;
 /// Names are not encrypted: a name should not say a secret. The space `_encryption` belongs to this wrapper.
 ///
 /// ```
+/// use std::sync::Arc;
+///
 /// use atomr_agents_state::{Batch, EncryptedStore, EncryptionKey, Expect, Key, MemoryStore, Store};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let inner = MemoryStore::new();
+/// let inner = Arc::new(MemoryStore::new());
 /// let store = EncryptedStore::open(inner.clone(), &EncryptionKey::new([7; 32])).await?;
 /// let key = Key::new("run", "r1")?;
 /// store.commit(Batch::new().put(&key, "a secret", Expect::Absent)).await?;
@@ -33,18 +37,18 @@ const SALT: usize = 16;
 /// # Ok(()) }
 /// ```
 #[derive(Debug)]
-pub struct EncryptedStore<S> {
-    inner: S,
+pub struct EncryptedStore {
+    inner: Arc<dyn Store>,
     sealer: Arc<Sealer>,
 }
 
-impl<S: Store> EncryptedStore<S> {
+impl EncryptedStore {
     /// Puts encryption around a store. An empty store is bound to this key; another key is refused from then on.
     ///
     /// # Errors
     /// [`StoreError::Config`] with the setting `encryption_key` for another key than the one that the store was written with; what
     /// the inner store does wrong.
-    pub async fn open(inner: S, key: &EncryptionKey) -> Result<Self, StoreError> {
+    pub async fn open(inner: Arc<dyn Store>, key: &EncryptionKey) -> Result<Self, StoreError> {
         let sealer = Arc::new(Sealer::new(key));
         let at = Key::new(SPACE, "key")?;
         if inner.get(&at).await?.is_none() {
@@ -66,11 +70,6 @@ impl<S: Store> EncryptedStore<S> {
             return Err(StoreError::Config { setting: "encryption_key", message });
         }
         Ok(Self { inner, sealer })
-    }
-
-    /// The store inside, which shows what is encrypted as it is stored.
-    pub fn inner(&self) -> &S {
-        &self.inner
     }
 
     fn ids(&self, refs: &[BlobId]) -> Vec<BlobId> {
@@ -108,9 +107,9 @@ impl<S: Store> EncryptedStore<S> {
 }
 
 #[async_trait]
-impl<S: Store> Store for EncryptedStore<S> {
-    fn kind(&self) -> &'static str {
-        self.inner.kind()
+impl Around for EncryptedStore {
+    fn within(&self) -> &dyn Store {
+        &*self.inner
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
@@ -136,10 +135,6 @@ impl<S: Store> Store for EncryptedStore<S> {
         entries.into_iter().map(open).collect()
     }
 
-    async fn end(&self, stream: &Key) -> Result<u64, StoreError> {
-        self.inner.end(stream).await
-    }
-
     async fn blobs(&self, ids: &[BlobId]) -> Result<Vec<Option<Bytes>>, StoreError> {
         let ids = self.ids(ids);
         let found = self.inner.blobs(&ids).await?;
@@ -147,18 +142,6 @@ impl<S: Store> Store for EncryptedStore<S> {
             bytes.map(|bytes| self.sealer.open(Place::Blob(id), &bytes)).transpose()
         };
         ids.iter().zip(found).map(open).collect()
-    }
-
-    async fn acquire(&self, key: &Key, owner: &str, ttl: Duration) -> Result<Lease, StoreError> {
-        self.inner.acquire(key, owner, ttl).await
-    }
-
-    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Lease, StoreError> {
-        self.inner.renew(lease, ttl).await
-    }
-
-    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        self.inner.release(lease).await
     }
 
     async fn claim(
@@ -175,9 +158,5 @@ impl<S: Store> Store for EncryptedStore<S> {
     async fn sweep(&self, grace: Duration) -> Result<Swept, StoreError> {
         let swept = self.inner.sweep(grace).await?;
         Ok(Swept { bytes: swept.bytes.saturating_sub(swept.blobs * Sealer::OVERHEAD), ..swept })
-    }
-
-    async fn now_ms(&self) -> Result<u64, StoreError> {
-        self.inner.now_ms().await
     }
 }

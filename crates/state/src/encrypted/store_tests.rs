@@ -16,8 +16,8 @@ fn key(name: &str) -> Key {
     Key::new("run", name).unwrap()
 }
 
-async fn store() -> (MemoryStore, EncryptedStore<MemoryStore>) {
-    let inner = MemoryStore::new();
+async fn store() -> (Arc<MemoryStore>, EncryptedStore) {
+    let inner = Arc::new(MemoryStore::new());
     (inner.clone(), EncryptedStore::open(inner, &secret()).await.unwrap())
 }
 
