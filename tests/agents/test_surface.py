@@ -16,6 +16,7 @@ INTERNAL = {
     "harness": {"HarnessCore"},
     "agent": {"AgentCore", "CallNext", "NativeMiddleware", "PartialOutput", "RunHandle", "RunOutcome"},
     "state": {"NativeEvents", "NativeJournal", "NativeRuns", "guest_store"},
+    "parser": {"NativeAsyncParser", "NativeParser", "NativeRepairModel"},
     "testkit": {"NativeScript", "NativeReplayServer", "NativeReplay", "conformance_of", "store_conformance"},
     "tool": {"NativeTool", "NativeToolMeta", "NativeToolSet", "NativeToolSetRegistry"},
     "workflow": {
