@@ -135,8 +135,8 @@ class JsonSchemaParser(Parser["Any"]):
 class SchemaParser(Parser[T]):
     """Reads JSON as a Python type: a dataclass, a TypedDict, a pydantic or msgspec model, an enum, a list of these, …
 
-    The schema is that of typed outputs of agents; what the type itself checks beyond it is checked, too. As a step it gives
-    the JSON value, not the object.
+    The schema is that of typed outputs of agents; what the type itself checks beyond it is checked, too. As a step it
+    gives the JSON value, not the object.
 
     Raises:
         SchemaError: no schema can be made from the type.
@@ -213,8 +213,8 @@ class Reading:
 
 
 class EnumParser(Parser[str]):
-    """Reads one of a few values: exactly, else without regard to case, quotes and punctuation around it, else the only one
-    of them that stands as a word in the text.
+    """Reads one of a few values: exactly, else without regard to case, quotes and punctuation around it, else the
+    only one of them that stands as a word in the text.
 
     Raises:
         ConfigError: there is no value, an empty one, or one that is there twice.
@@ -240,13 +240,14 @@ class EnumParser(Parser[str]):
 
 
 class CommaListParser(Parser["list[str]"]):
-    r"""Reads a list between commas. White space around an item is dropped; an item in double quotes may have commas, line
-    ends and doubled quotes in it, as in CSV. A backslash takes the meaning from a quote, a comma or a backslash. A line end
-    separates as a comma does. Where nothing stands between two commas, there is no item; `""` is an empty one.
+    r"""Reads a list between commas. White space around an item is dropped; an item in double quotes may have commas,
+    line ends and doubled quotes in it, as in CSV. A backslash takes the meaning from a quote, a comma or a backslash.
+    A line end separates as a comma does. Where nothing stands between two commas, there is no item; `""` is an empty
+    one.
 
     Example:
-        >>> CommaListParser().parse('rain, "wind, strong", "so-called ""sun"""')
-        ['rain', 'wind, strong', 'so-called "sun"']
+        >>> CommaListParser().parse('rain, "wind, strong", "a ""sun"" or so"')
+        ['rain', 'wind, strong', 'a "sun" or so']
     """
 
     __slots__ = ()
@@ -260,9 +261,11 @@ class CommaListParser(Parser["list[str]"]):
 class XmlParser(Parser["dict[str, Any]"]):
     """Reads an XML element: the whole text, or the first element between words or in a code fence.
 
+    An element that begins and is no XML further on is an error, and no part of it is taken for the answer.
+
     An element is its text, without white space around it. One with attributes or elements inside is a dict: attributes
-    as `@name`, elements by their name, those that repeat as a list, text beside them as `#text`. A `DOCTYPE` and entities
-    other than the five of XML are refused: nothing can grow, and nothing is read from elsewhere.
+    as `@name`, elements by their name, those that repeat as a list, text beside them as `#text`. A `DOCTYPE` and
+    entities other than the five of XML are refused: nothing can grow, and nothing is read from elsewhere.
 
     Args:
         element: Reads only the first element of this name, wherever it stands.
@@ -291,9 +294,9 @@ class XmlParser(Parser["dict[str, Any]"]):
 class YamlParser(Parser["Any"]):
     """Reads one YAML document: the first code fence of the text, or the whole text where it has none.
 
-    Values are what YAML 1.2 says; `no` and `on` are text. A key that is there twice, an integer beyond 64 bits, infinities
-    and NaN are refused. A text is at most 1 MiB, 64 levels deep, and has at most 100,000 values, those that aliases
-    repeat included.
+    Values are what YAML 1.2 says; `no` and `on` are text. A key that is there twice, an integer beyond 64 bits,
+    infinities and NaN are refused. A text is at most 1 MiB, 64 levels deep, and has at most 100,000 values, those
+    that aliases repeat included.
 
     Example:
         >>> YamlParser().parse("city: Oslo\\ndays: [{rain: true, wind: 5.5}, null]")

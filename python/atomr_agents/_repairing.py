@@ -71,7 +71,7 @@ class AsyncParser(Generic[T]):
 
     def decoded(self, value: Any) -> T:
         """The value of what the core read."""
-        return value if self._inner is None else self._inner.decoded(value)  # type: ignore[no-any-return]
+        return value if self._inner is None else self._inner.decoded(value)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.label}>"
@@ -129,8 +129,8 @@ class RepairModel:
 class OutputFixingParser(AsyncParser[T]):
     """Reads a text with another parser; what that cannot read is repaired by a model, and read again.
 
-    Each repair that is paid for is read: the model is asked at most `max_attempts` times, and the parser reads one text more
-    than that.
+    Each repair that is paid for is read: the model is asked at most `max_attempts` times, and the parser reads one
+    text more than that.
 
     Args:
         inner: A parser, or an object with `parse`, or a function; for a wrong text it raises a `ValueError`.
@@ -147,7 +147,9 @@ class OutputFixingParser(AsyncParser[T]):
 
     __slots__ = ()
 
-    def __init__(self, inner: Parser[T] | AsyncParser[T] | AnyParser, repair: AnyRepair, *, max_attempts: int = 3) -> None:
+    def __init__(
+        self, inner: Parser[T] | AsyncParser[T] | AnyParser, repair: AnyRepair, *, max_attempts: int = 3
+    ) -> None:
         from . import _checks
         from ._native.parser import NativeAsyncParser
 
@@ -193,7 +195,7 @@ class RetryWithErrorParser(AsyncParser[T]):
 def parser_of(target: AnyParser) -> Parser[Any] | AsyncParser[Any]:
     """A parser as it is; code of the user's as one."""
     if isinstance(target, (Parser, AsyncParser)):
-        return target
+        return target  # pyright: ignore[reportUnknownVariableType]
     from ._guests import instance_of, name_of, registered
     from ._native.parser import NativeAsyncParser
 

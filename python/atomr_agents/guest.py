@@ -190,7 +190,7 @@ def journal(target: Any = None, /, *, name: str | None = None) -> Any:
 
 
 @overload
-def parser(name: str, /) -> Function[[T], T]: ...  # type: ignore[overload-overlap]
+def parser(name: str, /) -> Function[[T], T]: ...
 @overload
 def parser(target: T, /) -> T: ...
 @overload
@@ -198,8 +198,9 @@ def parser(*, name: str | None = None) -> Function[[T], T]: ...
 def parser(target: Any = None, /, *, name: str | None = None) -> Any:
     """Registers a parser: a function of a text, plain or async, or an object with `parse(text)`.
 
-    It gives a JSON value, or raises a `ValueError` for a wrong text; `format_instructions()` may say how a model is told
-    what to write. The object itself comes back. `OutputFixingParser` takes it, and `parser_from_factory` gives it.
+    It gives a JSON value, or raises a `ValueError` for a wrong text; `format_instructions()` may say how a model is
+    told what to write. The object itself comes back. `OutputFixingParser` takes it, and `parser_from_factory` gives
+    it.
 
     Example:
         >>> @parser("degrees")
@@ -212,14 +213,14 @@ def parser(target: Any = None, /, *, name: str | None = None) -> Any:
 
 
 @overload
-def repair_model(name: str, /) -> Function[[T], T]: ...  # type: ignore[overload-overlap]
+def repair_model(name: str, /) -> Function[[T], T]: ...
 @overload
 def repair_model(target: T, /) -> T: ...
 @overload
 def repair_model(*, name: str | None = None) -> Function[[T], T]: ...
 def repair_model(target: Any = None, /, *, name: str | None = None) -> Any:
-    """Registers what repairs texts that no parser could read: a function of the text and of a hint at what is wrong, plain
-    or async, or an object with `repair(original, hint)`. It gives the repaired text.
+    """Registers what repairs texts that no parser could read: a function of the text and of a hint at what is wrong,
+    plain or async, or an object with `repair(original, hint)`. It gives the repaired text.
 
     Example:
         >>> from atomr_agents.parser import JsonParser, OutputFixingParser

@@ -1,6 +1,7 @@
 """Parsers: what a model wrote becomes a value, or an error with its place."""
 
 import asyncio
+import contextlib
 import csv
 import json
 import xml.etree.ElementTree as ElementTree
@@ -335,10 +336,8 @@ def test_bombs_end_with_an_error(make: Function[[], Parser[Any]], bomb: str):
     reading = make()
     # A list between commas may hold anything; it must only end.
     if isinstance(reading, CommaListParser) or (isinstance(reading, YamlParser) and bomb in ("escapes", "quotes")):
-        try:
+        with contextlib.suppress(ParserError):
             assert reading.parse(BOMBS[bomb]) is not None
-        except ParserError:
-            pass
         return
     with pytest.raises(ParserError) as caught:
         reading.parse(BOMBS[bomb])
@@ -353,8 +352,10 @@ def test_no_text_makes_a_parser_fail_otherwise(text: str):
         try:
             json.dumps(reading.parse(text))
         except ParserError as error:
-            assert error.parser and len(error.context) <= 200
-            assert error.offset is None or 0 <= error.offset <= len(text.encode())
+            place = error.offset or 0
+            fits = error.parser and len(error.context) <= 200 and 0 <= place <= len(text.encode())
+            if not fits:
+                raise
 
 
 # --- json that is being written ---

@@ -5,8 +5,8 @@ use atomr_agents_wire::{PartialJson, PartialJsonError, PartialJsonLimits};
 
 use crate::ParseError;
 
-/// How many openings of a JSON value in a text are tried.
-const MAX_OPENINGS: usize = 32;
+/// How many values of a text are looked at.
+const MAX_VALUES: usize = 32;
 /// How many code fences of a text are looked into.
 const MAX_FENCES: usize = 16;
 /// The smallest float that may have been an integer of more than 64 bits.
@@ -93,7 +93,8 @@ pub(crate) fn floats(value: &Value) -> impl Iterator<Item = f64> {
 /// The JSON values that a text may mean, the likeliest first; at least one.
 ///
 /// That is the whole text where it is JSON. Else, as models like to add words: what stands in code fences, and the objects
-/// and arrays between the words. At most 32 openings are tried, so that the time is in proportion to the text.
+/// and arrays between the words, at most 32. What lies in an object or array that cannot be read is never taken for the
+/// answer: the search goes on behind the fault.
 ///
 /// ```
 /// use atomr_agents_parser::json_values;
@@ -101,7 +102,7 @@ pub(crate) fn floats(value: &Value) -> impl Iterator<Item = f64> {
 ///
 /// assert_eq!(json_values("\"just text\"")?, [json!("just text")]);
 /// assert_eq!(json_values("See [1]: {\"n\": [2]} [3")?, [json!([1]), json!({"n": [2]})]);
-/// assert!(json_values("no").is_err());
+/// assert!(json_values("{\"n\": [2], }").is_err());
 /// # Ok::<(), atomr_agents_parser::ParseError>(())
 /// ```
 ///
@@ -133,10 +134,12 @@ pub(crate) fn values_for(parser: &str, text: &str) -> Result<Vec<Value>, ParseEr
         }
     }
     let mut end = 0;
-    let openings = text.char_indices().filter(|(_, letter)| matches!(letter, '{' | '[')).take(MAX_OPENINGS);
-    for (at, _) in openings {
+    for (at, _) in text.char_indices().filter(|(_, letter)| matches!(letter, '{' | '[')) {
         if at < end {
-            continue; // a part of one that was found
+            continue; // a part of one that was tried
+        }
+        if found.len() >= MAX_VALUES {
+            break;
         }
         let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>();
         match values.next() {
@@ -148,7 +151,12 @@ pub(crate) fn values_for(parser: &str, text: &str) -> Result<Vec<Value>, ParseEr
                     Err(refused) => note(refused),
                 }
             }
-            Some(Err(error)) => note(Refused::of(&error, text, at)),
+            Some(Err(error)) => {
+                let refused = Refused::of(&error, text, at);
+                // So each part of the text is read once.
+                end = refused.offset;
+                note(refused);
+            }
             None => {}
         }
     }
@@ -178,6 +186,8 @@ mod tests {
             assert_eq!(json_values(text).unwrap()[0], json!({"n": 1}), "{text}");
         }
         assert_eq!(json_values("```json\n42\n```").unwrap(), [json!(42)]);
+        let many = "see [a] ".repeat(100) + "{\"n\": 1}";
+        assert_eq!(json_values(&many).unwrap(), [json!({"n": 1})]);
         for text in ["", "  ", "no", "{\"n\":", "```", "```json", "``````", &"{".repeat(100_000), &"[".repeat(100_000)]
         {
             assert!(json_values(text).unwrap_err().to_string().starts_with("json: not JSON"), "{}", text.len());
@@ -191,6 +201,18 @@ mod tests {
         let fault = error.fault().unwrap();
         assert_eq!(fault.message, "not JSON: expected value");
         assert_eq!(fault.place, Some(Place::Byte(text.find("}\n```").unwrap())));
+    }
+
+    #[test]
+    fn a_part_of_what_cannot_be_read_is_no_answer() {
+        for text in [
+            "{\"days\": [1, 2], }",
+            "Sure: {\"days\": [1, 2], 'city': \"Oslo\"}",
+            "```json\n{\"a\": {\"b\": 1}, \"c\": \"cut",
+            "[{\"a\": 1}, {\"a\": 2}",
+        ] {
+            assert!(json_values(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -24,6 +24,9 @@ const DEEPEST: usize = 512;
 /// | `<a><b>1</b><b>2</b></a>` | `{"a": {"b": ["1", "2"]}}` |
 /// | `<a n="1">text</a>` | `{"a": {"@n": "1", "#text": "text"}}` |
 ///
+/// An element that begins and is no XML further on is an error, and no part of it is taken for the answer; where an
+/// element was named, a later one of that name may be.
+///
 /// The five entities of XML and references to characters are resolved. A `DOCTYPE` and every other entity are refused: no
 /// entity can grow, and nothing is read from elsewhere.
 ///
@@ -96,7 +99,8 @@ impl Xml {
         loop {
             let before = start + position(reader.buffer_position());
             let event = reader.read_event();
-            let refused = |message: String| Refused { message, offset: before };
+            let begun = !open.is_empty();
+            let refused = |message: String| Refused { message, offset: before, begun };
             let closed = match event.map_err(|error| refused(error.to_string()))? {
                 Event::Start(tag) => {
                     if open.len() >= self.max_depth {
@@ -161,10 +165,15 @@ impl Parser for Xml {
                         Some(place) => Err(ParseError::at(NAME, "a DOCTYPE is refused", text, place)),
                     };
                 }
-                Err(refused) if worst.as_ref().is_none_or(|worst| refused.offset > worst.offset) => {
-                    worst = Some(refused);
+                Err(refused) => {
+                    let ends = refused.begun && self.element.is_none();
+                    if worst.as_ref().is_none_or(|worst| refused.offset > worst.offset) || ends {
+                        worst = Some(refused);
+                    }
+                    if ends {
+                        break;
+                    }
                 }
-                Err(_) => {}
             }
         }
         Err(match (worst, &self.element) {
@@ -186,6 +195,8 @@ impl Parser for Xml {
 struct Refused {
     message: String,
     offset: usize,
+    /// There is an element, and its end is missing or wrong.
+    begun: bool,
 }
 
 /// An element that is read.

@@ -51,6 +51,7 @@ fn options() -> serde_saphyr::Options {
         duplicate_keys: DuplicateKeyPolicy::Error,
         non_finite_float_policy: NonFiniteFloatPolicy::Reject,
         strict_booleans: true,
+        underscored_numbers_as_strings: true,
         with_snippet: false,
     }
 }
@@ -116,13 +117,13 @@ fn rounded(value: &Value, text: &str) -> Option<usize> {
     let mut at = 0;
     while at < bytes.len() {
         let mut end = at;
-        while digit(end) || end > at && bytes.get(end) == Some(&b'_') {
+        while digit(end) {
             end += 1;
         }
         let part = |at: Option<&u8>| matches!(at, Some(b'.' | b'e' | b'E'));
         let alone = !part(bytes.get(end)) && (at == 0 || !part(bytes.get(at - 1)));
         if end - at > 18 && alone {
-            let read: f64 = text[at..end].replace('_', "").parse().unwrap_or(f64::NAN);
+            let read: f64 = text[at..end].parse().unwrap_or(f64::NAN);
             if huge.contains(&read) {
                 return Some(at);
             }

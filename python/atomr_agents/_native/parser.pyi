@@ -71,8 +71,8 @@ class PartialJson:
 class StreamingPartialJson:
     """Reads one JSON document while a model writes it, and checks it against a schema at its end.
 
-    Nothing that is shown becomes another value later, and a piece costs what its own text costs. The text must be JSON from
-    its first character to its last. It is for one document and one thread at a time.
+    Nothing that is shown becomes another value later, and a piece costs what its own text costs. The text must be
+    JSON from its first character to its last. It is for one document and one thread at a time.
 
     Example:
         >>> parser = StreamingPartialJson({"required": ["days"]})
@@ -88,8 +88,8 @@ class StreamingPartialJson:
     def feed(self, text: str) -> Any:
         """Takes the next piece; answers the document as far as it is known, `None` before its value began.
 
-        What it answers is live: the next piece goes on filling the same dicts and lists. Raises `ParserError` for what is
-        no JSON or breaks a limit; what came before stays known.
+        What it answers is live: the next piece goes on filling the same dicts and lists. Raises `ParserError` for
+        what is no JSON or breaks a limit; what came before stays known.
         """
     @property
     def value(self) -> Any:
@@ -98,8 +98,8 @@ class StreamingPartialJson:
     def complete(self) -> bool:
         """Is the document whole? A number on its own is only after `finish`."""
     def finish(self) -> Any:
-        """The text is at its end: the whole document. Raises `ParserError` where the text is cut, and for a document that
-        does not fit the schema."""
+        """The text is at its end: the whole document. Raises `ParserError` where the text is cut, and for a document
+        that does not fit the schema."""
 
 @final
 class NativeParser:

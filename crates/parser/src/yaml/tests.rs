@@ -21,6 +21,7 @@ fn values_are_real_values() {
             "base: &b {x: 1}\nother: *b\nmerged:\n  <<: *b\n  y: 2",
             json!({"base": {"x": 1}, "other": {"x": 1}, "merged": {"x": 1, "y": 2}}),
         ),
+        ("n: 1_000", json!({"n": "1_000"})),
         ("# note\n1: one\ntrue: two", json!({"1": "one", "true": "two"})),
         ("Sure:\n```yaml\na: 1\n```\nBye: now", json!({"a": 1})),
         ("```\na: 1", json!({"a": 1})),
@@ -43,13 +44,12 @@ fn what_is_no_yaml_or_has_no_json_is_refused() {
         "a: -.inf",
         "a: 1e999",
         "a: 18446744073709551616",
-        "a: -9_223_372_036_854_775_809",
+        "a: -9223372036854775809",
         "a: *unknown",
         "a: &a [*a]",
         "a: 1\n---\nb: 2",
         "? [a, b]\n: 1",
         "a: 'x",
-        "\ta: 1",
     ] {
         let error = Yaml.parse(text).expect_err(text);
         assert!(error.fault().is_some(), "{error}");
