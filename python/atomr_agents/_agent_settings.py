@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ._native.agent import ApprovalLedger
+    from ._native.agent import ApprovalLedger, SessionOptions
     from ._native.cache import InMemoryLlmCache
     from ._native.core import Budget
     from ._native.tool import Grants
@@ -32,6 +32,8 @@ class AgentSettings(TypedDict, total=False):
     grants: Grants | str | Sequence[str] | None
     approvals: ApprovalLedger | None
     store: Any
+    session_policy: str | None
+    sessions: SessionOptions | None
     fallbacks: Sequence[Any]
     cache: InMemoryLlmCache | None
     base_url: str | None

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from ._native.agent import AgentCore, Decision, PendingRun, RunHandle, RunOutcome
+    from ._native.agent import AgentCore, Decision, PendingRun, RunHandle, RunOutcome, SessionOptions, Sessions
     from ._output import Output
+    from ._session import Session
 
 Deps = TypeVar("Deps")
 Out = TypeVar("Out")
@@ -30,6 +31,8 @@ class Running(Kept[Deps, Out]):
         _core: AgentCore
         _durable: bool
         _output: Output | None
+        _session_options: SessionOptions | str
+        _sessions: Sessions | None
         deps_type: Any
 
         @property
@@ -42,6 +45,8 @@ class Running(Kept[Deps, Out]):
         deps: Deps = NO_DEPS,
         history: Sequence[Message] | None = None,
         run_id: str | None = None,
+        session: str | None = None,
+        thread: str | None = None,
     ) -> RunResult[Out]:
         """Runs to the end.
 
@@ -51,13 +56,17 @@ class Running(Kept[Deps, Out]):
             history: What was said before, such as the `messages` of an earlier result.
             run_id: The name under which the run is kept; the agent must have a `store`. Without one it is kept under
                 the `run_id` of the result.
+            session: The conversation that this is a turn of: its history comes before the prompt, and what is said
+                joins it. In the agent's `store`, or in memory without one; see `Agent.session`.
+            thread: The same as `session`.
 
         Raises:
             ConflictError: a run of that name is there already.
             AgentError: what went wrong; `error.partial` holds the transcript, usage and cost up to then. The
                 `asyncio.CancelledError` of a cancelled task has it too.
         """
-        return await self._ended(self._begin(prompt, deps, history, run_id))
+        named = session if session is not None else thread
+        return await self._ended(self._begin(prompt, deps, history, run_id, named), named is not None)
 
     def run_sync(
         self,
@@ -66,11 +75,14 @@ class Running(Kept[Deps, Out]):
         deps: Deps = NO_DEPS,
         history: Sequence[Message] | None = None,
         run_id: str | None = None,
+        session: str | None = None,
+        thread: str | None = None,
     ) -> RunResult[Out]:
         """As `run`, where no event loop runs. Ctrl-C stops it."""
         from ._sync import run
 
-        running = lambda: self.run(prompt, deps=deps, history=history, run_id=run_id)  # noqa: E731
+        named = session if session is not None else thread
+        running = lambda: self.run(prompt, deps=deps, history=history, run_id=run_id, session=named)  # noqa: E731
         return run(running, "run_sync()", "`await agent.run(...)`")
 
     def stream(
@@ -80,9 +92,12 @@ class Running(Kept[Deps, Out]):
         deps: Deps = NO_DEPS,
         history: Sequence[Message] | None = None,
         run_id: str | None = None,
+        session: str | None = None,
+        thread: str | None = None,
     ) -> RunStream[Out]:
         """As `run`, event by event: `async for event in agent.stream(...)`."""
-        return RunStream(self._begin(prompt, deps, history, run_id), self._finish, self._output)
+        named = session if session is not None else thread
+        return RunStream(self._begin(prompt, deps, history, run_id, named), self._finish, self._output)
 
     async def resume(
         self, pending: PendingRun | str, decisions: Decision | Sequence[Decision] = (), *, deps: Deps = NO_DEPS
@@ -138,8 +153,8 @@ class Running(Kept[Deps, Out]):
         """As `resume`, event by event."""
         return RunStream(self._resumed(pending, decisions, deps), self._finish, self._output)
 
-    async def _ended(self, handle: RunHandle) -> RunResult[Out]:
-        if self._durable:
+    async def _ended(self, handle: RunHandle, in_session: bool = False) -> RunResult[Out]:
+        if self._durable or in_session:
             # In the background of the loop: when the task is cancelled, the run still writes how it ended.
             return await RunStream(handle, self._finish, self._output).result()
         try:
@@ -155,21 +170,52 @@ class Running(Kept[Deps, Out]):
         deps: Any,
         history: Sequence[Message] | None,
         run_id: str | None = None,
+        session: str | None = None,
     ) -> RunHandle:
-        if self.deps_type is not None:
-            self._check_deps(deps)
-        if isinstance(prompt, str):
-            messages: Sequence[Message] = (_asked(prompt),)
-        elif isinstance(prompt, Message):
-            messages = (prompt,)
-        else:
-            messages = _transcript("prompt", "text, a Message or a list of them", prompt)
+        messages = self._asked(prompt, deps)
+        if session is not None:
+            if history is not None or run_id is not None:
+                from .errors import ConfigError
+
+                raise ConfigError("a session has its own history and its runs their own ids; leave the others away")
+            return self.session(session).begin_turn(messages, deps)
         before = () if history is None else _transcript("history", "a list of Messages", history)
         if run_id is not None:
             from . import _checks
 
             _checks.filled("run_id", run_id)
         return self._core.begin(messages, before, deps, run_id)
+
+    def session(self, name: str) -> Session[Deps, Out]:
+        """The conversation of this name: many turns, one at a time, each with the history of those before.
+
+        It is kept in the agent's `store`, where other processes may serve it, too; without one the agent remembers it.
+
+        Raises:
+            ConfigError: a name that cannot be one.
+
+        Example:
+            >>> from atomr_agents import Agent
+            >>> from atomr_agents.testkit import ScriptedModel
+            >>> import asyncio
+            >>> agent = Agent(ScriptedModel().text("Rain.").text("Wind."))
+            >>> agent.run_sync("Oslo?", session="u1").output
+            'Rain.'
+            >>> asyncio.run(agent.session("u1").send("And Bergen?")).output
+            'Wind.'
+        """
+        from ._session import Session, of
+
+        return Session(self, of(self).session(name))
+
+    def _asked(self, prompt: str | Message | Sequence[Message], deps: Any) -> Sequence[Message]:
+        if self.deps_type is not None:
+            self._check_deps(deps)
+        if isinstance(prompt, str):
+            return (_asked(prompt),)
+        if isinstance(prompt, Message):
+            return (prompt,)
+        return _transcript("prompt", "text, a Message or a list of them", prompt)
 
     def _resumed(self, pending: PendingRun | str, decisions: Decision | Sequence[Decision], deps: Any) -> RunHandle:
         from . import _settings

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from ._native.agent import AgentCore, ApprovalLedger, Decision, Durable, PendingRun
+    from ._native.agent import AgentCore, ApprovalLedger, Decision, Durable, PendingRun, SessionOptions
     from ._native.core import Budget
     from ._native.observability import EventBus
     from ._native.tool import Grants
@@ -61,6 +61,7 @@ _SETTINGS: dict[str, checks.Check] = {
     "top_p": checks.optional(checks.number(0, 1)),
     "max_tokens": checks.optional(checks.whole(1)),
     "seed": checks.optional(checks.integer),
+    "session_policy": checks.optional(checks.one_of("queue", "steer", "interrupt", "reject")),
     "reasoning_effort": checks.optional(checks.filled),
     "tool_choice": checks.filled,
     "extra_body": checks.optional(checks.dictionary),
@@ -106,6 +107,19 @@ def buses(given: Any) -> list[EventBus]:
         if not isinstance(each, EventBus):
             checks.fail("bus", "an EventBus or a list of them", each)
     return [each.native for each in several]
+
+
+def sessions(policy: str | None, given: Any) -> SessionOptions | str:
+    """How sessions are held."""
+    if given is None:
+        return policy or "queue"
+    from ._native.agent import SessionOptions
+
+    if not isinstance(given, SessionOptions):
+        checks.fail("sessions", "a SessionOptions", given)
+    if policy is not None:
+        raise ConfigError("sessions has a policy of its own: SessionOptions(policy=...) instead of session_policy")
+    return given
 
 
 def prices(given: Any) -> list[tuple[str, tuple[float, float, float]]] | None:

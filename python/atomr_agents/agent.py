@@ -27,6 +27,7 @@ from ._native.agent import (
     PendingCall,
     PendingRun,
     Replay,
+    SessionOptions,
 )
 from ._running import Running
 from ._runs import RunResult, RunStream
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from ._handoffs import Handoff as Handoff
     from ._native.cache import InMemoryLlmCache
     from ._native.core import Budget
+    from ._session import Session as Session
     from .callable_ import Callable
     from .middleware import Middleware
     from .observability import EventBus
@@ -64,6 +66,8 @@ __all__ = [
     "Replay",
     "RunResult",
     "RunStream",
+    "Session",
+    "SessionOptions",
 ]
 
 Deps = TypeVar("Deps")
@@ -105,6 +109,10 @@ class Agent(Running[Deps, Out]):
         store: Where runs are kept, so that one that was killed goes on in its middle: a store of `atomr_agents.state`,
             text such as `sqlite:runs.db` or `postgres://...`, or a `Durable` with more to say about it. Nowhere, where
             it is not said.
+        session_policy: What becomes of an input that arrives while a turn of its session runs: `queue` (it runs next),
+            `steer` (it joins the turn), `interrupt` (it takes the turn's place) or `reject`; `queue` where it is not
+            said.
+        sessions: More about sessions than the policy: a `SessionOptions`, which has the policy, too.
         fallbacks: Models that are asked in their order when the one before failed before its first word.
         cache: Answers kept for equal requests, which cost nothing the second time; see `atomr_agents.cache`.
         base_url: The address of a server that speaks the provider's protocol.
@@ -156,7 +164,16 @@ class Agent(Running[Deps, Out]):
         Weather(city='Oslo', degrees=4)
     """
 
-    __slots__ = ("__weakref__", "_core", "_durable", "_output", "deps_type", "description")
+    __slots__ = (
+        "__weakref__",
+        "_core",
+        "_durable",
+        "_output",
+        "_session_options",
+        "_sessions",
+        "deps_type",
+        "description",
+    )
 
     description: str
     """What it is good for, for other agents."""
@@ -210,6 +227,8 @@ class Agent(Running[Deps, Out]):
         grants: Grants | str | Sequence[str] | None = None,
         approvals: ApprovalLedger | None = None,
         store: Any = None,
+        session_policy: str | None = None,
+        sessions: SessionOptions | None = None,
         fallbacks: Sequence[Any] = (),
         cache: InMemoryLlmCache | None = None,
         base_url: str | None = None,
@@ -263,6 +282,8 @@ class Agent(Running[Deps, Out]):
             None if self._output is None else (self._output.name, self._output.schema, self._output.strict)
         )
         self._durable = store is not None
+        self._session_options = _settings.sessions(session_policy, sessions)
+        self._sessions = None
         self._core = AgentCore(
             client,
             asked_for,
@@ -340,6 +361,10 @@ def __getattr__(name: str) -> Any:
         from . import _builder
 
         return getattr(_builder, name)
+    if name == "Session":
+        from ._session import Session
+
+        return Session
     if name == "Handoff":
         from ._handoffs import Handoff
 

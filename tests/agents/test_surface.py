@@ -14,7 +14,16 @@ from atomr_agents import _native, errors
 INTERNAL = {
     # The faces hold these, or decorators make them.
     "harness": {"HarnessCore"},
-    "agent": {"AgentCore", "CallNext", "NativeMiddleware", "PartialOutput", "RunHandle", "RunOutcome"},
+    "agent": {
+        "AgentCore",
+        "CallNext",
+        "NativeMiddleware",
+        "PartialOutput",
+        "RunHandle",
+        "RunOutcome",
+        "SessionCore",
+        "Sessions",
+    },
     "state": {"NativeEvents", "NativeJournal", "NativeRuns", "guest_store"},
     "parser": {"NativeAsyncParser", "NativeParser", "NativeRepairModel"},
     "testkit": {"NativeScript", "NativeReplayServer", "NativeReplay", "conformance_of", "store_conformance"},

@@ -68,6 +68,8 @@ SETTINGS: dict[str, list[Any]] = {
     "budget": ["", *NO_LIST],
     "grants": ["", 0, b"x", OBJECT, [3], [""]],
     "approvals": ["", *NO_LIST],
+    "session_policy": ["", "wait", 0, 1.5, b"x", [], {}, OBJECT, True],
+    "sessions": ["queue", 0, 1.5, b"x", [], {}, OBJECT, True],
     "store": ["", 0, 1.5, b"x", [], {}, OBJECT, True, "nonsense://host"],
     "fallbacks": [None, "", {}, *NO_LIST],
     "cache": ["", *NO_LIST],

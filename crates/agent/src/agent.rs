@@ -235,6 +235,8 @@ impl BoxedAgent {
             kept,
             log: None,
             recorder: slot,
+            session: None,
+            joined: None,
             again: false,
             decisions: Vec::new(),
             once: AtomicUsize::new(0),

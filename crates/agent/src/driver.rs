@@ -20,6 +20,7 @@ use crate::limit::{Limit, millis, too_late, wait};
 use crate::middleware::model_chain;
 use crate::model_call::Number;
 use crate::run::{Answer, Ending};
+use crate::session::Held;
 use crate::tool_calls::call_tools;
 use crate::untold::Untold;
 use crate::{AgentError, ApprovalError, Decision, Effect, Failure, PendingRun, RunError, RunResult, Transcript};
@@ -48,6 +49,10 @@ pub(crate) struct Driver {
     pub(crate) log: Option<Log>,
     /// Tells the recorder of its events where the log is.
     pub(crate) recorder: Option<Arc<OnceLock<Journal>>>,
+    /// The session whose turn it is, while it is.
+    pub(crate) session: Option<Held>,
+    /// The result of the turn that the input joined, or that another process ran.
+    pub(crate) joined: Option<Box<RunResult>>,
     /// It goes on in its log, with decisions about calls that wait.
     pub(crate) again: bool,
     pub(crate) decisions: Vec<Decision>,
@@ -91,18 +96,22 @@ impl Driver {
         let this = Arc::new(self);
         let (agent, model) = (this.engine.options.name.clone(), this.engine.model.clone());
         let untold = Untold { driver: &this, started };
-        let outcome = match opened {
-            Ok(()) => {
+        let outcome = match (opened, &this.joined) {
+            (Ok(()), Some(joined)) => Ok(RunResult::clone(joined)),
+            (Ok(()), None) => {
                 this.ctx.emit(EventKind::RunStarted { agent, model });
                 this.guarded(limit).await
             }
-            Err(error) => Err(error),
+            (Err(error), _) => Err(error),
         };
         std::mem::forget(untold);
-        let result = match &this.log {
+        let mut result = match &this.log {
             None => this.conclude(outcome, started),
             Some(log) => this.conclude_kept(log, outcome, started).await,
         };
+        if let Some(session) = &this.session {
+            session.leave(&mut result).await;
+        }
         this.close();
         result
     }
@@ -174,10 +183,13 @@ impl Driver {
                 }
             };
             match effect {
-                Effect::CallModel { iteration } => match &self.log {
-                    Some(log) if self.said_before(log, &prepared, iteration).await? => {}
-                    _ => self.model(&prepared, iteration).await?,
-                },
+                Effect::CallModel { iteration } => {
+                    self.steer(iteration).await?;
+                    match &self.log {
+                        Some(log) if self.said_before(log, &prepared, iteration).await? => {}
+                        _ => self.model(&prepared, iteration).await?,
+                    }
+                }
                 Effect::CallTools(tasks) => call_tools(self, &prepared, tasks).await?,
                 Effect::CheckAnswer { text, .. } => self.check(&prepared, text).await?,
                 Effect::Fail(failure) => return Err(AgentError::Failure(failure)),

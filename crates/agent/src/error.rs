@@ -11,7 +11,7 @@ use atomr_agents_strategy::StrategyError;
 use atomr_agents_tool::{ToolDefinitionError, ToolError};
 use thiserror::Error;
 
-use crate::{ApprovalError, Failure, MachineError, Partial};
+use crate::{ApprovalError, Failure, MachineError, Partial, SessionError};
 
 /// What can go wrong in a run.
 #[derive(Clone, Debug, Error)]
@@ -57,6 +57,9 @@ pub enum AgentError {
     /// The run's log cannot be written or read, somebody else writes it, or it says that the run cannot go on here.
     #[error(transparent)]
     Log(#[from] RunLogError),
+    /// A session did not take the input, or another input took its place.
+    #[error(transparent)]
+    Session(#[from] SessionError),
     /// Too many wait already.
     #[error("the queue of the {queue} is full: {limit} wait in it")]
     Overloaded {
@@ -111,6 +114,7 @@ impl AgentError {
             Self::Budget(exceeded) => exceeded.kind(),
             Self::Approval(error) => error.kind(),
             Self::Log(error) => error.kind(),
+            Self::Session(error) => error.kind(),
             Self::Overloaded { .. } => Kind::Overloaded,
             Self::Middleware { .. } => Kind::Guest,
             Self::Timeout { .. } => Kind::Timeout,

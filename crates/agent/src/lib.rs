@@ -43,6 +43,7 @@ mod output;
 mod partial_output;
 pub mod providers;
 mod run;
+mod session;
 mod tool_calls;
 mod turn;
 mod untold;
@@ -66,4 +67,7 @@ pub use options::AgentOptions;
 pub use output::OutputValidator;
 pub use partial_output::PartialOutput;
 pub use run::{Partial, Run, RunResult, Transcript};
+pub use session::{
+    Compaction, HistoryLimit, OnUnfinished, Policy, Sending, Session, SessionError, SessionOptions, Sessions,
+};
 pub use turn::{CallResult, Then};

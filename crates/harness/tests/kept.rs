@@ -12,11 +12,10 @@ use atomr_agents_harness::{
     IterationCap, LoopStep, NoProgress, Settlement, StepEffect, TerminationStrategy,
 };
 use atomr_agents_state::{
-    Batch, BlobId, Entry, Journal, JournalOptions, JournalScope, Key, Lease, MemoryStore, NewRun, Record, RunReader,
-    RunStatus, Scan, Store, StoreError, Swept,
+    Around, Batch, Journal, JournalOptions, JournalScope, Key, Lease, MemoryStore, NewRun, RunReader, RunStatus, Store,
+    StoreError,
 };
 use atomr_agents_strategy::StrategyError;
-use bytes::Bytes;
 use serde_json::json;
 
 /// What iterations do outside, by their keys, in the order in which they did it.
@@ -40,54 +39,16 @@ impl Dies {
 }
 
 #[async_trait]
-impl Store for Dies {
-    fn kind(&self) -> &'static str {
-        "dies"
+impl Around for Dies {
+    fn within(&self) -> &dyn Store {
+        &self.inner
     }
+
     async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
         if self.commits.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err() {
             return Err(StoreError::Io { store: "dies".into(), message: "it is dead".into() });
         }
         self.inner.commit(batch).await
-    }
-    async fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        self.inner.get(key).await
-    }
-    async fn scan(&self, scan: &Scan) -> Result<Vec<(Key, Record)>, StoreError> {
-        self.inner.scan(scan).await
-    }
-    async fn read(&self, stream: &Key, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        self.inner.read(stream, from, limit).await
-    }
-    async fn end(&self, stream: &Key) -> Result<u64, StoreError> {
-        self.inner.end(stream).await
-    }
-    async fn blobs(&self, ids: &[BlobId]) -> Result<Vec<Option<Bytes>>, StoreError> {
-        self.inner.blobs(ids).await
-    }
-    async fn acquire(&self, key: &Key, owner: &str, ttl: Duration) -> Result<Lease, StoreError> {
-        self.inner.acquire(key, owner, ttl).await
-    }
-    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Lease, StoreError> {
-        self.inner.renew(lease, ttl).await
-    }
-    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        self.inner.release(lease).await
-    }
-    async fn claim(
-        &self,
-        space: &str,
-        owner: &str,
-        ttl: Duration,
-        limit: usize,
-    ) -> Result<Vec<(Key, Record, Lease)>, StoreError> {
-        self.inner.claim(space, owner, ttl, limit).await
-    }
-    async fn sweep(&self, grace: Duration) -> Result<Swept, StoreError> {
-        self.inner.sweep(grace).await
-    }
-    async fn now_ms(&self) -> Result<u64, StoreError> {
-        self.inner.now_ms().await
     }
 }
 

@@ -36,7 +36,7 @@ use crate::run::{self, RunHandle, Start, What};
 use crate::state::key_of;
 use crate::strategy::{Instructions, MemoryStrategyHandle, SkillStrategyHandle, Tools};
 use crate::tool::NativeTool;
-use crate::{approval, durable, seconds};
+use crate::{approval, durable, seconds, session};
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<InferenceClient>()?;
@@ -46,6 +46,7 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PartialOutput>()?;
     durable::fill(module)?;
     run::fill(module)?;
+    session::fill(module)?;
     approval::fill(module)
 }
 
@@ -83,7 +84,7 @@ struct Settings {
 type HandoffTo<'py> = (Option<PyRef<'py, AgentCore>>, String, String);
 
 #[pyclass(frozen, module = "atomr_agents._native.agent")]
-pub(crate) struct AgentCore(BoxedAgent);
+pub(crate) struct AgentCore(pub(crate) BoxedAgent);
 
 #[pymethods]
 impl AgentCore {

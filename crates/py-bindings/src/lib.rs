@@ -25,6 +25,7 @@ mod permission;
 mod reconcile;
 mod run;
 mod seconds;
+mod session;
 mod shared_events;
 mod state;
 mod strategy;

@@ -44,6 +44,10 @@ pub(crate) enum What {
     Resumed(Box<agent::PendingRun>, Vec<agent::Decision>),
     /// One that is kept, by its name.
     Kept(String, Vec<agent::Decision>),
+    /// An input of a session.
+    Session(agent::Session, RunInput, agent::Sending),
+    /// The turn of a session that has not ended.
+    SessionAgain(agent::Session, Vec<agent::Decision>),
 }
 
 impl What {
@@ -51,7 +55,8 @@ impl What {
         match self {
             What::New(input, _) => input.history.iter().chain(&input.messages).cloned().collect(),
             What::Resumed(pending, _) => pending.machine().closed_messages(),
-            What::Kept(..) => Vec::new(),
+            What::Session(_, input, _) => input.messages.clone(),
+            What::Kept(..) | What::SessionAgain(..) => Vec::new(),
         }
     }
 
@@ -61,6 +66,7 @@ impl What {
             What::New(_, name) => name.clone(),
             What::Resumed(pending, _) => pending.kept().map(str::to_owned),
             What::Kept(name, _) => Some(name.clone()),
+            What::Session(..) | What::SessionAgain(..) => None,
         }
     }
 }
@@ -163,6 +169,8 @@ impl Held {
             What::New(input, Some(name)) => agent.begin_as(&name, input, ctx),
             What::Resumed(pending, decisions) => agent.resume(*pending, &decisions, ctx),
             What::Kept(name, decisions) => agent.resume_run(&name, &decisions, ctx),
+            What::Session(session, input, sending) => session.begin(input, sending, ctx),
+            What::SessionAgain(session, decisions) => session.resume(&decisions, ctx),
         };
         *self.transcript.lock().unwrap_or_else(PoisonError::into_inner) = Some(run.transcript());
         run

@@ -80,6 +80,7 @@ struct Writing {
     turns: Vec<Turn>,
     delay: Option<Duration>,
     repeat: bool,
+    by_conversation: bool,
     model: Option<Arc<ScriptedModel>>,
 }
 
@@ -142,6 +143,10 @@ impl NativeScript {
         self.edit().repeat = true;
     }
 
+    fn by_conversation(&self) {
+        self.edit().by_conversation = true;
+    }
+
     fn requests<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let model = self.edit().model.clone();
         let requests = model.map(|model| model.requests()).unwrap_or_default();
@@ -160,6 +165,9 @@ impl NativeScript {
             }
             if writing.repeat {
                 model = model.repeat();
+            }
+            if writing.by_conversation {
+                model = model.by_conversation();
             }
             writing.model = Some(Arc::new(model));
         }

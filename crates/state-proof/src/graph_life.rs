@@ -1,7 +1,6 @@
 //! A graph whose one step has one effect, over and over.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use atomr_agents_core::{EffectClass, Kind};
 use atomr_agents_state::{AppendList, LastWriteWins, RunLogError, RunStatus, StateSchema, Store};
@@ -12,7 +11,7 @@ use atomr_agents_workflow::{
 use futures_util::StreamExt;
 use serde_json::json;
 
-use crate::task::Stopped;
+use crate::task::{Stopped, begins};
 use crate::{Ledger, Task, say};
 
 /// What the effect of this step declares.
@@ -24,16 +23,16 @@ pub fn class_of(step: u64, once_every: u64) -> EffectClass {
 /// A counter, and a list that grows by what each effect gave: the key that it was handed.
 fn graph(ledger: Ledger, steps: u64, once_every: u64) -> Graph {
     let schema = StateSchema::builder().add_with_default("count", LastWriteWins, json!(0)).add("keys", AppendList);
-    let (ledger, began) = (Arc::new(ledger), Arc::new(AtomicBool::new(false)));
+    let ledger = Arc::new(ledger);
     let step = move |call: NodeCall| {
-        let (ledger, began) = (Arc::clone(&ledger), Arc::clone(&began));
+        let ledger = Arc::clone(&ledger);
         async move {
             let count: u64 = call.state.get("count")?;
             let class = class_of(count, once_every);
             let pays = |effect: atomr_agents_workflow::EffectCall| async move {
-                if !began.swap(true, Ordering::Relaxed) {
-                    say("began");
-                }
+                begins();
+                // Whoever reads the stream hears of the steps before.
+                tokio::task::yield_now().await;
                 let key = effect.idempotency_key;
                 ledger.write(&key, class).map_err(|error| NodeError::from_source(Kind::Storage, error))?;
                 Ok(key)
@@ -51,8 +50,8 @@ fn graph(ledger: Ledger, steps: u64, once_every: u64) -> Graph {
 }
 
 pub(crate) async fn live(task: &Task, store: &Arc<dyn Store>, steps: u64, once_every: u64) -> Result<(), Stopped> {
-    let ledger = Ledger::open(&task.ledger).map_err(|error| Stopped::Failed(Box::new(error)))?;
-    let options = RunnerOptions { lease: task.lease, ..RunnerOptions::default() };
+    let ledger = Ledger::open(&task.ledger).map_err(|error| Stopped::Failed(Kind::Storage, Box::new(error)))?;
+    let options = RunnerOptions { lease: task.lease, durability: task.durability, ..RunnerOptions::default() };
     let runner = StatefulRunner::with_store(graph(ledger, steps, once_every), Arc::clone(store), options);
     let mut stream = match runner.get_state(&task.run).await {
         Ok(snapshot) if snapshot.status == RunStatus::Finished => return Ok(()),

@@ -11,6 +11,7 @@ use crate::fault::{Fault, damaged};
 use crate::high::{self, High};
 use crate::place::Place;
 use crate::schema;
+use crate::tables::Head;
 
 /// Older ones can lose a reset of the write-ahead log between two processes.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -54,7 +55,7 @@ fn prepare(place: &Place, created: bool, patience: Duration) -> Result<Opened, F
         conn.pragma_update(None, "synchronous", "FULL")?;
     }
     let id = schema::ensure(&conn, place)?;
-    let high = High::open(place, id, || schema::commits(&conn), write)?;
+    let high = High::open(place, id, || Ok(Head::read(&conn, None)?.0.commits), write)?;
     conn.busy_timeout(Duration::ZERO)?;
     Ok(Opened { conn, high })
 }

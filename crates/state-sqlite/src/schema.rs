@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::fault::{Fault, damaged};
 use crate::place::Place;
+use crate::tables::Head;
 
 /// The newest format that is known here: one migration for each.
 pub(crate) const FORMAT: u32 = MIGRATIONS.len() as u32;
@@ -19,8 +20,9 @@ const APPLICATION: i64 = 0x6174_6d72;
 const MIGRATIONS: &[&str] = &["
     CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
     INSERT INTO meta VALUES ('id', randomblob(16));
-    CREATE TABLE head (one INTEGER PRIMARY KEY, commits INTEGER NOT NULL);
-    INSERT INTO head VALUES (1, 0);
+    CREATE TABLE head (
+        one INTEGER PRIMARY KEY, commits INTEGER NOT NULL, tails BLOB NOT NULL, sum INTEGER NOT NULL);
+    INSERT INTO head VALUES (1, 0, x'', 0);
 
     CREATE TABLE records (
         id INTEGER PRIMARY KEY, space TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,
@@ -66,6 +68,9 @@ fn migrate(conn: &Connection, place: &Place) -> Result<(), Fault> {
     for migration in MIGRATIONS.iter().skip(from as usize) {
         conn.execute_batch(migration)?;
     }
+    if from == 0 {
+        Head::default().write(conn)?;
+    }
     conn.execute("INSERT OR REPLACE INTO meta VALUES ('format', ?1)", [FORMAT])?;
     conn.pragma_update(None, "application_id", APPLICATION)?;
     Ok(())
@@ -95,11 +100,4 @@ pub(crate) fn format(conn: &Connection, place: &Place) -> Result<u32, Fault> {
 fn id(conn: &Connection, place: &Place) -> Result<[u8; 16], Fault> {
     let found = conn.query_row("SELECT value FROM meta WHERE name = 'id'", [], |row| row.get(0)).optional()?;
     found.ok_or_else(|| damaged(place.shown(), "it has no id"))
-}
-
-/// How many commits the database has.
-pub(crate) fn commits(conn: &Connection) -> Result<u64, Fault> {
-    let mut statement = conn.prepare_cached("SELECT commits FROM head WHERE one = 1")?;
-    let commits: Option<i64> = statement.query_row([], |row| row.get(0)).optional()?;
-    commits.map(i64::cast_unsigned).ok_or_else(|| damaged("the count of commits", "it is missing"))
 }

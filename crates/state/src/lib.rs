@@ -35,6 +35,6 @@ pub use run::{
     verify_run, whole,
 };
 pub use store::{
-    BadBlobId, Batch, BlobId, Change, Durability, Entry, Expect, Fence, Key, Lease, NewEntry, Record, Scan, Store,
-    Swept,
+    Around, BadBlobId, Batch, BlobId, Change, Durability, Entry, Expect, Fence, Key, Lease, NewEntry, Record, Scan,
+    Store, Swept,
 };

@@ -28,6 +28,9 @@ __all__ = [
     "Replay",
     "RunHandle",
     "RunOutcome",
+    "SessionCore",
+    "SessionOptions",
+    "Sessions",
 ]
 
 @final
@@ -372,3 +375,57 @@ class Partial:
     def usage(self) -> Usage: ...
     @property
     def cost(self) -> float | None: ...
+
+@final
+class SessionOptions:
+    """How sessions are held.
+
+    `policy` is what becomes of an input that arrives while a turn runs: `queue`, `steer`, `interrupt` or `reject`;
+    at most `queue` inputs wait, each for at most `wait` seconds. A process that is not heard of keeps a session for
+    `lease` seconds. `on_unfinished` is what becomes of a turn whose process was killed: `resume`, `abandon` or
+    `ask`. A history of more than `max_messages` or `max_tokens` is made shorter between two turns: by `compact`, a
+    function (plain or async) that is given the messages and gives those that are left, or by leaving the oldest
+    turns out. Without a store, `remembered` sessions are.
+    """
+
+    def __new__(
+        cls,
+        *,
+        policy: str = "queue",
+        queue: int = 64,
+        wait: float = 600.0,
+        lease: float = 30.0,
+        on_unfinished: str = "resume",
+        max_messages: int | None = None,
+        max_tokens: int | None = None,
+        compact: Function[[list[Message]], Any] | None = None,
+        remembered: int = 100_000,
+    ) -> SessionOptions: ...
+    @property
+    def policy(self) -> str: ...
+
+@final
+class Sessions:
+    """The conversations of an agent."""
+
+    def __new__(cls, core: AgentCore, options: SessionOptions) -> Sessions: ...
+    def session(self, name: str) -> SessionCore: ...
+    def remembered(self) -> list[str]: ...
+
+@final
+class SessionCore:
+    """One conversation."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def is_busy(self) -> bool: ...
+    def begin(self, messages: Sequence[Message], deps: object, policy: str | None, id: str | None) -> RunHandle: ...
+    def resume(self, decisions: Sequence[Decision], deps: object) -> RunHandle: ...
+    def post(self, messages: Sequence[Message], policy: str | None, id: str | None) -> Coroutine[Any, Any, str]: ...
+    def drain(self, deps: object) -> Coroutine[Any, Any, int]: ...
+    def interrupt(self) -> bool: ...
+    def messages(self, all: bool) -> Coroutine[Any, Any, list[Message]]: ...
+    def abandon(self) -> Coroutine[Any, Any, bool]: ...
+    def clear(self) -> Coroutine[Any, Any, None]: ...
+    def fork(self, name: str) -> Coroutine[Any, Any, SessionCore]: ...

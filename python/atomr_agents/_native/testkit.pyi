@@ -37,6 +37,8 @@ class NativeScript:
         """How long each piece takes."""
     def repeat(self) -> None:
         """Begin again when the script is at its end."""
+    def by_conversation(self) -> None:
+        """Choose the turn by how many answers the conversation has."""
     def requests(self) -> list[dict[str, Any]]:
         """The requests that were made."""
     def client(self) -> InferenceClient: ...

@@ -119,6 +119,21 @@ class ScriptedModel:
         self._script().repeat()
         return self
 
+    def by_conversation(self) -> ScriptedModel:
+        """Chooses the turn by how many answers of the model the conversation has, beginning again at the end.
+
+        So one script serves many conversations at once, and one that another process goes on with.
+
+        Example:
+            >>> from atomr_agents import Agent
+            >>> agent = Agent(ScriptedModel().text("Hello.").text("Bye.").by_conversation())
+            >>> first = agent.run_sync("Hi")
+            >>> agent.run_sync("Hi").output, agent.run_sync("See you.", history=first.messages).output
+            ('Hello.', 'Bye.')
+        """
+        self._script().by_conversation()
+        return self
+
     @property
     def requests(self) -> list[dict[str, Any]]:
         """What it was asked so far, oldest first: `model`, `messages`, `tools` and the settings."""

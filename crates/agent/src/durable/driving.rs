@@ -19,11 +19,23 @@ impl Driver {
     /// Waits until somebody else took the run over; for ever in one that is not kept.
     pub(crate) async fn taken_over(&self) -> AgentError {
         let Some(journal) = self.log.as_ref().and_then(Log::journal) else { return std::future::pending().await };
-        journal.lost().cancelled().await;
-        match journal.flush().await {
-            Err(error) => error.into(),
-            // Nothing was lost after all that this writer knows of; it stops all the same.
-            Ok(()) => AgentError::Cancelled,
+        tokio::select! {
+            () = journal.lost().cancelled() => {}
+            () = self.replaced() => return AgentError::Cancelled,
+        }
+        let told = match journal.flush().await {
+            // There was nothing to write: the store says who has it.
+            Ok(()) => journal.renew().await,
+            failed => failed,
+        };
+        told.map_or_else(AgentError::from, |()| AgentError::Cancelled)
+    }
+
+    /// Waits until an input of another process takes the turn's place in its session.
+    async fn replaced(&self) {
+        match &self.session {
+            Some(session) => session.interrupted().await,
+            None => std::future::pending().await,
         }
     }
 

@@ -50,10 +50,14 @@ impl Driver {
                     None => said.map(|message| journal.body(message)).transpose()?,
                 };
                 self.stage_transcript(log)?;
+                self.stage_outcome(log, result)?;
                 (RunStatus::Finished, output, None)
             }
             Err(error) => {
                 let Some(status) = status_of(&error.error) else { return Ok(()) };
+                if self.session.is_some() {
+                    self.stage_closed(log)?;
+                }
                 let stored = StoredError { kind: error.kind(), message: error.to_string() };
                 (status, None, Some(stored))
             }

@@ -23,8 +23,9 @@ use atomr_agents_state::{JournalOptions, Store};
 
 pub(crate) use calls::{Fresh, effect_of, settle, stage_intents};
 pub(crate) use digest::{of_call, of_request};
-pub(crate) use log::{Halt, Log};
-pub(crate) use open::{Kept, Where, recorder, scope_of};
+pub(crate) use log::{Halt, Known, Log, Source};
+pub(crate) use open::{Kept, MESSAGES, OneOrMore, Turn, Where, recorder, scope_of, transcript, turns};
+pub(crate) use version::{difference as version_difference, of as version_of};
 
 pub use fork::{Edits, fork_run};
 pub use ledger::StoreLedger;

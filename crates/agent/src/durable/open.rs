@@ -11,6 +11,7 @@ use atomr_agents_state::{
 use super::log::{Halt, Log, Source};
 use super::{Durable, OnChange, version};
 use crate::driver::Driver;
+use crate::session::{Request, Seated};
 use crate::{AgentError, Decision, Machine};
 
 /// The channel in which a run's checkpoints have the transcript of its turns.
@@ -27,6 +28,10 @@ pub(crate) enum Kept {
     GoOn(Where, Vec<Decision>),
     /// It is only looked at.
     Replay(Log),
+    /// It is a turn of a session, for which it waits.
+    Session(Box<Request>),
+    /// It is a turn of a session, and has its place.
+    Seated(Box<Seated>),
     /// It should be, and the agent has no store.
     Nowhere,
 }
@@ -34,7 +39,7 @@ pub(crate) enum Kept {
 impl Kept {
     /// Whether the events of the run are recorded by itself.
     pub(crate) fn has_events(&self) -> bool {
-        matches!(self, Self::New(_) | Self::GoOn(..))
+        matches!(self, Self::New(_) | Self::GoOn(..) | Self::Session(_) | Self::Seated(_))
     }
 }
 
@@ -66,6 +71,9 @@ pub(crate) struct Turn {
 impl Driver {
     /// Opens the log, unless the run is cancelled before it could be.
     pub(crate) async fn opened(&mut self) -> Result<(), AgentError> {
+        if matches!(self.kept, Kept::Session(_)) {
+            return Box::pin(self.open()).await; // it is told itself, and takes the input back
+        }
         let cancel = self.ctx.cancel.clone();
         tokio::select! {
             biased;
@@ -88,6 +96,8 @@ impl Driver {
                 self.again = true;
             }
             Kept::New(place) => self.open_new(place).await?,
+            Kept::Session(request) => self.open_session(*request).await?,
+            Kept::Seated(seated) => self.seated(*seated)?,
             Kept::GoOn(place, decisions) => {
                 self.open_again(place).await?;
                 self.decisions = decisions;
@@ -165,7 +175,7 @@ impl Driver {
     }
 
     /// From here on everything is written to `journal`.
-    fn keep(&mut self, journal: &Journal, own: bool, id: atomr_agents_core::RunId, turn: u32) {
+    pub(crate) fn keep(&mut self, journal: &Journal, own: bool, id: atomr_agents_core::RunId, turn: u32) {
         let path = self.engine.options.name.as_str().into();
         let log = Log { source: Source::Journal(journal.clone()), step: u64::from(turn), path, top: true, own };
         self.ctx.run = id;
@@ -198,6 +208,9 @@ impl Driver {
         journal.forget_before(log.step);
         if log.step <= 1 && !turn.history.is_empty() {
             journal.stage(Item::Checkpoint(transcript(journal, 0, true, &turn.history)?));
+        }
+        if let Some(session) = &self.session {
+            session.stage_begin(log.step)?;
         }
         Ok(match &turn.input[..] {
             // The same bytes as in the transcript, which stores them under the same name.

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use atomr_agents_agent::{AgentBuilder, AgentOptions, BoxedAgent, Durable, EffectClass};
 use atomr_agents_core::Value;
-use atomr_agents_state::{Batch, BlobId, Entry, Key, Lease, MemoryStore, Record, Scan, Store, StoreError, Swept};
+use atomr_agents_state::{Around, Batch, MemoryStore, Store, StoreError};
 use atomr_agents_strategy::StaticTools;
 use atomr_agents_testkit::ScriptedModel;
 use atomr_agents_tool::{FnTool, IdempotencyKey, Tool, ToolDescriptor};
@@ -85,9 +84,9 @@ impl Dying {
 }
 
 #[async_trait::async_trait]
-impl Store for Dying {
-    fn kind(&self) -> &'static str {
-        "dying"
+impl Around for Dying {
+    fn within(&self) -> &dyn Store {
+        &*self.inner
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
@@ -103,56 +102,6 @@ impl Store for Dying {
             self.inner.commit(batch).await?;
         }
         Err(gone)
-    }
-
-    async fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        self.inner.get(key).await
-    }
-
-    async fn scan(&self, scan: &Scan) -> Result<Vec<(Key, Record)>, StoreError> {
-        self.inner.scan(scan).await
-    }
-
-    async fn read(&self, stream: &Key, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        self.inner.read(stream, from, limit).await
-    }
-
-    async fn end(&self, stream: &Key) -> Result<u64, StoreError> {
-        self.inner.end(stream).await
-    }
-
-    async fn blobs(&self, ids: &[BlobId]) -> Result<Vec<Option<bytes::Bytes>>, StoreError> {
-        self.inner.blobs(ids).await
-    }
-
-    async fn acquire(&self, key: &Key, owner: &str, ttl: Duration) -> Result<Lease, StoreError> {
-        self.inner.acquire(key, owner, ttl).await
-    }
-
-    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Lease, StoreError> {
-        self.inner.renew(lease, ttl).await
-    }
-
-    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        self.inner.release(lease).await
-    }
-
-    async fn claim(
-        &self,
-        space: &str,
-        owner: &str,
-        ttl: Duration,
-        limit: usize,
-    ) -> Result<Vec<(Key, Record, Lease)>, StoreError> {
-        self.inner.claim(space, owner, ttl, limit).await
-    }
-
-    async fn sweep(&self, grace: Duration) -> Result<Swept, StoreError> {
-        self.inner.sweep(grace).await
-    }
-
-    async fn now_ms(&self) -> Result<u64, StoreError> {
-        self.inner.now_ms().await
     }
 }
 

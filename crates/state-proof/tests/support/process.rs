@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use atomr_agents_state::EffectKey;
 use atomr_agents_state_proof::Task;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
-use tokio::time::Instant;
 
 /// Longer than any life takes on the slowest machine: one that hangs fails the test instead of standing still.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -16,7 +16,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Life {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
-    born: Instant,
     pub(crate) told: Told,
 }
 
@@ -34,27 +33,55 @@ pub(crate) enum Moment {
 pub(crate) struct Told {
     /// The steps that its caller was told are done.
     pub(crate) acks: Vec<u64>,
-    /// How long it took from its birth until it had something new to do.
+    /// The effects of which its caller was told that they are done.
+    pub(crate) told: Vec<String>,
+    /// How long it took from having been loaded until it had something new to do.
     pub(crate) began: Option<Duration>,
     /// An effect of which nobody knows whether it happened.
     pub(crate) unknown: Option<EffectKey>,
     pub(crate) held: u64,
     pub(crate) fenced: u64,
+    /// The kind and the text of the error that it ended with.
+    pub(crate) failed: Option<(String, String)>,
     pub(crate) done: bool,
     pub(crate) killed: bool,
 }
 
 impl Life {
     pub(crate) fn begin(task: &Task) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_life"));
-        command.arg(serde_json::to_string(task).unwrap()).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines, born: Instant::now(), told: Told::default() }
+        Self::begin_in(task, &[])
     }
 
-    pub(crate) fn pid(&self) -> rustix::process::Pid {
-        rustix::process::Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap()).unwrap()
+    /// One with these variables in its environment.
+    pub(crate) fn begin_in(task: &Task, variables: &[(&'static str, String)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_life"));
+        command.arg(serde_json::to_string(task).unwrap()).stdout(Stdio::piped()).kill_on_drop(true);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines, told: Told::default() }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Stops it. When this returns, none of its threads runs, or it has ended.
+    pub(crate) async fn stop(&self) {
+        self.signal(Signal::STOP);
+        let threads = format!("/proc/{}/task", self.child.id().unwrap());
+        let stands = |thread: std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(')').is_none_or(|(_, rest)| !rest.trim_start().starts_with(['R', 'S', 'D']))
+        };
+        while std::fs::read_dir(&threads).is_ok_and(|all| !all.flatten().all(stands)) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(crate) fn wake(&self) {
+        self.signal(Signal::CONT);
     }
 
     /// The next thing that it says; `None` when it has ended.
@@ -63,12 +90,16 @@ impl Life {
         let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
         match word {
             "ack" => self.told.acks.push(rest.parse().unwrap()),
-            "began" => self.told.began = Some(self.born.elapsed()),
+            "told" => self.told.told.push(rest.to_owned()),
+            "began" => self.told.began = Some(Duration::from_micros(rest.parse().unwrap())),
             "unknown" => self.told.unknown = Some(rest.parse().unwrap()),
             "held" => self.told.held += 1,
             "fenced" => self.told.fenced += 1,
             "done" => self.told.done = true,
-            "failed" => panic!("a life failed: {rest}"),
+            "failed" => {
+                let (kind, why) = rest.split_once(' ').unwrap();
+                self.told.failed = Some((kind.to_owned(), why.to_owned()));
+            }
             other => panic!("a life says {other:?}"),
         }
         Some(())
@@ -100,7 +131,7 @@ impl Life {
     async fn waited(mut self) -> Told {
         let status = self.child.wait().await.unwrap();
         self.told.killed = status.code().is_none();
-        assert!(self.told.killed || status.success(), "a life failed: {status}");
+        assert_eq!(self.told.killed || status.success(), self.told.failed.is_none(), "{status}: {:?}", self.told);
         self.told
     }
 }

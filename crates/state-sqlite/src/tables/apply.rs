@@ -8,7 +8,7 @@ use crate::fault::Fault;
 /// Does every change in its order. After an error the caller rolls back.
 pub(crate) fn apply(tx: &Tx<'_>, batch: &Batch) -> Result<(), Fault> {
     if let Some(fence) = &batch.fence {
-        leases::holds(tx.conn, fence)?;
+        leases::holds(tx, fence)?;
     }
     for change in &batch.changes {
         match change {
@@ -17,8 +17,8 @@ pub(crate) fn apply(tx: &Tx<'_>, batch: &Batch) -> Result<(), Fault> {
             }
             Change::Delete { key, expect } => records::delete(tx.conn, key, *expect)?,
             Change::Append { stream, at, entries } => logs::append(tx, stream, *at, entries)?,
-            Change::Cut { stream, before } => logs::cut(tx.conn, stream, *before)?,
-            Change::Drop { stream } => logs::remove(tx.conn, stream)?,
+            Change::Cut { stream, before } => logs::cut(tx, stream, *before)?,
+            Change::Drop { stream } => logs::remove(tx, stream)?,
             Change::Blob { id, bytes } => blobs::put(tx, id, bytes)?,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use atomr_agents_state::{Fence, Key, Lease, Record, StoreError};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Tx, records};
+use super::{Known, Tx, records};
 use crate::fault::{Fault, damaged};
 use crate::sum::Sum;
 
@@ -37,18 +37,20 @@ fn find(conn: &Connection, key: &Key) -> Result<Option<Held>, Fault> {
     }
 }
 
-fn write(conn: &Connection, key: &Key, held: &Held) -> Result<(), Fault> {
-    conn.prepare_cached(
-        "INSERT OR REPLACE INTO leases (space, name, owner, token, until, sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?
-    .execute((
-        key.space(),
-        key.name(),
-        &held.owner,
-        held.token.cast_signed(),
-        held.until_ms.cast_signed(),
-        held.sum(key),
-    ))?;
+fn write(tx: &Tx<'_>, key: &Key, held: &Held) -> Result<(), Fault> {
+    tx.known.tokens.borrow_mut().remove(key);
+    tx.conn
+        .prepare_cached(
+            "INSERT OR REPLACE INTO leases (space, name, owner, token, until, sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute((
+            key.space(),
+            key.name(),
+            &held.owner,
+            held.token.cast_signed(),
+            held.until_ms.cast_signed(),
+            held.sum(key),
+        ))?;
     Ok(())
 }
 
@@ -63,9 +65,14 @@ pub(crate) fn newest_token(conn: &Connection, key: &Key) -> Result<u64, Fault> {
     Ok(find(conn, key)?.map_or(0, |held| held.token))
 }
 
-/// Whether a fence lets its writer through.
-pub(super) fn holds(conn: &Connection, fence: &Fence) -> Result<(), Fault> {
-    held(conn, fence).map(drop)
+/// Whether a fence lets its writer through. The lease is read unless nobody has written since it was, see [`Known`].
+pub(super) fn holds(tx: &Tx<'_>, fence: &Fence) -> Result<(), Fault> {
+    if tx.known.tokens.borrow().get(&fence.key) == Some(&fence.token) {
+        return Ok(());
+    }
+    held(tx.conn, fence)?;
+    Known::note(&tx.known.tokens, &fence.key, fence.token);
+    Ok(())
 }
 
 fn held(conn: &Connection, fence: &Fence) -> Result<Held, Fault> {
@@ -82,7 +89,7 @@ fn held(conn: &Connection, fence: &Fence) -> Result<Held, Fault> {
 /// token is higher all the same.
 fn take(tx: &Tx<'_>, key: &Key, owner: &str, ttl: Duration, before: u64) -> Result<Lease, Fault> {
     let (token, until_ms) = (tx.commit.max(before + 1), until(tx.now_ms, ttl));
-    write(tx.conn, key, &Held { owner: owner.to_owned(), token, until_ms })?;
+    write(tx, key, &Held { owner: owner.to_owned(), token, until_ms })?;
     Ok(Lease { key: key.clone(), owner: owner.to_owned(), token, until_ms })
 }
 
@@ -98,14 +105,14 @@ pub(crate) fn acquire(tx: &Tx<'_>, key: &Key, owner: &str, ttl: Duration) -> Res
 pub(crate) fn renew(tx: &Tx<'_>, lease: &Lease, ttl: Duration) -> Result<Lease, Fault> {
     let held = held(tx.conn, &lease.fence())?;
     let until_ms = until(tx.now_ms, ttl);
-    write(tx.conn, &lease.key, &Held { until_ms, ..held })?;
+    write(tx, &lease.key, &Held { until_ms, ..held })?;
     Ok(Lease { until_ms, ..lease.clone() })
 }
 
 pub(crate) fn release(tx: &Tx<'_>, lease: &Lease) -> Result<(), Fault> {
     match held(tx.conn, &lease.fence()) {
         // The old token lets nothing through any more.
-        Ok(held) => write(tx.conn, &lease.key, &Held { token: held.token + 1, until_ms: 0, ..held }),
+        Ok(held) => write(tx, &lease.key, &Held { token: held.token + 1, until_ms: 0, ..held }),
         Err(Fault::Store(StoreError::Fenced { .. })) => Ok(()),
         Err(fault) => Err(fault),
     }

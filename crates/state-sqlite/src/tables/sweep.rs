@@ -34,6 +34,7 @@ pub(crate) fn sweep(tx: &Tx<'_>, grace: Duration) -> Result<Swept, Fault> {
         swept.blobs += 1;
         swept.bytes += bytes.cast_unsigned();
     }
+    tx.known.forget();
     tx.conn.prepare_cached("DELETE FROM leases WHERE until = 0 AND token < ?1")?.execute([tx.commit.cast_signed()])?;
     Ok(swept)
 }

@@ -63,10 +63,11 @@ fn together(shared: &Shared, session: &mut Session, jobs: &mut Vec<Box<dyn Job>>
     let full = jobs.iter().any(|job| job.durability() == Durability::Full);
     let durability = if full { Durability::Full } else { Durability::Relaxed };
     let tx = session.begin(&shared.place, durability)?;
-    let commit = tx.commit;
     let mut results = Vec::with_capacity(jobs.len());
+    // One alone is taken back with the transaction.
+    let alone = jobs.len() == 1;
     for job in &mut *jobs {
-        match saved(&tx, &mut **job) {
+        match if alone { job.run(&tx) } else { saved(&tx, &mut **job) } {
             Ok(()) => results.push(Ok(())),
             // What took the transaction with it, took the others, too.
             Err(fault) if tx.conn.is_autocommit() || fault.poisons() || fault.is_full() => {
@@ -77,7 +78,8 @@ fn together(shared: &Shared, session: &mut Session, jobs: &mut Vec<Box<dyn Job>>
         }
     }
     if results.iter().any(Result::is_ok) {
-        session.commit(durability, commit)?;
+        let head = tx.head.into_inner();
+        session.commit(durability, head)?;
     } else {
         session.roll_back();
     }
@@ -88,6 +90,7 @@ fn together(shared: &Shared, session: &mut Session, jobs: &mut Vec<Box<dyn Job>>
 
 /// Runs a job so that it can be taken back alone.
 fn saved(tx: &crate::tables::Tx<'_>, job: &mut dyn Job) -> Result<(), Fault> {
+    let head = tx.head.borrow().clone();
     tx.conn.prepare_cached("SAVEPOINT job")?.execute([])?;
     let result = job.run(tx);
     if tx.conn.is_autocommit() {
@@ -95,6 +98,8 @@ fn saved(tx: &crate::tables::Tx<'_>, job: &mut dyn Job) -> Result<(), Fault> {
     }
     if result.is_err() {
         tx.conn.prepare_cached("ROLLBACK TO job")?.execute([])?;
+        tx.head.replace(head);
+        tx.known.forget();
     }
     tx.conn.prepare_cached("RELEASE job")?.execute([])?;
     result

@@ -1,5 +1,6 @@
 //! The open connection that writes, and its transactions.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use atomr_agents_state::{Durability, StoreError};
@@ -9,9 +10,8 @@ use crate::connect::{self, Opened};
 use crate::fault::Fault;
 use crate::high::High;
 use crate::place::Place;
-use crate::schema;
 use crate::store::clock_ms;
-use crate::tables::Tx;
+use crate::tables::{Head, Known, Tx};
 
 #[derive(Debug)]
 pub(super) struct Session {
@@ -20,11 +20,12 @@ pub(super) struct Session {
     /// What the connection's `synchronous` is set to. It is changed only when another is needed: the statement has to be
     /// compiled anew each time.
     durability: Durability,
+    known: Known,
 }
 
 impl Session {
     pub(super) fn new(opened: Opened) -> Self {
-        Self { conn: opened.conn, high: opened.high, durability: Durability::Full }
+        Self { conn: opened.conn, high: opened.high, durability: Durability::Full, known: Known::default() }
     }
 
     pub(super) fn conn(&self) -> &Connection {
@@ -48,10 +49,10 @@ impl Session {
         job: impl FnOnce(&Tx<'_>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let tx = self.begin(place, durability)?;
-        let commit = tx.commit;
         match job(&tx) {
             Ok(value) => {
-                self.commit(durability, commit)?;
+                let head = tx.head.into_inner();
+                self.commit(durability, head)?;
                 Ok(value)
             }
             Err(fault) => {
@@ -76,33 +77,35 @@ impl Session {
             self.durability = durability;
         }
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        match self.count() {
-            Ok(commit) => Ok(Tx { conn: &self.conn, place, commit, now_ms: clock_ms() }),
+        let (mut head, same) = match Head::read(&self.conn, self.known.head.take()) {
+            Ok(found) => found,
             Err(fault) => {
                 self.roll_back();
-                Err(fault)
+                return Err(fault);
             }
+        };
+        if !same {
+            // Somebody else has written since, or nobody knows.
+            self.known.forget();
         }
-    }
-
-    fn count(&self) -> Result<u64, Fault> {
-        let commit = schema::commits(&self.conn)? + 1;
-        let mut count = self.conn.prepare_cached("UPDATE head SET commits = ?1 WHERE one = 1")?;
-        count.execute([commit.cast_signed()])?;
-        Ok(commit)
+        head.commits += 1;
+        let (commit, head) = (head.commits, RefCell::new(head));
+        Ok(Tx { conn: &self.conn, place, commit, now_ms: clock_ms(), head, known: &self.known })
     }
 
     /// Commits, and notes it beside the database.
-    pub(super) fn commit(&mut self, durability: Durability, commit: u64) -> Result<(), Fault> {
-        let done = self.conn.prepare_cached("COMMIT").and_then(|mut statement| statement.execute([]));
+    pub(super) fn commit(&mut self, durability: Durability, mut head: Head) -> Result<(), Fault> {
+        let written = head.write(&self.conn);
+        let done = written.and_then(|()| Ok(self.conn.prepare_cached("COMMIT")?.execute([])?));
         match done {
             Ok(_) => {
-                self.high.note(durability, commit);
+                self.high.note(durability, head.commits);
+                self.known.head = Some(head);
                 Ok(())
             }
-            Err(error) => {
+            Err(fault) => {
                 self.roll_back();
-                Err(error.into())
+                Err(fault)
             }
         }
     }

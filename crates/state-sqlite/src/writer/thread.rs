@@ -2,6 +2,7 @@
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
@@ -9,9 +10,17 @@ use super::{Shared, group};
 use crate::connect;
 use crate::fault::Fault;
 
+/// A writer that waits for each of its commits brings the next one soon after the last. Waking this thread for it takes about
+/// as long as a flush of a quick disk: so for this long it looks itself, if the last one has come as soon.
+const SOON: Duration = Duration::from_micros(50);
+
 pub(super) fn run(shared: &Shared) {
     let mut copier = None;
+    let (mut ended, mut soon) = (Instant::now(), false);
     loop {
+        while soon && shared.waiting.load(Ordering::Acquire) == 0 && ended.elapsed() < SOON {
+            std::hint::spin_loop();
+        }
         let mut queue = shared.queue();
         while queue.is_empty() && !shared.checkpoint_due() && !shared.closed.load(Ordering::Acquire) {
             queue = shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
@@ -21,12 +30,14 @@ pub(super) fn run(shared: &Shared) {
         }
         let jobs = group::take(&mut queue);
         drop(queue);
+        soon = ended.elapsed() < SOON;
         let (count, bytes) = (jobs.len(), jobs.iter().map(|job| job.bytes()).sum());
         if count > 0 {
             group::commit(shared, jobs);
             shared.waiting.fetch_sub(count, Ordering::AcqRel);
             shared.wrote(bytes);
         }
+        ended = Instant::now();
         if shared.checkpoint_due() {
             shared.pages.store(0, Ordering::Release);
             if let Err(fault) = checkpoint(shared, &mut copier)

@@ -8,7 +8,9 @@ use bytes::Bytes;
 
 use super::key::EncryptionKey;
 use super::seal::{Place, Sealer};
-use crate::{Batch, BlobId, Change, Entry, Expect, Key, Lease, NewEntry, Record, Scan, Store, StoreError, Swept};
+use crate::{
+    Around, Batch, BlobId, Change, Entry, Expect, Key, Lease, NewEntry, Record, Scan, Store, StoreError, Swept,
+};
 
 /// The space of the record that says which key a store was written with.
 const SPACE: &str = "_encryption";
@@ -105,9 +107,9 @@ impl EncryptedStore {
 }
 
 #[async_trait]
-impl Store for EncryptedStore {
-    fn kind(&self) -> &'static str {
-        self.inner.kind()
+impl Around for EncryptedStore {
+    fn within(&self) -> &dyn Store {
+        &*self.inner
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
@@ -133,10 +135,6 @@ impl Store for EncryptedStore {
         entries.into_iter().map(open).collect()
     }
 
-    async fn end(&self, stream: &Key) -> Result<u64, StoreError> {
-        self.inner.end(stream).await
-    }
-
     async fn blobs(&self, ids: &[BlobId]) -> Result<Vec<Option<Bytes>>, StoreError> {
         let ids = self.ids(ids);
         let found = self.inner.blobs(&ids).await?;
@@ -144,18 +142,6 @@ impl Store for EncryptedStore {
             bytes.map(|bytes| self.sealer.open(Place::Blob(id), &bytes)).transpose()
         };
         ids.iter().zip(found).map(open).collect()
-    }
-
-    async fn acquire(&self, key: &Key, owner: &str, ttl: Duration) -> Result<Lease, StoreError> {
-        self.inner.acquire(key, owner, ttl).await
-    }
-
-    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Lease, StoreError> {
-        self.inner.renew(lease, ttl).await
-    }
-
-    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        self.inner.release(lease).await
     }
 
     async fn claim(
@@ -172,9 +158,5 @@ impl Store for EncryptedStore {
     async fn sweep(&self, grace: Duration) -> Result<Swept, StoreError> {
         let swept = self.inner.sweep(grace).await?;
         Ok(Swept { bytes: swept.bytes.saturating_sub(swept.blobs * Sealer::OVERHEAD), ..swept })
-    }
-
-    async fn now_ms(&self) -> Result<u64, StoreError> {
-        self.inner.now_ms().await
     }
 }

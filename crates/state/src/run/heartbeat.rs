@@ -15,6 +15,7 @@ const RELEASE_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct Heartbeat {
     store: Arc<dyn Store>,
     lease: Lease,
+    ttl: Duration,
     done: CancellationToken,
     lost: CancellationToken,
     task: JoinSet<()>,
@@ -26,12 +27,17 @@ impl Heartbeat {
         let (done, lost) = (CancellationToken::new(), CancellationToken::new());
         let mut task = JoinSet::new();
         task.spawn(beat(Arc::clone(&store), lease.clone(), ttl, done.clone(), lost.clone()));
-        Self { store, lease, done, lost, task }
+        Self { store, lease, ttl, done, lost, task }
     }
 
     /// Cancelled when somebody else has the lease.
     pub(crate) fn lost(&self) -> &CancellationToken {
         &self.lost
+    }
+
+    /// Renews the lease now.
+    pub(crate) async fn renew(&self) -> Result<(), StoreError> {
+        self.store.renew(&self.lease, self.ttl).await.map(drop)
     }
 
     /// Lets the lease go.

@@ -135,6 +135,14 @@ impl Journal {
         self.0.heartbeat.lost()
     }
 
+    /// Renews the lease now, which its heartbeat does by itself: for who wants to know whether it is still held.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when somebody else took the run over; and when the store fails.
+    pub async fn renew(&self) -> Result<(), RunLogError> {
+        Ok(self.0.heartbeat.renew().await?)
+    }
+
     /// What is known of an effect, in this process or one before.
     #[must_use]
     pub fn recorded(&self, key: &EffectKey) -> Option<Recorded> {
@@ -197,6 +205,19 @@ impl Journal {
             _ => {}
         }
         self.0.pen.stage(|staged| staged.items.push(item));
+    }
+
+    /// Makes a change of something else in the store part of the next commit: it happens with it or not at all. It may be made
+    /// twice, so it expects nothing ([`crate::Expect::Any`]), and it adds to no log.
+    pub fn stage_other(&self, change: crate::Change) {
+        self.0.pen.stage(|staged| staged.others.push(change));
+    }
+
+    /// Who goes on with the run from here on: the name of the agent or graph, and its version. Written with the next status.
+    pub fn served_by(&self, target: &str, version: &str) {
+        let mut record = lock(&self.0.record);
+        target.clone_into(&mut record.target);
+        version.clone_into(&mut record.version);
     }
 
     /// Forgets in memory which effects were recorded in steps before `step`: nobody asks for them any more.

@@ -26,6 +26,7 @@ pub(crate) struct Staged {
     pub(crate) items: Vec<Item>,
     pub(crate) blobs: Vec<NewBlob>,
     pub(crate) record: Option<RunRecord>,
+    pub(crate) others: Vec<Change>,
     pub(crate) last_seq: u64,
     /// Counts up with everything that is staged.
     ticket: u64,
@@ -163,7 +164,7 @@ impl Pen {
     }
 
     fn batch(&self, run: &Inner, tail: &Tail, staged: Staged) -> Result<InFlight, RunLogError> {
-        let Staged { items, blobs, record, last_seq, ticket } = staged;
+        let Staged { items, blobs, record, others, last_seq, ticket } = staged;
         let key = &self.fence.key;
         let next_seq = if last_seq == 0 { tail.next_seq } else { last_seq + SEQ_GAP };
         let mut batch = Batch::new().fenced(self.fence.clone()).durability(run.options.durability);
@@ -183,7 +184,8 @@ impl Pen {
         let frame = Frame { epoch: self.fence.token, time_ms: clock_ms(), next_seq, items };
         let (body, chain) = frame.encode(tail.chain, tail.next)?;
         let entries = vec![NewEntry { body, refs }];
-        let batch = batch.with(Change::Append { stream: key.clone(), at: Some(tail.next), entries });
+        let mut batch = batch.with(Change::Append { stream: key.clone(), at: Some(tail.next), entries });
+        batch.changes.extend(others);
         Ok(InFlight { batch, chain, ticket, next_seq })
     }
 

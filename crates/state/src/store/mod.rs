@@ -9,6 +9,7 @@
 //!
 //! All writes go through [`Store::commit`]: a [`Batch`] happens whole or not at all, and only while its fence holds.
 
+mod around;
 mod batch;
 mod blob;
 mod key;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use around::Around;
 pub use batch::{Batch, Change, Durability, Expect};
 pub use blob::{BadBlobId, BlobId};
 pub use key::Key;
