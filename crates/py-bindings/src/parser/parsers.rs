@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use atomr_agents_core::Value;
-use atomr_agents_parser::{self as parser, AsValue, AsyncParser as _, Parser as _};
+use atomr_agents_parser::{self as parser, AsValue};
 use atomr_agents_py_bridge::json;
 use pyo3::prelude::*;
 

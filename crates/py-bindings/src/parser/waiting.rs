@@ -75,13 +75,11 @@ struct PythonParser {
 impl PythonParser {
     /// A `ValueError` says that the text is wrong; anything else, that the parser is.
     fn told(&self, error: GuestError, text: &str) -> ParseError {
-        let of_text = |raised: &Raised| Python::attach(|py| raised.exception(py).is_instance_of::<PyValueError>());
-        match &error {
-            GuestError::Raised(raised) if of_text(raised) => {
-                ParseError::invalid(self.guest.key(), error.to_string(), text).from_source(error)
-            }
-            _ => failed(format!("the parser {:?}", self.guest.key()), error),
+        let raised = |raised: &Raised| Python::attach(|py| raised.exception(py).is_instance_of::<PyValueError>());
+        if matches!(&error, GuestError::Raised(exception) if raised(exception)) {
+            return ParseError::invalid(self.guest.key(), error.to_string(), text).from_source(error);
         }
+        failed(format!("the parser {:?}", self.guest.key()), error)
     }
 }
 
