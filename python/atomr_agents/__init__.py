@@ -86,7 +86,6 @@ if TYPE_CHECKING:
     from .guest import inference_client as inference_client
     from .guest import journal as journal
     from .guest import list_factories as list_factories
-    from .guest import parser as parser
     from .guest import repair_model as repair_model
     from .guest import tracer as tracer
     from .harness import Harness as Harness
@@ -101,6 +100,7 @@ if TYPE_CHECKING:
     from .observability import EventBus as EventBus
     from .observability import EventStream as EventStream
     from .parser import PartialJson as PartialJson
+    from .parser import parser as parser
     from .state import Journal as Journal
     from .state import in_memory_journal as in_memory_journal
     from .strategy import Skill as Skill

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._light import Generic, TypeVar
+from ._light import Generic, TypeVar, overload
 from ._parsers import Parser
 
 TYPE_CHECKING = False
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
         def parse(self, text: str, /) -> Any: ...
 
-    AnyParser: TypeAlias = "Parser[Any] | AsyncParser[Any] | HasParse | Function[[str], Any]"
+    OwnParser: TypeAlias = "HasParse | Function[[str], Any]"
+    AnyParser: TypeAlias = "Parser[Any] | AsyncParser[Any] | OwnParser"
     AnyRepair: TypeAlias = "RepairModel | HasRepair | Function[[str, str], str | Awaitable[str]] | str | object"
 
 T = TypeVar("T")
@@ -147,9 +148,13 @@ class OutputFixingParser(AsyncParser[T]):
 
     __slots__ = ()
 
+    @overload
+    def __init__(self, inner: Parser[T] | AsyncParser[T], repair: AnyRepair, *, max_attempts: int = 3) -> None: ...
+    @overload
     def __init__(
-        self, inner: Parser[T] | AsyncParser[T] | AnyParser, repair: AnyRepair, *, max_attempts: int = 3
-    ) -> None:
+        self: OutputFixingParser[Any], inner: OwnParser, repair: AnyRepair, *, max_attempts: int = 3
+    ) -> None: ...
+    def __init__(self, inner: AnyParser, repair: AnyRepair, *, max_attempts: int = 3) -> None:
         from . import _checks
         from ._native.parser import NativeAsyncParser
 
@@ -173,14 +178,15 @@ class RetryWithErrorParser(AsyncParser[T]):
 
     __slots__ = ()
 
+    @overload
     def __init__(
-        self,
-        inner: Parser[T] | AsyncParser[T] | AnyParser,
-        repair: AnyRepair,
-        prompt: str,
-        *,
-        max_attempts: int = 3,
-    ) -> None:
+        self, inner: Parser[T] | AsyncParser[T], repair: AnyRepair, prompt: str, *, max_attempts: int = 3
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: RetryWithErrorParser[Any], inner: OwnParser, repair: AnyRepair, prompt: str, *, max_attempts: int = 3
+    ) -> None: ...
+    def __init__(self, inner: AnyParser, repair: AnyRepair, prompt: str, *, max_attempts: int = 3) -> None:
         from . import _checks
         from ._native.parser import NativeAsyncParser
 

@@ -35,7 +35,6 @@ Example:
 
 from __future__ import annotations
 
-from . import guest
 from ._callable_module import make_callable
 from ._native.parser import Change, PartialJson, StreamingPartialJson
 from ._parsers import (
@@ -58,6 +57,7 @@ from ._repairing import (
     repair_model_from_factory,
 )
 from .errors import ProtocolError
+from .guest import parser, repair_model
 
 __all__ = [
     "AsyncParser",
@@ -77,7 +77,9 @@ __all__ = [
     "StreamingPartialJson",
     "XmlParser",
     "YamlParser",
+    "parser",
     "parser_from_factory",
+    "repair_model",
     "repair_model_from_factory",
 ]
 
@@ -104,4 +106,4 @@ class PartialJsonError(ProtocolError, ValueError):
         self.incomplete = incomplete
 
 
-make_callable(__name__, guest.parser)
+make_callable(__name__, parser)
