@@ -1,6 +1,5 @@
 //! Parsers that wait for somebody: for a model that repairs, or for code of the user's.
 
-use std::fmt;
 use std::sync::Arc;
 
 use atomr_agents_core::{CallCtx, Value};
