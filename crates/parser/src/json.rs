@@ -60,7 +60,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_written_is_read_again(value in values()) {
-            prop_assert_eq!(Json.parse(&value.to_string()).unwrap(), value.clone());
+            prop_assert_eq!(&Json.parse(&value.to_string()).unwrap(), &value);
             let fenced = format!("Sure:\n```json\n{value:#}\n```");
             let tricky = value.to_string().contains("```");
             prop_assert!(tricky || Json.parse(&fenced).unwrap() == value);
