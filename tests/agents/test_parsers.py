@@ -334,8 +334,9 @@ BOMBS = {
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_bombs_end_with_an_error(make: Function[[], Parser[Any]], bomb: str):
     reading = make()
-    # A list between commas may hold anything; it must only end.
-    if isinstance(reading, CommaListParser) or (isinstance(reading, YamlParser) and bomb in ("escapes", "quotes")):
+    # A list between commas may hold anything, and tags are a text in YAML; it must only end.
+    texts = ("elements", "entities", "external", "escapes", "quotes")
+    if isinstance(reading, CommaListParser) or (isinstance(reading, YamlParser) and bomb in texts):
         with contextlib.suppress(ParserError):
             assert reading.parse(BOMBS[bomb]) is not None
         return
@@ -453,7 +454,7 @@ async def test_a_model_repairs_and_is_told_what_is_wrong():
 
 
 async def test_a_model_that_cannot_be_reached_is_not_asked_again():
-    model = ScriptedModel().fail("connect", "away").text("[]")
+    model = ScriptedModel().error("connect", "away").text("[]")
     with pytest.raises(ConnectError):
         await OutputFixingParser(JsonParser(), model).parse("no")
     assert len(model.requests) == 1
@@ -492,11 +493,11 @@ async def test_a_parser_is_a_step_and_its_error_is_that_of_the_step():
     for make in ALL:
         step = make().as_callable("mine")
         assert step.label == "mine"
-        with pytest.raises(ContractError if not isinstance(make(), SchemaParser) else Exception):
+        with pytest.raises(TypeError):
             await step.call(7)
     with pytest.raises(ParserError) as caught:
         await Pipeline.from_(str.strip).then(JsonParser()).build().call(" no ")
-    assert (caught.value.parser, caught.value.offset, caught.value.context) == ("json", 0, "no")
+    assert (caught.value.parser, caught.value.offset, caught.value.context) == ("json", 1, "no")
     agent = Agent(ScriptedModel().text("rain, wind"))
     assert await Pipeline.from_(agent).then(lambda output: output).then(CommaListParser()).build().call("?") == [
         "rain",
