@@ -498,11 +498,8 @@ async def test_a_parser_is_a_step_and_its_error_is_that_of_the_step():
     with pytest.raises(ParserError) as caught:
         await Pipeline.from_(str.strip).then(JsonParser()).build().call(" no ")
     assert (caught.value.parser, caught.value.offset, caught.value.context) == ("json", 1, "no")
-    agent = Agent(ScriptedModel().text("rain, wind"))
-    assert await Pipeline.from_(agent).then(lambda output: output).then(CommaListParser()).build().call("?") == [
-        "rain",
-        "wind",
-    ]
+    listing = Pipeline.from_(Agent(ScriptedModel().text("rain, wind"))).then(lambda answer: answer["text"])
+    assert await listing.then(CommaListParser()).build().call("?") == ["rain", "wind"]
 
 
 async def test_parsers_and_repairs_of_ones_own():
