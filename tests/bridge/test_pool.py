@@ -57,9 +57,14 @@ async def main():
     except OverloadedError as error:
         print("told", error, time.monotonic() - began < 5)
     gate.set()
-    # The threads go on with what they had, and with what comes.
-    agent = Agent(ScriptedModel().tool_calls(("block", {"n": 7})).text("done"), tools=[block])
-    print((await agent.run("go")).output)
+    # The threads go on with what they had, and with what comes once they have taken some of it.
+    while True:
+        agent = Agent(ScriptedModel().tool_calls(("block", {"n": 7})).text("done"), tools=[block])
+        try:
+            print((await agent.run("go")).output)
+            break
+        except OverloadedError:
+            await asyncio.sleep(0.01)
 
 asyncio.run(main())
 """

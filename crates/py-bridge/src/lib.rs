@@ -17,6 +17,7 @@ mod guest;
 mod in_flight;
 pub mod json;
 pub mod kinds;
+mod linger;
 mod notify;
 pub mod pool;
 mod port;

@@ -59,11 +59,15 @@ impl<'py> Turn<'py> {
 /// The Rust side of one event loop.
 pub(crate) struct LoopPort {
     state: Mutex<State>,
-    woken: AtomicBool,
+    pub(crate) woken: AtomicBool,
     closed: AtomicBool,
     wake_ups: AtomicU64,
     /// How many guest tasks run on the loop.
-    active: AtomicUsize,
+    pub(crate) active: AtomicUsize,
+    /// A guest has ended in this turn of the loop, and somebody was woken who may bring the next.
+    pub(crate) expects: AtomicBool,
+    /// Something was queued since the last look.
+    pub(crate) asked: AtomicBool,
     writer: Mutex<Option<Writer>>,
     /// Only where the loop cannot watch a socket: a weak reference to it, for `call_soon_threadsafe`.
     fallback: Option<Py<PyAny>>,
@@ -164,6 +168,8 @@ impl LoopPort {
             closed: AtomicBool::new(false),
             wake_ups: AtomicU64::new(0),
             active: AtomicUsize::new(0),
+            expects: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
             writer: Mutex::new(writer),
             fallback,
         }
@@ -248,6 +254,7 @@ impl LoopPort {
             let few = self.active.load(Ordering::Relaxed) < MANY && state.wakers.is_empty();
             if few || self.is_closed() {
                 drop(state);
+                self.expects.store(true, Ordering::Release);
                 waker.wake();
                 return;
             }
@@ -258,6 +265,7 @@ impl LoopPort {
 
     /// Has the loop look at its queue, unless it is about to.
     fn ask(self: &Arc<Self>) {
+        self.asked.store(true, Ordering::Release);
         if !self.woken.swap(true, Ordering::AcqRel) && !scope::hold(self) {
             self.wake();
         }
@@ -287,7 +295,7 @@ impl LoopPort {
     }
 
     /// Runs all that is queued, on the loop's thread.
-    fn drain(&self, turn: &Turn<'_>) {
+    pub(crate) fn drain(&self, turn: &Turn<'_>) {
         self.wake_ups.fetch_add(1, Ordering::Relaxed);
         // Cleared before the queue is taken: whoever pushes after this wakes the loop once more.
         self.woken.store(false, Ordering::Release);
@@ -302,6 +310,12 @@ impl LoopPort {
                 glue::report(turn.py, error.into(), None);
             }
         }
+    }
+
+    /// Whether anything is queued.
+    pub(crate) fn has_work(&self) -> bool {
+        let state = lock(&self.state);
+        !state.queue.is_empty() || !state.wakers.is_empty()
     }
 
     /// Marks the port closed and fails all that waits for it.
@@ -363,7 +377,7 @@ impl Drain {
         if let Some(reader) = &self.reader {
             reader.clear();
         }
-        self.port.drain(&Turn { py, event_loop });
+        self.port.turn(&Turn { py, event_loop });
         Ok(())
     }
 }

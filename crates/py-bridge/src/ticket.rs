@@ -102,7 +102,7 @@ impl Ticket {
         if value.hasattr(pyo3::intern!(py, "__await__"))? {
             await_value(turn, &done, value)
         } else {
-            done.get().ok(&value);
+            done.get().state.settle(Outcome::Value(&value));
             Ok(())
         }
     }
@@ -135,6 +135,9 @@ pub(crate) struct Done {
 impl Done {
     fn ok(&self, value: &Bound<'_, PyAny>) {
         self.state.settle(Outcome::Value(value));
+        if let Some(port) = self.state.port().filter(|port| port.expects()) {
+            port.look_soon(value.py());
+        }
     }
 
     fn fail(&self, error: Bound<'_, PyAny>) {

@@ -7,13 +7,14 @@ mod support;
 use std::time::Duration;
 
 use atomr_agents_state::{Batch, Change, Durability, Expect, Store, StoreError};
+use bytes::Bytes;
 use rusqlite::Connection;
 
 use crate::support::{LONG, key, open};
 
 fn append(log: u64, at: u64) -> Batch {
     let batch = Batch::new().durability(Durability::Relaxed);
-    batch.append(&key("log", &log.to_string()), Some(at), format!("{log} {at}"))
+    batch.append(&key("log", &log.to_string()), Some(at), Bytes::from(format!("{log} {at}")))
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ impl Due {
         match op {
             Op::Said(said) => {
                 let ack = |line: &str| line.strip_prefix("ack ")?.parse().ok();
-                self.acked = said.lines().filter_map(ack).last().or(self.acked);
+                self.acked = said.lines().filter_map(ack).next_back().or(self.acked);
             }
             Op::Flushed(name) if name.ends_with("-wal") => self.flushed = self.acked,
             _ => {}
@@ -118,7 +118,9 @@ async fn look(recorded: &Recorded, folder: &Path, due: Due) -> u64 {
             }
             assert!(verify_run(&store, RUN).await.unwrap().is_whole());
             let items = frames.iter().flat_map(|placed| &placed.frame.items);
-            items.filter_map(|item| if let Item::Checkpoint(point) = item { Some(point.step) } else { None }).last()
+            items
+                .filter_map(|item| if let Item::Checkpoint(point) = item { Some(point.step) } else { None })
+                .next_back()
         }
         Err(RunLogError::NoSuchRun { .. }) => None,
         Err(error) => panic!("{due:?}: {error}"),
