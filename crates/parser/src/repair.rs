@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use atomr_agents_core::{CallCtx, Kind, Message, ModelRequest};
-use atomr_agents_inference::InferenceClient;
+use atomr_agents_core::{CallCtx, Message, ModelRequest};
+use atomr_agents_inference::{InferenceClient, InferenceError};
 use futures_util::future::BoxFuture;
 
 use crate::ParseError;
@@ -103,21 +103,14 @@ impl RepairModel for ClientRepair {
         Box::pin(async move {
             let user = format!("{hint}\n\nThe text, between the two lines of dashes:\n-----\n{original}\n-----");
             let request = ModelRequest::new(&*self.model, vec![Message::system(SYSTEM), Message::user(user)]);
-            let failed = |kind: Kind, message: String| ParseError::Failed {
+            let reply = atomr_agents_inference::run(&*self.client, Arc::new(request), ctx.clone()).await;
+            let failed = |error: InferenceError| ParseError::Failed {
                 parser: format!("the repair by {}", self.model),
-                kind,
-                message,
-                source: None,
+                kind: error.kind(),
+                message: error.to_string(),
+                source: Some(Arc::new(error)),
             };
-            match atomr_agents_inference::run(&*self.client, Arc::new(request), ctx.clone()).await {
-                Ok(reply) => Ok(reply.message.text()),
-                Err(error) => Err(match failed(error.kind(), error.to_string()) {
-                    ParseError::Failed { parser, kind, message, .. } => {
-                        ParseError::Failed { parser, kind, message, source: Some(Arc::new(error)) }
-                    }
-                    other => other,
-                }),
-            }
+            reply.map(|reply| reply.message.text()).map_err(failed)
         })
     }
 }
