@@ -122,6 +122,7 @@ async fn the_heartbeat_keeps_the_lease_and_notices_its_loss() {
     }
     store.acquire(&key, "a", Duration::from_secs(60)).await.unwrap();
     tokio::time::timeout(Duration::from_secs(10), journal.lost().cancelled()).await.unwrap();
+    assert_eq!(journal.commit().await.unwrap_err().kind(), Kind::Fenced, "told also with nothing to write");
 }
 
 #[tokio::test]

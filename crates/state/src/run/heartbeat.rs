@@ -1,6 +1,6 @@
 //! Keeps a lease while its run is written.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use atomr_agents_core::CancellationToken;
@@ -18,6 +18,8 @@ pub(crate) struct Heartbeat {
     ttl: Duration,
     done: CancellationToken,
     lost: CancellationToken,
+    /// What the store said when somebody else had the lease.
+    taken: Arc<OnceLock<StoreError>>,
     task: JoinSet<()>,
 }
 
@@ -25,14 +27,26 @@ impl Heartbeat {
     /// Begins; must be called inside a runtime.
     pub(crate) fn start(store: Arc<dyn Store>, lease: Lease, ttl: Duration) -> Self {
         let (done, lost) = (CancellationToken::new(), CancellationToken::new());
-        let mut task = JoinSet::new();
-        task.spawn(beat(Arc::clone(&store), lease.clone(), ttl, done.clone(), lost.clone()));
-        Self { store, lease, ttl, done, lost, task }
+        let (mut task, taken) = (JoinSet::new(), Arc::new(OnceLock::new()));
+        let beat = beat(Arc::clone(&store), lease.clone(), ttl, done.clone());
+        let (losing, told) = (lost.clone(), Arc::clone(&taken));
+        task.spawn(async move {
+            if let Err(error) = beat.await {
+                let _ = told.set(error);
+                losing.cancel();
+            }
+        });
+        Self { store, lease, ttl, done, lost, taken, task }
     }
 
     /// Cancelled when somebody else has the lease.
     pub(crate) fn lost(&self) -> &CancellationToken {
         &self.lost
+    }
+
+    /// What the store said when a beat found that somebody else has the lease.
+    pub(crate) fn taken(&self) -> Option<&StoreError> {
+        self.taken.get()
     }
 
     /// Renews the lease now.
@@ -47,17 +61,18 @@ impl Heartbeat {
     }
 }
 
-async fn beat(store: Arc<dyn Store>, lease: Lease, ttl: Duration, done: CancellationToken, lost: CancellationToken) {
+/// Renews the lease until it is to be let go; an error when somebody else has it.
+async fn beat(store: Arc<dyn Store>, lease: Lease, ttl: Duration, done: CancellationToken) -> Result<(), StoreError> {
     let every = (ttl / 3).max(Duration::from_millis(1));
     while done.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
         // A store that fails just now may answer the next beat; if it does not, the lease runs out and the fence of the
         // next commit decides.
-        if let Ok(Err(StoreError::Fenced { .. })) = tokio::time::timeout(ttl, store.renew(&lease, ttl)).await {
-            lost.cancel();
-            return;
+        if let Ok(Err(error @ StoreError::Fenced { .. })) = tokio::time::timeout(ttl, store.renew(&lease, ttl)).await {
+            return Err(error);
         }
     }
     let _ = tokio::time::timeout(RELEASE_WITHIN, store.release(&lease)).await;
+    Ok(())
 }
 
 impl Drop for Heartbeat {

@@ -79,15 +79,19 @@ pub(crate) struct Inner {
 impl Inner {
     /// Writes what is staged. Whoever was taken over stops for good.
     pub(crate) async fn write(&self) -> Result<(), RunLogError> {
-        if let Some(fault) = self.fault.get() {
-            return Err(fault.clone());
-        }
+        self.check()?;
         let result = self.pen.write(self).await;
         if let Err(error @ RunLogError::Store(StoreError::Fenced { .. })) = &result {
             let _ = self.fault.set(error.clone());
             self.heartbeat.lost().cancel();
         }
         result
+    }
+
+    /// Fails once somebody else was found to have the run, by a commit or by a beat of the lease, also with nothing to write.
+    fn check(&self) -> Result<(), RunLogError> {
+        let taken = self.heartbeat.taken().map(|error| RunLogError::from(error.clone()));
+        self.fault.get().cloned().or(taken).map_or(Ok(()), Err)
     }
 }
 
@@ -254,7 +258,7 @@ impl Journal {
         match self.0.options.when {
             When::Sync => self.flush().await,
             When::Async => self.0.pen.write_behind(&self.0).await,
-            When::Exit => self.check(),
+            When::Exit => self.0.check(),
         }
     }
 
@@ -264,13 +268,6 @@ impl Journal {
     /// As [`Self::commit`].
     pub async fn flush(&self) -> Result<(), RunLogError> {
         self.0.write().await
-    }
-
-    fn check(&self) -> Result<(), RunLogError> {
-        match self.0.fault.get() {
-            Some(fault) => Err(fault.clone()),
-            None => Ok(()),
-        }
     }
 
     /// Writes that an effect is about to happen. When this returns it may be begun. The intent of one that must not happen
