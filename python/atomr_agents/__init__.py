@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from . import harness as harness
     from . import middleware as middleware
     from . import observability as observability
-    from . import parser as parser
     from . import state as state
     from . import testkit as testkit
     from . import workflow as workflow
@@ -87,6 +86,7 @@ if TYPE_CHECKING:
     from .guest import inference_client as inference_client
     from .guest import journal as journal
     from .guest import list_factories as list_factories
+    from .guest import repair_model as repair_model
     from .guest import tracer as tracer
     from .harness import Harness as Harness
     from .harness import HarnessOutcome as HarnessOutcome
@@ -100,6 +100,7 @@ if TYPE_CHECKING:
     from .observability import EventBus as EventBus
     from .observability import EventStream as EventStream
     from .parser import PartialJson as PartialJson
+    from .parser import parser as parser
     from .state import Journal as Journal
     from .state import in_memory_journal as in_memory_journal
     from .strategy import Skill as Skill
@@ -187,6 +188,7 @@ _HOMES: dict[str, str | None] = {
     "passthrough": "callable_",
     "rate_limit_middleware": "middleware",
     "redaction_middleware": "middleware",
+    "repair_model": "guest",
     "retry_middleware": "middleware",
     "state": None,
     "static_tool_strategy": "strategy",
@@ -275,6 +277,7 @@ __all__ = [
     "passthrough",
     "rate_limit_middleware",
     "redaction_middleware",
+    "repair_model",
     "retry_middleware",
     "state",
     "static_tool_strategy",

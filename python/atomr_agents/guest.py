@@ -6,6 +6,8 @@
 | `@callable_`        | a function of one value, or `invoke(input)`             | the object itself |
 | `@tracer`           | a function of an event, or `on_event(event)`, `flush()` | the object itself |
 | `@inference_client` | an async generator, or `stream(request)`                | the object itself |
+| `@parser`           | a function of a text, or `parse(text)`                  | the object itself |
+| `@repair_model`     | a function, or `repair(original, hint)`                 | the object itself |
 | `@journal`          | an object with the methods of a store; see `JournalBase` | the object itself |
 | `@strategy(kind=…)` | a function of the context; see `atomr_agents.strategy`  | the object itself |
 
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 
     from ._native.agent import InferenceClient
     from ._native.state import Store
+    from ._repairing import AsyncParser, RepairModel
     from .callable_ import Callable
 
 T = TypeVar("T")
@@ -70,7 +73,11 @@ __all__ = [
     "loop_strategy_from_factory",
     "memory_strategy_from_factory",
     "methods",
+    "parser",
+    "parser_from_factory",
     "register",
+    "repair_model",
+    "repair_model_from_factory",
     "skill_strategy_from_factory",
     "strategy",
     "strategy_from_factory",
@@ -182,6 +189,55 @@ def journal(target: Any = None, /, *, name: str | None = None) -> Any:
     return _registering("journal", target, name)
 
 
+@overload
+def parser(name: str, /) -> Function[[T], T]: ...
+@overload
+def parser(target: T, /) -> T: ...
+@overload
+def parser(*, name: str | None = None) -> Function[[T], T]: ...
+def parser(target: Any = None, /, *, name: str | None = None) -> Any:
+    """Registers a parser: a function of a text, plain or async, or an object with `parse(text)`.
+
+    It gives a JSON value, or raises a `ValueError` for a wrong text; `format_instructions()` may say how a model is
+    told what to write. The object itself comes back. `OutputFixingParser` takes it, and `parser_from_factory` gives
+    it.
+
+    Example:
+        >>> @parser("degrees")
+        ... def degrees(text: str) -> float:
+        ...     return float(text.strip().removesuffix("°"))
+        >>> parser_from_factory("degrees").parse_sync(" 21.5°")
+        21.5
+    """
+    return _registering("parser", *_named(target, name))
+
+
+@overload
+def repair_model(name: str, /) -> Function[[T], T]: ...
+@overload
+def repair_model(target: T, /) -> T: ...
+@overload
+def repair_model(*, name: str | None = None) -> Function[[T], T]: ...
+def repair_model(target: Any = None, /, *, name: str | None = None) -> Any:
+    """Registers what repairs texts that no parser could read: a function of the text and of a hint at what is wrong,
+    plain or async, or an object with `repair(original, hint)`. It gives the repaired text.
+
+    Example:
+        >>> from atomr_agents.parser import JsonParser, OutputFixingParser
+        >>> @repair_model("quotes")
+        ... def quotes(original: str, hint: str) -> str:
+        ...     return original.replace("'", '"')
+        >>> OutputFixingParser(JsonParser(), quotes).parse_sync("{'a': 1}")
+        {'a': 1}
+    """
+    return _registering("repair_model", *_named(target, name))
+
+
+def _named(target: Any, name: str | None) -> tuple[Any, str | None]:
+    """What to decorate and its name, which may stand first."""
+    return (None, target) if isinstance(target, str) else (target, name)
+
+
 def _registering(kind: str, target: Any, name: str | None) -> Any:
     from . import _checks
 
@@ -241,6 +297,20 @@ def journal_from_factory(key: str) -> Store:
     found = of_guest(target("journal", key))
     assert isinstance(found, Store)  # what is registered is a store
     return found
+
+
+def parser_from_factory(key: str) -> AsyncParser[Any]:
+    """The parser that was registered under this key; a KeyError lists what there is."""
+    from ._repairing import parser_from_factory
+
+    return parser_from_factory(key)
+
+
+def repair_model_from_factory(key: str) -> RepairModel:
+    """What was registered under this key to repair; a KeyError lists what there is."""
+    from ._repairing import repair_model_from_factory
+
+    return repair_model_from_factory(key)
 
 
 def clear_factories() -> int:

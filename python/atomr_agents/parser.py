@@ -1,4 +1,19 @@
-"""JSON that a model is still writing: what is known of it after each piece, and what each piece has changed.
+"""From what a model wrote to a value: parsers, repairs by a model, and JSON that is still being written.
+
+This module is also the decorator of its name. A parser has `parse(text)` and `format_instructions()`, and is a step
+wherever one is wanted. Those that ask somebody are awaited, and have `parse_sync`.
+
+| parser | gives |
+|---|---|
+| `JsonParser` | any JSON, also between words or in a code fence |
+| `JsonSchemaParser` | JSON that is valid against a schema |
+| `SchemaParser` | JSON as a Python type |
+| `EnumParser` | one of a few values |
+| `CommaListParser` | a list of texts |
+| `XmlParser` | an element as dicts, lists and texts |
+| `YamlParser` | a YAML document |
+| `OutputFixingParser`, `RetryWithErrorParser` | what another parser gives, after a model has repaired the text |
+| `StreamingPartialJson` | JSON while it is being written, checked at its end |
 
 Example:
     >>> from atomr_agents import PartialJson
@@ -20,10 +35,53 @@ Example:
 
 from __future__ import annotations
 
-from ._native.parser import Change, PartialJson
+from ._callable_module import make_callable
+from ._native.parser import Change, PartialJson, StreamingPartialJson
+from ._parsers import (
+    CommaListParser,
+    EnumParser,
+    JsonParser,
+    JsonSchemaParser,
+    Parser,
+    ParserError,
+    SchemaParser,
+    XmlParser,
+    YamlParser,
+)
+from ._repairing import (
+    AsyncParser,
+    OutputFixingParser,
+    RepairModel,
+    RetryWithErrorParser,
+    parser_from_factory,
+    repair_model_from_factory,
+)
 from .errors import ProtocolError
+from .guest import parser, repair_model
 
-__all__ = ["Change", "PartialJson", "PartialJsonError"]
+__all__ = [
+    "AsyncParser",
+    "Change",
+    "CommaListParser",
+    "EnumParser",
+    "JsonParser",
+    "JsonSchemaParser",
+    "OutputFixingParser",
+    "Parser",
+    "ParserError",
+    "PartialJson",
+    "PartialJsonError",
+    "RepairModel",
+    "RetryWithErrorParser",
+    "SchemaParser",
+    "StreamingPartialJson",
+    "XmlParser",
+    "YamlParser",
+    "parser",
+    "parser_from_factory",
+    "repair_model",
+    "repair_model_from_factory",
+]
 
 
 class PartialJsonError(ProtocolError, ValueError):
@@ -46,3 +104,6 @@ class PartialJsonError(ProtocolError, ValueError):
         super().__init__(message)
         self.offset = offset
         self.incomplete = incomplete
+
+
+make_callable(__name__, parser)

@@ -13,6 +13,8 @@ from atomr_agents import (
     inference_client,
     journal,
     list_factories,
+    parser,
+    repair_model,
     strategy,
     tool,
     tracer,
@@ -36,6 +38,8 @@ DECORATORS: dict[str, Any] = {
     "callable_": callable_,
     "tracer": tracer,
     "inference_client": inference_client,
+    "parser": parser,
+    "repair_model": repair_model,
     "journal": journal,
     **{f"strategy:{family}": strategy_of(family) for family in FAMILIES},
 }

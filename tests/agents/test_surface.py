@@ -25,6 +25,7 @@ INTERNAL = {
         "Sessions",
     },
     "state": {"NativeEvents", "NativeJournal", "NativeRuns", "guest_store"},
+    "parser": {"NativeAsyncParser", "NativeParser", "NativeRepairModel"},
     "testkit": {"NativeScript", "NativeReplayServer", "NativeReplay", "conformance_of", "store_conformance"},
     "tool": {"NativeTool", "NativeToolMeta", "NativeToolSet", "NativeToolSetRegistry"},
     "workflow": {

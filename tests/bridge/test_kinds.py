@@ -89,9 +89,24 @@ def call(kind, form, speed, heard, *args, spawn=False):
 def test_the_table_names_the_kinds_of_today():
     families = ["instruction", "tool", "memory", "skill", "loop", "termination"]
     strategies = [f"strategy:{family}" for family in families]
-    assert list(TABLE) == ["tool", "callable_", "tracer", "inference_client", *strategies, "journal"]
+    assert list(TABLE) == [
+        "tool",
+        "callable_",
+        "tracer",
+        "inference_client",
+        *strategies,
+        "parser",
+        "repair_model",
+        "journal",
+    ]
     strategies = [f'@strategy(kind="{family}")' for family in families]
-    assert [d for _, d, _ in bt.kinds()] == [*(f"@{k}" for k in list(TABLE)[:4]), *strategies, "@journal"]
+    assert [d for _, d, _ in bt.kinds()] == [
+        *(f"@{k}" for k in list(TABLE)[:4]),
+        *strategies,
+        "@parser",
+        "@repair_model",
+        "@journal",
+    ]
 
 
 @walk

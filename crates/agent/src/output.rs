@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use atomr_agents_core::{CallCtx, Message, ModelRequest, OutputSchema, ToolChoice, ToolSpec, Value};
 use atomr_agents_inference::{Capabilities, OutputMode};
+use atomr_agents_parser::{JsonSchema, ParseError, Parser as _};
 use atomr_agents_tool::Toolbox;
 use futures_util::future::BoxFuture;
 
@@ -12,9 +13,6 @@ use crate::AgentError;
 
 /// The name of the tool whose call is the answer; a number is added where there is such a tool already.
 const ANSWER_TOOL: &str = "final_answer";
-
-/// How many openings of a JSON value in a text are tried.
-const MAX_OPENINGS: usize = 32;
 
 /// Checks more of an answer than a schema can say.
 pub trait OutputValidator: fmt::Debug + Send + Sync + 'static {
@@ -29,7 +27,7 @@ pub(crate) struct OutputCheck {
     /// The same, beside tools.
     mode_with_tools: OutputMode,
     own: Option<Arc<dyn OutputValidator>>,
-    compiled: OnceLock<Result<jsonschema::Validator, String>>,
+    compiled: OnceLock<Result<JsonSchema, ParseError>>,
 }
 
 impl OutputCheck {
@@ -91,25 +89,20 @@ impl OutputCheck {
 
     /// Reads an answer as JSON and checks it. The inner error is what the model is told.
     pub(crate) async fn read(&self, text: &str, ctx: &CallCtx) -> Result<Result<Value, String>, AgentError> {
-        let values = match json_in(text) {
-            Ok(values) => values,
-            Err(message) => return Ok(Err(message)),
-        };
-        let compiled = self
-            .compiled
-            .get_or_init(|| jsonschema::validator_for(&self.schema.schema).map_err(|error| error.to_string()));
-        let validator = compiled.as_ref().map_err(|message| AgentError::Config {
+        let compiled = self.compiled.get_or_init(|| JsonSchema::new(self.schema.schema.clone()));
+        let schema = compiled.as_ref().map_err(|error| AgentError::Config {
             setting: "output schema",
-            message: format!("it is no usable JSON Schema: {message}"),
+            message: match error {
+                ParseError::Config { message, .. } => message.clone(),
+                other => other.to_string(),
+            },
         })?;
-        // Of several values in a text, e.g. `[1]` in front of an object, the answer is the first one that fits.
-        let Some(value) = values.iter().find(|value| validator.is_valid(value)).or(values.first()).cloned() else {
-            return Ok(Err("not JSON: it is empty".into()));
+        let value = match schema.parse(text) {
+            Ok(value) => value,
+            Err(error) => {
+                return Ok(Err(error.fault().map_or_else(|| error.to_string(), |fault| fault.message.clone())));
+            }
         };
-        let fault = validator.iter_errors(&value).next().map(|fault| format!("{}: {fault}", fault.instance_path()));
-        if let Some(fault) = fault {
-            return Ok(Err(fault));
-        }
         match &self.own {
             Some(own) => Ok(own.validate(&value, ctx).await.map(|()| value)),
             None => Ok(Ok(value)),
@@ -120,45 +113,5 @@ impl OutputCheck {
 impl fmt::Debug for OutputCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "OutputCheck({})", self.schema.name)
-    }
-}
-
-/// The JSON values an answer may be: the whole text, or, as models like to add words, the objects and arrays in it that
-/// can be read. At least one.
-fn json_in(text: &str) -> Result<Vec<Value>, String> {
-    let whole = match serde_json::from_str(text) {
-        Ok(value) => return Ok(vec![value]),
-        Err(error) => error,
-    };
-    let openings = text.char_indices().filter(|(_, letter)| matches!(letter, '{' | '[')).take(MAX_OPENINGS);
-    let (mut found, mut end) = (Vec::new(), 0);
-    for (at, _) in openings {
-        if at < end {
-            continue; // a part of one that was found
-        }
-        let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>();
-        if let Some(Ok(value)) = values.next() {
-            end = at + values.byte_offset();
-            found.push(value);
-        }
-    }
-    if found.is_empty() { Err(format!("not JSON: {whole}")) } else { Ok(found) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_value_is_found_in_prose_and_fences_and_prose_alone_is_none() {
-        for text in [r#"{"n":1}"#, "Sure:\n```json\n{\"n\": 1}\n```\nBye {", "a {b} {\"n\":1} {\"n\":2}"] {
-            assert_eq!(json_in(text).unwrap()[0], json!({"n": 1}), "{text}");
-        }
-        assert_eq!(json_in("\"just text\"").unwrap(), [json!("just text")]);
-        assert_eq!(json_in("See [1]: {\"n\": [2]} [3").unwrap(), [json!([1]), json!({"n": [2]})]);
-        for text in ["", "no", "{\"n\":", &"{".repeat(100_000)] {
-            assert!(json_in(text).unwrap_err().starts_with("not JSON"), "{}", text.len());
-        }
     }
 }

@@ -9,6 +9,7 @@ use atomr_agents_core::Kind;
 use atomr_agents_harness::{HarnessError, HarnessFailure};
 use atomr_agents_inference::InferenceError;
 use atomr_agents_observability::TracerError;
+use atomr_agents_parser::{ParseError, Place};
 use atomr_agents_py_bridge::{GuestError, Raised, original};
 use atomr_agents_state::{ReduceError, RunLogError, StateError, StoreError};
 use atomr_agents_strategy::StrategyError;
@@ -138,6 +139,24 @@ pub(crate) fn config(message: impl Into<String>) -> PyErr {
     })
 }
 
+/// The exception for a text that a parser refused, also one in the midst of other steps.
+fn refused(py: Python<'_>, error: &(dyn Error + 'static)) -> Option<PyErr> {
+    let fault = find::<ParseError>(error)?.fault()?;
+    let made = || -> PyResult<Bound<'_, PyAny>> {
+        let fields = PyDict::new(py);
+        fields.set_item("parser", &fault.parser)?;
+        fields.set_item("context", &fault.context)?;
+        match &fault.place {
+            Some(Place::Byte(offset)) => fields.set_item("offset", offset)?,
+            Some(Place::Pointer(pointer)) => fields.set_item("pointer", pointer)?,
+            None => {}
+        }
+        let class = py.import("atomr_agents.parser")?.getattr("ParserError")?;
+        class.call((chain(error),), Some(&fields))
+    };
+    Some(made().map_or_else(|failed| failed, PyErr::from_value))
+}
+
 /// The error and its sources in one line; a source that its error repeats is left out.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -157,7 +176,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 fn convert(py: Python<'_>, kind: Kind, error: &(dyn Error + 'static)) -> PyErr {
     let exception = match original(error) {
         Some(guest) => guest.to_py(py),
-        None => raise(py, kind, error),
+        None => refused(py, error).unwrap_or_else(|| raise(py, kind, error)),
     };
     if let Some(partial) = partial(py, error) {
         // An exception of the user may refuse the attribute; it is still the better thing to raise.
@@ -209,6 +228,7 @@ kinded!(
     HarnessError,
     HarnessFailure,
     InferenceError,
+    ParseError,
     PermissionError,
     ReduceError,
     RunError,

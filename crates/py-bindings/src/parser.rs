@@ -1,5 +1,10 @@
-//! `_native.parser`: JSON that arrives in pieces.
+//! `_native.parser`: JSON that arrives in pieces, and the parsers of whole texts.
 
+mod parsers;
+mod streaming;
+mod waiting;
+
+use atomr_agents_parser::JsonSchema;
 use atomr_agents_py_bridge::json;
 use atomr_agents_wire::{self as wire, PartialJsonError, PartialJsonLimits, Segment, Shape};
 use pyo3::IntoPyObjectExt;
@@ -8,9 +13,20 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
+use crate::errors::from_kinded;
+
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Change>()?;
-    module.add_class::<PartialJson>()
+    module.add_class::<PartialJson>()?;
+    module.add_class::<streaming::StreamingPartialJson>()?;
+    module.add_class::<parsers::NativeParser>()?;
+    module.add_class::<waiting::NativeAsyncParser>()?;
+    module.add_class::<waiting::NativeRepairModel>()
+}
+
+/// A schema, which must be one.
+fn schema(schema: &Bound<'_, PyAny>) -> PyResult<JsonSchema> {
+    JsonSchema::new(json::from_py(schema)?).map_err(from_kinded)
 }
 
 /// The steps to a value, as Python indexes with them.

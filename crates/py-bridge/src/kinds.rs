@@ -255,6 +255,17 @@ guest_kinds! {
         call should_terminate(state, ctx) itself;
     }
 
+    /// Reads what a model wrote; may say how a model is told what to write.
+    GuestParser("parser", "@parser") {
+        call parse(text) itself;
+        call format_instructions() optional;
+    }
+
+    /// Repairs a text that no parser could read.
+    GuestRepairModel("repair_model", "@repair_model") {
+        call repair(original, hint) itself;
+    }
+
     /// Keeps runs: a store of records, logs, blobs and leases.
     GuestJournal("journal", "@journal") {
         call commit(batch);

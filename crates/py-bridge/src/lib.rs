@@ -40,8 +40,8 @@ pub use guest::{Guest, GuestOptions};
 pub use json::{Json, JsonFault};
 pub use kinds::{
     GuestCallable, GuestInferenceClient, GuestInstructionStrategy, GuestJournal, GuestLoopStrategy,
-    GuestMemoryStrategy, GuestSkillStrategy, GuestTerminationStrategy, GuestTool, GuestToolStrategy, GuestTracer,
-    KINDS, KindRow, MethodRow, Verb, kind,
+    GuestMemoryStrategy, GuestParser, GuestRepairModel, GuestSkillStrategy, GuestTerminationStrategy, GuestTool,
+    GuestToolStrategy, GuestTracer, KINDS, KindRow, MethodRow, Verb, kind,
 };
 pub use scope::{Corked, Live, Scope};
 pub use stream::GuestStream;

@@ -1,8 +1,19 @@
-"""JSON that arrives in pieces."""
+"""JSON that arrives in pieces, and the parsers of whole texts."""
 
+from collections.abc import Coroutine
 from typing import Any, Literal, final
 
-__all__ = ["Change", "PartialJson"]
+from .agent import InferenceClient
+from .callable_ import Callable
+
+__all__ = [
+    "Change",
+    "NativeAsyncParser",
+    "NativeParser",
+    "NativeRepairModel",
+    "PartialJson",
+    "StreamingPartialJson",
+]
 
 @final
 class Change:
@@ -55,3 +66,84 @@ class PartialJson:
         """Is the document whole? A number on its own is only after `finish`."""
     def finish(self) -> Any:
         """The text is at its end: the whole document. Raises `PartialJsonError`, `incomplete` where the text is cut."""
+
+@final
+class StreamingPartialJson:
+    """Reads one JSON document while a model writes it, and checks it against a schema at its end.
+
+    Nothing that is shown becomes another value later, and a piece costs what its own text costs. The text must be
+    JSON from its first character to its last. It is for one document and one thread at a time.
+
+    Example:
+        >>> parser = StreamingPartialJson({"required": ["days"]})
+        >>> parser.feed('{"city": "Os'), parser.feed('lo"}')
+        ({'city': 'Oslo'}, {'city': 'Oslo'})
+    """
+
+    def __new__(
+        cls, schema: dict[str, Any] | bool | None = None, *, max_depth: int = 127, max_bytes: int = 1048576
+    ) -> StreamingPartialJson:
+        """`max_depth` objects and arrays may lie in each other (at most 512); the text may have `max_bytes`. Raises
+        `ConfigError` for a schema that is none."""
+    def feed(self, text: str) -> Any:
+        """Takes the next piece; answers the document as far as it is known, `None` before its value began.
+
+        What it answers is live: the next piece goes on filling the same dicts and lists. Raises `ParserError` for
+        what is no JSON or breaks a limit; what came before stays known.
+        """
+    @property
+    def value(self) -> Any:
+        """The document as far as it is known."""
+    @property
+    def complete(self) -> bool:
+        """Is the document whole? A number on its own is only after `finish`."""
+    def finish(self) -> Any:
+        """The text is at its end: the whole document. Raises `ParserError` where the text is cut, and for a document
+        that does not fit the schema."""
+
+@final
+class NativeParser:
+    """A parser that reads by itself."""
+
+    @staticmethod
+    def json() -> NativeParser: ...
+    @staticmethod
+    def json_schema(schema: dict[str, Any] | bool) -> NativeParser: ...
+    @staticmethod
+    def choice(values: list[str]) -> NativeParser: ...
+    @staticmethod
+    def comma_list() -> NativeParser: ...
+    @staticmethod
+    def xml(element: str | None, max_depth: int, max_bytes: int) -> NativeParser: ...
+    @staticmethod
+    def yaml() -> NativeParser: ...
+    def parse(self, text: str) -> Any: ...
+    def format_instructions(self) -> str: ...
+    def step(self, label: str) -> Callable: ...
+    def waiting(self) -> NativeAsyncParser: ...
+
+@final
+class NativeAsyncParser:
+    """A parser that may wait."""
+
+    @staticmethod
+    def guest(target: object, key: str) -> NativeAsyncParser: ...
+    @staticmethod
+    def fixing(inner: NativeAsyncParser, model: NativeRepairModel, max_attempts: int) -> NativeAsyncParser: ...
+    @staticmethod
+    def retrying(
+        inner: NativeAsyncParser, model: NativeRepairModel, prompt: str, max_attempts: int
+    ) -> NativeAsyncParser: ...
+    def parse(self, text: str) -> Coroutine[Any, Any, Any]: ...
+    def format_instructions(self) -> str: ...
+    def step(self, label: str) -> Callable: ...
+
+@final
+class NativeRepairModel:
+    """What repairs a text."""
+
+    @staticmethod
+    def guest(target: object, key: str) -> NativeRepairModel: ...
+    @staticmethod
+    def client(client: InferenceClient, model: str) -> NativeRepairModel: ...
+    def repair(self, original: str, hint: str) -> Coroutine[Any, Any, str]: ...
