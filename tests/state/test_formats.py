@@ -50,7 +50,7 @@ def test_every_run_is_listed_and_whole(kept: Path):
     for name in status:
         assert found.verify_sync(name).whole, name
     kinds = [event.kind for event in found.events_sync("looked")]
-    assert kinds[0] == "run_started" and kinds.count("tool_invoked") == 2 and kinds[-1] == "run_ended"
+    assert kinds[0] == "run_started" and kinds.count("tool_invoked") == 2 and kinds[-1] == "run_finished"
 
 
 def test_checkpoints_and_forks_are_loaded(kept: Path):
