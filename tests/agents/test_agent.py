@@ -297,6 +297,7 @@ def test_run_sync_works_where_no_loop_runs_and_more_than_once():
 def test_ctrl_c_stops_run_sync_and_its_tools():
     code = """
 import asyncio, os, signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background of a shell ignores it
 from atomr_agents import Agent
 from atomr_agents.testkit import ScriptedModel
 

@@ -318,6 +318,7 @@ def test_a_guest_cancelled_before_its_first_step_is_not_waited_for():
 
 CTRL_C = """
 import asyncio, os, signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background of a shell ignores it
 from atomr_agents._native import _bridge_test as bt
 log = []
 async def guest():
