@@ -50,6 +50,9 @@ struct State {
     queue: VecDeque<Ticket>,
     threads: usize,
     idle: usize,
+    /// Workers on their way back to the interpreter. One that comes back to an interpreter that is finalizing is ended inside of
+    /// Rust frames, which aborts the process: so they are waited for.
+    returning: usize,
     /// Workers that wait for an event loop of their own; they do not count towards the bound.
     lent: usize,
     stopping: bool,
@@ -57,7 +60,7 @@ struct State {
 
 impl State {
     const fn new() -> Self {
-        Self { queue: VecDeque::new(), threads: 0, idle: 0, lent: 0, stopping: false }
+        Self { queue: VecDeque::new(), threads: 0, idle: 0, returning: 0, lent: 0, stopping: false }
     }
 
     fn bound(&self) -> usize {
@@ -182,7 +185,7 @@ pub(crate) fn stop(deadline: Instant) {
     state.stopping = true;
     let stranded: Vec<Ticket> = state.queue.drain(..).collect();
     POOL.changed.notify_all();
-    while state.idle > 0 {
+    while state.idle > 0 || state.returning > 0 {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             break;
@@ -204,24 +207,23 @@ enum Next {
 /// Waits, detached, for a call; tells whether another worker must be hired first.
 fn wait() -> Next {
     let mut state = lock(&POOL.state);
-    loop {
+    let next = loop {
         if state.stopping {
             state.threads -= 1;
-            POOL.changed.notify_all();
-            return Next::Quit;
+            break Next::Quit;
         }
         if state.threads > state.bound() {
             state.threads -= 1;
             // Another one may be needed for what this one would have taken.
             POOL.changed.notify_one();
-            return Next::Quit;
+            break Next::Quit;
         }
         if let Some(ticket) = state.queue.pop_front() {
             let hire = state.idle == 0 && state.threads < state.bound();
             if hire {
                 state.threads += 1;
             }
-            return Next::Run(ticket, hire);
+            break Next::Run(ticket, hire);
         }
         state.idle += 1;
         let (back, waited) = POOL.changed.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
@@ -229,8 +231,19 @@ fn wait() -> Next {
         state.idle -= 1;
         if waited.timed_out() && state.idle > 0 && state.queue.is_empty() {
             state.threads -= 1;
-            return Next::Quit;
+            break Next::Quit;
         }
+    };
+    state.returning += 1;
+    next
+}
+
+/// A worker is back in the interpreter.
+fn returned() {
+    let mut state = lock(&POOL.state);
+    state.returning -= 1;
+    if state.stopping {
+        POOL.changed.notify_all();
     }
 }
 
@@ -246,7 +259,17 @@ impl Workers {
             lock(&POOL.state).lent -= 1;
         }
         loop {
-            let (ticket, more) = match py.detach(wait) {
+            // Once the exit has begun, the interpreter is not let go of any more.
+            {
+                let mut state = lock(&POOL.state);
+                if state.stopping {
+                    state.threads -= 1;
+                    return None;
+                }
+            }
+            let next = py.detach(wait);
+            returned();
+            let (ticket, more) = match next {
                 Next::Run(ticket, more) => (ticket, more),
                 Next::Quit => return None,
             };
