@@ -119,16 +119,8 @@ impl StreamingPartialJson {
 /// The error of a decoder, whose message has the place already; `piece` is what it was fed.
 fn refused(error: &PartialJsonError, piece: &str) -> ParseError {
     let mut made = ParseError::invalid(NAME, error.to_string(), piece);
-    let offset = match error {
-        PartialJsonError::Invalid { offset, .. }
-        | PartialJsonError::Incomplete { offset, .. }
-        | PartialJsonError::IntegerTooLarge { offset, .. }
-        | PartialJsonError::NumberOutOfRange { offset, .. }
-        | PartialJsonError::TooDeep { offset, .. } => Some(*offset),
-        _ => None,
-    };
     if let ParseError::Invalid(fault) = &mut made {
-        fault.place = offset.map(crate::Place::Byte);
+        fault.place = error.offset().map(crate::Place::Byte);
     }
     made
 }

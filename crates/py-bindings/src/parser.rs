@@ -41,19 +41,11 @@ fn steps<'py>(py: Python<'py>, path: &wire::Path) -> PyResult<Bound<'py, PyTuple
 
 /// The exception for a text that is no JSON or breaks a limit.
 fn raised(py: Python<'_>, error: &PartialJsonError) -> PyErr {
-    let offset = match error {
-        PartialJsonError::Invalid { offset, .. }
-        | PartialJsonError::Incomplete { offset, .. }
-        | PartialJsonError::IntegerTooLarge { offset, .. }
-        | PartialJsonError::NumberOutOfRange { offset, .. }
-        | PartialJsonError::TooDeep { offset, .. } => Some(*offset),
-        _ => None,
-    };
     let incomplete = matches!(error, PartialJsonError::Incomplete { .. });
     let made = py
         .import("atomr_agents.parser")
         .and_then(|parser| parser.getattr("PartialJsonError"))
-        .and_then(|class| class.call1((error.to_string(), offset, incomplete)));
+        .and_then(|class| class.call1((error.to_string(), error.offset(), incomplete)));
     made.map_or_else(|failed| failed, PyErr::from_value)
 }
 

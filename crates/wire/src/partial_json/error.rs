@@ -53,3 +53,18 @@ pub enum PartialJsonError {
         limit: usize,
     },
 }
+
+impl PartialJsonError {
+    /// The place in the document; none for a document that is too long.
+    #[must_use]
+    pub fn offset(&self) -> Option<usize> {
+        match self {
+            Self::Invalid { offset, .. }
+            | Self::Incomplete { offset, .. }
+            | Self::IntegerTooLarge { offset, .. }
+            | Self::NumberOutOfRange { offset, .. }
+            | Self::TooDeep { offset, .. } => Some(*offset),
+            Self::TooLarge { .. } => None,
+        }
+    }
+}
