@@ -7,14 +7,13 @@
 mod before;
 mod entry;
 mod error;
+mod handle;
 mod held;
 mod inbox;
 mod limit;
 mod options;
 mod outcome;
 mod seat;
-#[allow(clippy::module_inception)]
-mod session;
 mod sessions;
 mod table;
 mod unfinished;
@@ -23,6 +22,6 @@ pub(crate) use entry::Request;
 pub(crate) use held::{Held, Seated};
 
 pub use error::SessionError;
+pub use handle::{Sending, Session};
 pub use options::{Compaction, HistoryLimit, OnUnfinished, Policy, SessionOptions};
-pub use session::{Sending, Session};
 pub use sessions::Sessions;
