@@ -7,7 +7,7 @@ import threading
 import time
 from contextlib import contextmanager
 
-from .errors import make
+from .errors import ContractError, make
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,11 +56,11 @@ class JournalBase:
 
     def select(self, first: str, last: str, limit: int, reverse: bool) -> list[tuple[str, bytes]]:
         """Up to `limit` items with `first <= key < last`, in the order of their keys (by code points), or backwards."""
-        raise NotImplementedError
+        raise _missing(self, "select(first, last, limit, reverse)")
 
     def write(self, changes: dict[str, bytes | None], durable: bool) -> None:
         """Writes all of these items or none; None removes one. With `durable` they must survive a power failure."""
-        raise NotImplementedError
+        raise _missing(self, "write(changes, durable)")
 
     @contextmanager
     def transaction(self) -> Generator[None]:
@@ -312,3 +312,7 @@ def _record(value: bytes) -> Record:
 def _entry(name: str, value: bytes) -> Entry:
     (refs,), data = _parts(value)
     return {"at": int(name[-20:]), "body": data, "refs": refs}
+
+
+def _missing(store: JournalBase, method: str) -> ContractError:
+    return ContractError(f"{type(store).__qualname__} has no method {method}: a JournalBase is built on it")

@@ -188,6 +188,13 @@ async def test_a_rule_that_is_broken_is_named():
         await check_store(Forgetful)
 
 
+@pytest.mark.parametrize(("method", "other"), [("select", "write"), ("write", "select")])
+def test_a_base_without_one_of_its_two_methods_says_which(method: str, other: str):
+    half = type("Half", (JournalBase,), {other: getattr(Kept, other), "items": {}})
+    with pytest.raises(ContractError, match=rf"Half has no method {method}\("):
+        Checkpointer(half()).save_sync(CheckpointKey("w", "r", 0), {"n": 1})
+
+
 async def test_what_makes_the_stores_may_fail():
     def make():
         raise OSError("no disk")
