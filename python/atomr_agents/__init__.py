@@ -55,8 +55,10 @@ if TYPE_CHECKING:
     from ._native.agent import PendingRun as PendingRun
     from ._native.cache import InMemoryLlmCache as InMemoryLlmCache
     from ._native.core import Budget as Budget
+    from ._native.core import Document as Document
     from ._native.core import Event as Event
     from ._native.core import Message as Message
+    from ._native.core import Span as Span
     from ._native.core import Usage as Usage
     from ._native.tool import Grants as Grants
     from ._native.tool import ParsedToolCall as ParsedToolCall
@@ -124,6 +126,7 @@ _HOMES: dict[str, str | None] = {
     "Callable": "callable_",
     "Command": "_graph_types",
     "Decision": "agent",
+    "Document": "core",
     "END": "_graph_types",
     "Event": "core",
     "EventBus": "observability",
@@ -152,6 +155,7 @@ _HOMES: dict[str, str | None] = {
     "START": "_graph_types",
     "Send": "_graph_types",
     "Skill": "strategy",
+    "Span": "core",
     "StateGraph": "_graph_build",
     "StrategyContext": "_context",
     "Tool": "tool",
@@ -217,6 +221,7 @@ __all__ = [
     "Callable",
     "Command",
     "Decision",
+    "Document",
     "Event",
     "EventBus",
     "EventStream",
@@ -242,6 +247,7 @@ __all__ = [
     "RunStream",
     "Send",
     "Skill",
+    "Span",
     "StateGraph",
     "StrategyContext",
     "Tool",

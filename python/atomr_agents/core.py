@@ -1,14 +1,14 @@
-"""Messages, usage and events: the words that everything speaks."""
+"""Messages, usage, events and documents: the words that everything speaks."""
 
 from __future__ import annotations
 
-from ._native.core import Budget, Event, Message, Usage
+from ._native.core import Budget, Document, Event, Message, Span, Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._event_kinds import EventKind
 
-__all__ = ["Budget", "Event", "EventKind", "Message", "Usage"]
+__all__ = ["Budget", "Document", "Event", "EventKind", "Message", "Span", "Usage"]
 
 
 def __getattr__(name: str) -> object:

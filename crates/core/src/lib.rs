@@ -11,6 +11,7 @@
 mod budget;
 mod context;
 mod ctx;
+mod document;
 mod event;
 mod event_samples;
 mod event_sink;
@@ -27,6 +28,7 @@ mod usage;
 pub use budget::{Amount, Budget, BudgetExceeded, Resource};
 pub use context::{AgentContext, TurnInput};
 pub use ctx::{CallCtx, Extensions};
+pub use document::{Document, Span};
 pub use event::{Event, EventKind};
 pub use event_sink::EventSink;
 pub use id::RunId;

@@ -1,4 +1,4 @@
-//! `_native.core`: messages and usage; events are in `event.rs`.
+//! `_native.core`: messages and usage; events are in `event.rs`, documents in `document.rs`.
 
 use atomr_agents_core::{self as core, Part, Role};
 use atomr_agents_py_bridge::json;
@@ -12,6 +12,8 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Message>()?;
     module.add_class::<crate::budget::Budget>()?;
     module.add_class::<Usage>()?;
+    module.add_class::<crate::document::Document>()?;
+    module.add_class::<crate::document::Span>()?;
     module.add_class::<Event>()
 }
 

@@ -11,6 +11,7 @@ mod callable;
 mod cli;
 mod context;
 mod core;
+mod document;
 mod durable;
 mod errors;
 mod event;

@@ -56,6 +56,7 @@ pub use atomr_agents_agent as agent;
 pub use atomr_agents_cache as cache;
 pub use atomr_agents_callable as callable;
 pub use atomr_agents_core as core;
+pub use atomr_agents_embed as embed;
 pub use atomr_agents_harness as harness;
 pub use atomr_agents_inference as inference;
 pub use atomr_agents_observability as observability;
@@ -85,7 +86,7 @@ pub use atomr_agents_testkit as testkit;
 pub mod prelude {
     pub use atomr_agents_agent::{Agent, AgentBuilder, AgentOptions, BoxedAgent, Durable, RunError, RunResult};
     pub use atomr_agents_callable::{Callable, Pipeline};
-    pub use atomr_agents_core::{CallCtx, Event, EventKind, Kind, Message, Part, Role};
+    pub use atomr_agents_core::{CallCtx, Document, Event, EventKind, Kind, Message, Part, Role};
     pub use atomr_agents_inference::InferenceClient;
     pub use atomr_agents_observability::EventBus;
     pub use atomr_agents_state::{AppendList, MemoryStore, StateSchema, Store};
