@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from . import errors as errors
     from . import guest as guest
     from . import harness as harness
+    from . import ingest as ingest
     from . import middleware as middleware
     from . import observability as observability
     from . import state as state
@@ -88,7 +89,9 @@ if TYPE_CHECKING:
     from .guest import inference_client as inference_client
     from .guest import journal as journal
     from .guest import list_factories as list_factories
+    from .guest import loader as loader
     from .guest import repair_model as repair_model
+    from .guest import splitter as splitter
     from .guest import tracer as tracer
     from .harness import Harness as Harness
     from .harness import HarnessOutcome as HarnessOutcome
@@ -180,11 +183,13 @@ _HOMES: dict[str, str | None] = {
     "in_memory_journal": "state",
     "harness": None,
     "inference_client": "guest",
+    "ingest": None,
     "interrupt": "_graph_types",
     "journal": "guest",
     "keyword_tool_strategy": "strategy",
     "lambda_": "callable_",
     "list_factories": "guest",
+    "loader": "guest",
     "logging_middleware": "middleware",
     "middleware": None,
     "observability": None,
@@ -194,6 +199,7 @@ _HOMES: dict[str, str | None] = {
     "redaction_middleware": "middleware",
     "repair_model": "guest",
     "retry_middleware": "middleware",
+    "splitter": "guest",
     "state": None,
     "static_tool_strategy": "strategy",
     "strategy": None,
@@ -271,11 +277,13 @@ __all__ = [
     "handoff_tool",
     "harness",
     "inference_client",
+    "ingest",
     "interrupt",
     "journal",
     "keyword_tool_strategy",
     "lambda_",
     "list_factories",
+    "loader",
     "logging_middleware",
     "middleware",
     "observability",
@@ -285,6 +293,7 @@ __all__ = [
     "redaction_middleware",
     "repair_model",
     "retry_middleware",
+    "splitter",
     "state",
     "static_tool_strategy",
     "strategy",

@@ -8,6 +8,7 @@ use atomr_agents_callable::CallableError;
 use atomr_agents_core::Kind;
 use atomr_agents_harness::{HarnessError, HarnessFailure};
 use atomr_agents_inference::InferenceError;
+use atomr_agents_ingest::IngestError;
 use atomr_agents_observability::TracerError;
 use atomr_agents_parser::{ParseError, Place};
 use atomr_agents_py_bridge::{GuestError, Raised, original};
@@ -228,6 +229,7 @@ kinded!(
     HarnessError,
     HarnessFailure,
     InferenceError,
+    IngestError,
     ParseError,
     PermissionError,
     ReduceError,

@@ -19,6 +19,7 @@ mod guest;
 mod harness;
 mod harness_state;
 mod inference;
+mod ingest;
 mod middleware;
 mod observability;
 mod parser;
@@ -64,6 +65,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     submodule(module, "guest", guest::fill)?;
     submodule(module, "strategy", strategy::fill)?;
     submodule(module, "observability", observability::fill)?;
+    submodule(module, "ingest", ingest::fill)?;
     submodule(module, "parser", parser::fill)?;
     submodule(module, "callable_", callable::fill)?;
     submodule(module, "cache", cache::fill)?;

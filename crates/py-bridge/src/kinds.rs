@@ -266,6 +266,16 @@ guest_kinds! {
         call repair(original, hint) itself;
     }
 
+    /// Loads documents.
+    GuestLoader("loader", "@loader") {
+        call load() itself;
+    }
+
+    /// Cuts a document into pieces.
+    GuestSplitter("splitter", "@splitter") {
+        call split(document) itself;
+    }
+
     /// Keeps runs: a store of records, logs, blobs and leases.
     GuestJournal("journal", "@journal") {
         call commit(batch);

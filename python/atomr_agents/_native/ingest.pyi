@@ -1,0 +1,49 @@
+"""What loads documents and cuts them."""
+
+from collections.abc import Coroutine
+from typing import Any, final
+
+from .core import Document
+
+__all__ = ["NativeAsyncSplitter", "NativeLoader", "NativeSplitter", "code_language"]
+
+@final
+class NativeLoader:
+    """What loads documents."""
+
+    @staticmethod
+    def guest(target: object, key: str) -> NativeLoader: ...
+    @staticmethod
+    def documents(documents: list[Document]) -> NativeLoader: ...
+    @staticmethod
+    def several(loaders: list[NativeLoader]) -> NativeLoader: ...
+    def load(self) -> Coroutine[Any, Any, tuple[list[Document], list[tuple[str | None, Exception]]]]: ...
+
+@final
+class NativeSplitter:
+    """A splitter that cuts by itself."""
+
+    @staticmethod
+    def recursive(chunk_size: int, overlap: int, separators: list[str] | None, model: str | None) -> NativeSplitter: ...
+    @staticmethod
+    def markdown_header(
+        levels: list[int], chunk_size: int | None, overlap: int, model: str | None
+    ) -> NativeSplitter: ...
+    @staticmethod
+    def code(language: str, chunk_size: int, overlap: int) -> NativeSplitter: ...
+    @staticmethod
+    def token(chunk_size: int, overlap: int, model: str) -> NativeSplitter: ...
+    def then(self, other: NativeSplitter) -> NativeSplitter: ...
+    def split(self, document: Document) -> list[Document]: ...
+    def split_text(self, text: str) -> list[str]: ...
+    def waiting(self) -> NativeAsyncSplitter: ...
+
+@final
+class NativeAsyncSplitter:
+    """A splitter that may wait."""
+
+    @staticmethod
+    def guest(target: object, key: str) -> NativeAsyncSplitter: ...
+    def split(self, document: Document) -> Coroutine[Any, Any, list[Document]]: ...
+
+def code_language(name: str) -> str: ...
