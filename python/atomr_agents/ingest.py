@@ -1,4 +1,4 @@
-"""From texts to pieces in an index: splitters.
+"""From files to pieces in an index: loaders and splitters.
 
 | splitter | cuts |
 |---|---|
@@ -6,6 +6,13 @@
 | `MarkdownHeaderSplitter` | the sections of Markdown |
 | `CodeSplitter` | the functions and classes of a program |
 | `TokenSplitter` | pieces of so many tokens |
+
+| loader | loads |
+|---|---|
+| `TextLoader`, `MarkdownLoader`, `HtmlLoader` | a document for each file |
+| `JsonLoader`, `JsonLinesLoader`, `CsvLoader` | one for each record |
+| `PdfLoader`, `DocxLoader` | one for each file, or for each page |
+| `DirectoryLoader` | all of these below a directory |
 
 Example:
     >>> from atomr_agents import Document
@@ -16,6 +23,21 @@ Example:
 
 from __future__ import annotations
 
+from ._file_loaders import (
+    CsvLoader,
+    DirectoryLoader,
+    DocxLoader,
+    HtmlLoader,
+    JsonLinesLoader,
+    JsonLoader,
+    MarkdownLoader,
+    PdfLoader,
+    TextLoader,
+    csv_loader,
+    json_loader,
+    markdown_loader,
+    text_loader,
+)
 from ._loaders import Loader, LoadError, loader_from_factory, loader_of
 from ._native.core import Document, Span
 from ._splitters import (
@@ -39,22 +61,35 @@ __all__ = [
     "AsyncSplitter",
     "CodeLang",
     "CodeSplitter",
+    "CsvLoader",
+    "DirectoryLoader",
     "Document",
+    "DocxLoader",
+    "HtmlLoader",
+    "JsonLinesLoader",
+    "JsonLoader",
     "LoadError",
     "Loader",
     "MarkdownHeaderSplitter",
+    "MarkdownLoader",
+    "PdfLoader",
     "RecursiveSplitter",
     "Span",
     "Splitter",
+    "TextLoader",
     "TokenSplitter",
     "code_splitter",
+    "csv_loader",
+    "json_loader",
     "loader",
     "loader_from_factory",
     "loader_of",
     "markdown_header_splitter",
+    "markdown_loader",
     "recursive_character_splitter",
     "splitter",
     "splitter_from_factory",
     "splitter_of",
+    "text_loader",
     "token_splitter",
 ]

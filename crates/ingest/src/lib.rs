@@ -16,11 +16,16 @@
 
 pub mod conformance;
 mod error;
+mod load;
 mod loader;
 mod split;
 mod splitter;
 
 pub use error::IngestError;
+pub use load::{
+    ByName, Csv, Decoding, Directory, Docx, Fields, Files, Format, Html, Json, JsonLines, MAX_BYTES, Markdown, Pdf,
+    Records, Source, Text, html_text,
+};
 pub use loader::{Documents, Loaded, Loader, load_all};
 #[cfg(feature = "tree-sitter")]
 pub use split::Code;

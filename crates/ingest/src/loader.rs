@@ -79,7 +79,7 @@ pub async fn load_all(loader: &dyn Loader, ctx: &CallCtx) -> Loaded {
 }
 
 /// What reads one document after the other, and blocks meanwhile.
-pub(crate) type Reading = Box<dyn Iterator<Item = Result<Document, IngestError>> + Send>;
+pub(crate) type Reading = crate::Records;
 
 /// How many documents are read before somebody takes them, at most.
 const BATCH: usize = 64;

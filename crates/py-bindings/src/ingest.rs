@@ -1,5 +1,6 @@
 //! `_native.ingest`: what loads documents and cuts them.
 
+mod files;
 mod loaders;
 mod splitters;
 mod waiting;
@@ -16,6 +17,17 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<loaders::NativeLoader>()?;
     module.add_class::<splitters::NativeSplitter>()?;
     module.add_class::<waiting::NativeAsyncSplitter>()?;
+    for function in [
+        wrap_pyfunction!(files::load_texts, module)?,
+        wrap_pyfunction!(files::load_json, module)?,
+        wrap_pyfunction!(files::load_json_lines, module)?,
+        wrap_pyfunction!(files::load_csv, module)?,
+        wrap_pyfunction!(files::load_pdf, module)?,
+        wrap_pyfunction!(files::load_docx, module)?,
+        wrap_pyfunction!(files::load_directory, module)?,
+    ] {
+        module.add_function(function)?;
+    }
     module.add_function(wrap_pyfunction!(splitters::code_language, module)?)
 }
 

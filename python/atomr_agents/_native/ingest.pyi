@@ -1,11 +1,24 @@
 """What loads documents and cuts them."""
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from os import PathLike
 from typing import Any, final
 
 from .core import Document
 
-__all__ = ["NativeAsyncSplitter", "NativeLoader", "NativeSplitter", "code_language"]
+__all__ = [
+    "NativeAsyncSplitter",
+    "NativeLoader",
+    "NativeSplitter",
+    "code_language",
+    "load_csv",
+    "load_directory",
+    "load_docx",
+    "load_json",
+    "load_json_lines",
+    "load_pdf",
+    "load_texts",
+]
 
 @final
 class NativeLoader:
@@ -47,3 +60,46 @@ class NativeAsyncSplitter:
     def split(self, document: Document) -> Coroutine[Any, Any, list[Document]]: ...
 
 def code_language(name: str) -> str: ...
+def load_texts(
+    paths: Sequence[str | PathLike[str]], format: str, encoding: str | None, replace: bool, max_bytes: int
+) -> NativeLoader: ...
+def load_json(
+    paths: Sequence[str | PathLike[str]],
+    records: str,
+    text_at: str,
+    id_at: str,
+    metadata_at: str,
+    encoding: str | None,
+    replace: bool,
+    max_bytes: int,
+) -> NativeLoader: ...
+def load_json_lines(
+    paths: Sequence[str | PathLike[str]], text_at: str, id_at: str, metadata_at: str, max_line_bytes: int
+) -> NativeLoader: ...
+def load_csv(
+    paths: Sequence[str | PathLike[str]],
+    text_column: str | None,
+    id_column: str | None,
+    separator: str | None,
+    quote: str,
+    header: bool,
+    lenient: bool,
+    encoding: str | None,
+    replace: bool,
+    max_bytes: int,
+) -> NativeLoader: ...
+def load_pdf(
+    paths: Sequence[str | PathLike[str]], by_page: bool, max_bytes: int, max_unpacked: int
+) -> NativeLoader: ...
+def load_docx(
+    paths: Sequence[str | PathLike[str]], max_bytes: int, max_unpacked: int, max_ratio: int
+) -> NativeLoader: ...
+def load_directory(
+    root: str | PathLike[str],
+    include: Sequence[str],
+    exclude: Sequence[str],
+    hidden: bool,
+    encoding: str | None,
+    replace: bool,
+    max_bytes: int,
+) -> NativeLoader: ...

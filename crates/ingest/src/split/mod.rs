@@ -18,6 +18,7 @@ pub use code::Code;
 pub use language::CodeLanguage;
 pub use length::Length;
 pub use markdown::{MarkdownHeader, MarkdownHeaderBuilder};
+pub(crate) use markdown_lines::front_matter;
 pub use recursive::{Recursive, RecursiveBuilder, SEPARATORS};
 pub use semantic::{Breakpoint, Semantic, SemanticBuilder};
 pub use token::Token;
