@@ -69,7 +69,7 @@ class TextLoader(Loader):
 
 
 class MarkdownLoader(Loader):
-    """As `TextLoader`; front matter (YAML between two lines of `---` at the top) is metadata, and no part of the text."""
+    """As `TextLoader`; front matter (YAML between two lines of `---` at the top) is metadata, no part of the text."""
 
     __slots__ = ()
 
@@ -82,8 +82,8 @@ class MarkdownLoader(Loader):
 
 
 class HtmlLoader(Loader):
-    """Each page is a document: its text as Markdown would have it, with headings, items and paragraphs, without scripts,
-    styles and comments. The metadata has its `title`."""
+    """Each page is a document: its text as Markdown would have it, with headings, items and paragraphs, without
+    scripts, styles and comments. The metadata has its `title`."""
 
     __slots__ = ()
 
@@ -166,14 +166,15 @@ class JsonLinesLoader(Loader):
 
 
 class CsvLoader(Loader):
-    """Each row of a table is a document; its other columns are metadata. Fields in quotes may have separators, line ends
-    and doubled quotes in them.
+    """Each row of a table is a document; its other columns are metadata. Fields in quotes may have separators, line
+    ends and doubled quotes in them.
 
     Args:
         paths: One path or several.
         text_column: The column with the text; without it the text is every column, as `name: value` in lines.
         id_column: The column with the id; without it a row is called after its number.
-        separator: What separates fields; without it the one of comma, semicolon, tab and bar that the first row has most.
+        separator: What separates fields; without it the one of comma, semicolon, tab and bar that the first row has
+            most.
         quote: What quotes a field.
         header: The first row has the names of the columns; else they are "0", "1", …
         lenient: Takes rows that are shorter or longer than the first; else such a row is an error that names it and the
@@ -213,8 +214,8 @@ class CsvLoader(Loader):
 
 
 class PdfLoader(Loader):
-    """Each PDF is a document, or each of its pages. A picture of a text is no text. A PDF that is broken or encrypted is
-    an error.
+    """Each PDF is a document, or each of its pages. A picture of a text is no text. A PDF that is broken or encrypted
+    is an error.
 
     Args:
         paths: One path or several.
@@ -295,16 +296,75 @@ class DirectoryLoader(Loader):
         from . import _checks
         from ._native.ingest import load_directory
 
-        def patterns(name: str, given: str | Iterable[str]) -> list[str]:
-            found = [given] if isinstance(given, str) else list(given)
-            for pattern in found:
-                _checks.text(name, pattern)
-            return found
-
         _checks.flag("hidden", hidden)
         decoding = _text(encoding, errors, max_bytes)
-        chosen = patterns("include", include), patterns("exclude", exclude)
+        chosen = _texts("include", include), _texts("exclude", exclude)
         super().__init__("directory", load_directory(root, *chosen, hidden, *decoding))
+
+
+class HttpPolicy:
+    """Which pages of the web may be fetched. Whatever a page is called and points to: never an address of this machine,
+    of its networks, or of its provider's metadata. Names are looked at when the connection is made, so that one that
+    points elsewhere by then is refused, too; redirects are looked at again.
+
+    Args:
+        hosts: Hosts that may be asked, and all below them; without them, all.
+        allowed: IP addresses that may be asked although they would be refused.
+        max_redirects: How often a page may point to another one.
+        max_bytes: How large a page may be.
+        timeout: How many seconds a page may take, its redirects included.
+    """
+
+    __slots__ = ("allowed", "hosts", "max_bytes", "max_redirects", "timeout")
+
+    def __init__(
+        self,
+        *,
+        hosts: Iterable[str] | None = None,
+        allowed: Iterable[str] = (),
+        max_redirects: int = 5,
+        max_bytes: int = 16 << 20,
+        timeout: float = 30.0,
+    ) -> None:
+        from . import _checks
+
+        self.hosts = None if hosts is None else _texts("hosts", hosts)
+        self.allowed = _texts("allowed", allowed)
+        _checks.whole(0)("max_redirects", max_redirects)
+        _checks.whole(1)("max_bytes", max_bytes)
+        _checks.seconds("timeout", timeout)
+        self.max_redirects, self.max_bytes, self.timeout = max_redirects, max_bytes, timeout
+
+
+def _texts(name: str, given: str | Iterable[str]) -> list[str]:
+    from . import _checks
+
+    found = [given] if isinstance(given, str) else list(given)
+    for text in found:
+        _checks.text(name, text)
+    return found
+
+
+class WebLoader(Loader):
+    """Each page is a document, called as its URL; HTML becomes text as with `HtmlLoader`. The metadata has `url`, where
+    the page was at last, and its `title`.
+
+    Args:
+        urls: One URL or several.
+        policy: Which pages may be fetched. All that are public, if none is given.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, urls: str | Iterable[str], *, policy: HttpPolicy | None = None) -> None:
+        from . import _checks
+        from ._native.ingest import load_web
+
+        rules = HttpPolicy() if policy is None else policy
+        if not isinstance(rules, HttpPolicy):
+            _checks.fail("policy", "an HttpPolicy", rules)
+        limits = rules.max_redirects, rules.max_bytes, rules.timeout
+        super().__init__("web", load_web(_texts("urls", urls), rules.hosts, rules.allowed, *limits))
 
 
 def text_loader(paths: Paths) -> TextLoader:

@@ -12,6 +12,7 @@
 | `TextLoader`, `MarkdownLoader`, `HtmlLoader` | a document for each file |
 | `JsonLoader`, `JsonLinesLoader`, `CsvLoader` | one for each record |
 | `PdfLoader`, `DocxLoader` | one for each file, or for each page |
+| `WebLoader` | one for each page, within an `HttpPolicy` |
 | `DirectoryLoader` | all of these below a directory |
 
 Example:
@@ -28,11 +29,13 @@ from ._file_loaders import (
     DirectoryLoader,
     DocxLoader,
     HtmlLoader,
+    HttpPolicy,
     JsonLinesLoader,
     JsonLoader,
     MarkdownLoader,
     PdfLoader,
     TextLoader,
+    WebLoader,
     csv_loader,
     json_loader,
     markdown_loader,
@@ -66,6 +69,7 @@ __all__ = [
     "Document",
     "DocxLoader",
     "HtmlLoader",
+    "HttpPolicy",
     "JsonLinesLoader",
     "JsonLoader",
     "LoadError",
@@ -78,6 +82,7 @@ __all__ = [
     "Splitter",
     "TextLoader",
     "TokenSplitter",
+    "WebLoader",
     "code_splitter",
     "csv_loader",
     "json_loader",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use atomr_agents_core::Kind;
 use atomr_agents_embed::EmbedError;
+use atomr_agents_http::FetchError;
 use thiserror::Error;
 
 /// A document could not be loaded, cut or kept.
@@ -55,6 +56,15 @@ pub enum IngestError {
         #[source]
         source: Arc<std::io::Error>,
     },
+    /// A page cannot be fetched.
+    #[error("{id}: {source}")]
+    Fetch {
+        /// Its URL as it was given.
+        id: String,
+        /// What is wrong.
+        #[source]
+        source: FetchError,
+    },
     /// The embedder failed.
     #[error("{id}: {source}")]
     Embed {
@@ -92,6 +102,7 @@ impl IngestError {
             Self::TooLarge { .. } => Kind::TooLarge,
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Kind::NotFound,
             Self::Io { .. } => Kind::InvalidRequest,
+            Self::Fetch { source, .. } => source.kind(),
             Self::Embed { source, .. } => source.kind(),
             Self::Failed { kind, .. } => *kind,
             Self::Cancelled => Kind::Cancelled,
@@ -102,9 +113,11 @@ impl IngestError {
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         match self {
-            Self::Invalid { id, .. } | Self::TooLarge { id, .. } | Self::Io { id, .. } | Self::Embed { id, .. } => {
-                Some(id)
-            }
+            Self::Invalid { id, .. }
+            | Self::TooLarge { id, .. }
+            | Self::Io { id, .. }
+            | Self::Fetch { id, .. }
+            | Self::Embed { id, .. } => Some(id),
             Self::Config { .. } | Self::Failed { .. } | Self::Cancelled => None,
         }
     }

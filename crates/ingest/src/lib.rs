@@ -24,7 +24,7 @@ mod splitter;
 pub use error::IngestError;
 pub use load::{
     ByName, Csv, Decoding, Directory, Docx, Fields, Files, Format, Html, Json, JsonLines, MAX_BYTES, Markdown, Pdf,
-    Records, Source, Text, html_text,
+    Records, Source, Text, Web, html_text,
 };
 pub use loader::{Documents, Loaded, Loader, load_all};
 #[cfg(feature = "tree-sitter")]

@@ -25,6 +25,7 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(files::load_pdf, module)?,
         wrap_pyfunction!(files::load_docx, module)?,
         wrap_pyfunction!(files::load_directory, module)?,
+        wrap_pyfunction!(files::load_web, module)?,
     ] {
         module.add_function(function)?;
     }

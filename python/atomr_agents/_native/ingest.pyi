@@ -18,6 +18,7 @@ __all__ = [
     "load_json_lines",
     "load_pdf",
     "load_texts",
+    "load_web",
 ]
 
 @final
@@ -102,4 +103,12 @@ def load_directory(
     encoding: str | None,
     replace: bool,
     max_bytes: int,
+) -> NativeLoader: ...
+def load_web(
+    urls: list[str],
+    hosts: list[str] | None,
+    allowed: list[str],
+    max_redirects: int,
+    max_bytes: int,
+    timeout: float,
 ) -> NativeLoader: ...

@@ -125,6 +125,7 @@ fn text(xml: &str) -> Result<String, String> {
             Event::Start(tag) => match tag.local_name().as_ref() {
                 "t" => found.open = true,
                 "tc" => found.cells += 1,
+                "tbl" => found.text.push_str(if found.text.is_empty() { "" } else { "\n\n" }),
                 "del" | "instrText" => found.deleted += 1,
                 _ => {}
             },
@@ -144,7 +145,6 @@ fn text(xml: &str) -> Result<String, String> {
                 "tbl" => {
                     found.text.truncate(found.text.trim_end().len());
                 }
-                "tblGrid" => found.text.push_str(if found.text.is_empty() { "" } else { "\n\n" }),
                 "del" | "instrText" => found.deleted = found.deleted.saturating_sub(1),
                 _ => {}
             },

@@ -23,7 +23,7 @@ impl Format for Html {
 }
 
 /// What is no text.
-const HIDDEN: [&[u8]; 6] = [b"script", b"style", b"template", b"noscript", b"svg", b"head"];
+const HIDDEN: [&[u8]; 7] = [b"title", b"script", b"style", b"template", b"noscript", b"svg", b"head"];
 /// What begins and ends a paragraph.
 const BLOCKS: [&[u8]; 25] = [
     b"p",

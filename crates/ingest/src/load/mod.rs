@@ -11,6 +11,7 @@ mod json;
 mod pdf;
 mod source;
 mod text;
+mod web;
 
 use std::fmt::Debug;
 
@@ -27,6 +28,7 @@ pub use json::{Fields, Json, JsonLines};
 pub use pdf::Pdf;
 pub use source::Source;
 pub use text::{MAX_BYTES, Markdown, Text};
+pub use web::Web;
 
 use crate::IngestError;
 

@@ -28,8 +28,17 @@ impl Default for Pdf {
 }
 
 impl Pdf {
+    fn wrong(&self, id: &str, what: &str, error: &lopdf::Error) -> IngestError {
+        match error {
+            lopdf::Error::Decompress(lopdf::DecompressError::MemoryLimitExceeded { .. }) => {
+                IngestError::TooLarge { id: id.into(), what: format!("{what}, unpacked,"), limit: self.max_unpacked }
+            }
+            _ => IngestError::invalid(id, format!("{what} cannot be read: {error}")),
+        }
+    }
+
     fn pages(&self, id: &str, bytes: &[u8]) -> Result<Vec<String>, IngestError> {
-        let wrong = |error: lopdf::Error| IngestError::invalid(id, format!("the PDF cannot be read: {error}"));
+        let wrong = |error: lopdf::Error| self.wrong(id, "the PDF", &error);
         let limit = usize::try_from(self.max_unpacked).unwrap_or(usize::MAX);
         let options = LoadOptions { max_decompressed_size: Some(limit), ..LoadOptions::default() };
         let pdf = lopdf::Document::load_mem_with_options(bytes, options).map_err(wrong)?;
@@ -43,9 +52,9 @@ impl Pdf {
         let mut pages = Vec::with_capacity(numbers.len());
         let mut total = 0;
         for number in numbers {
-            let text = pdf.extract_text_with_limit(&[number], limit).map_err(|error| {
-                IngestError::invalid(id, format!("page {number} of the PDF cannot be read: {error}"))
-            })?;
+            let text = pdf
+                .extract_text_with_limit(&[number], limit)
+                .map_err(|error| self.wrong(id, &format!("page {number} of the PDF"), &error))?;
             total += text.len() as u64;
             if total > self.max_unpacked {
                 return Err(IngestError::TooLarge { id: id.into(), what: "its text".into(), limit: self.max_unpacked });

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use atomr_agents_http::HttpPolicy;
 use atomr_agents_ingest::{
     ByName, Csv, Decoding, Directory, Docx, Fields, Files, Format, Html, IngestError, Json, JsonLines, Markdown, Pdf,
-    Text,
+    Text, Web,
 };
 use pyo3::prelude::*;
 
@@ -145,4 +146,23 @@ pub(crate) fn load_directory(
         Ok(if hidden { directory.hidden() } else { directory })
     };
     made().map(|directory| NativeLoader(Arc::new(directory))).map_err(from_kinded)
+}
+
+/// Pages of the web, within the settings of a policy.
+#[pyfunction]
+pub(crate) fn load_web(
+    urls: Vec<String>,
+    hosts: Option<Vec<String>>,
+    allowed: Vec<String>,
+    max_redirects: usize,
+    max_bytes: usize,
+    timeout: f64,
+) -> PyResult<NativeLoader> {
+    let mut policy = HttpPolicy::new();
+    let address =
+        |text: &String| text.parse().map_err(|_| config(format!("allowed must hold IP addresses, not {text:?}")));
+    policy.allowed = allowed.iter().map(address).collect::<PyResult<_>>()?;
+    (policy.hosts, policy.max_redirects, policy.max_bytes) = (hosts, max_redirects, max_bytes);
+    policy.timeout = std::time::Duration::try_from_secs_f64(timeout).map_err(|error| config(error.to_string()))?;
+    Ok(NativeLoader(Arc::new(Web::new(urls, policy))))
 }
