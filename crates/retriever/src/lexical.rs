@@ -4,6 +4,7 @@ mod corpus;
 mod interner;
 mod inverted;
 mod lookup;
+mod pending;
 mod search;
 mod table;
 

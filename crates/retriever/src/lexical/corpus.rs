@@ -74,12 +74,12 @@ impl Corpus {
     }
 
     fn settle(&mut self) {
+        self.inverted.settle();
         // A third is gone: what numbering anew costs was paid for by the calls that took them out.
         if self.inverted.gone() >= MIN_GONE.max(self.table.live() / 2) {
             let old = self.inverted.compact();
             self.table.renumber(&old);
         }
-        self.inverted.settle();
     }
 
     /// The best `k` documents for these words, with the keys, the best first, equals by id.
