@@ -98,9 +98,7 @@ impl Bm25 {
     /// # Errors
     /// [`RetrieveError::Filter`].
     pub fn search(&self, query: &Query) -> Result<Vec<Document>, RetrieveError> {
-        if let Some(filter) = &query.filter {
-            filter.check()?;
-        }
+        query.check()?;
         let corpus = self.read();
         let found = corpus.search(&query.text, query.top_k.unwrap_or(self.top_k), query.filter.as_ref());
         let document = |(key, score)| corpus.by_key(key).map(|document| document.clone().scored(score));

@@ -10,3 +10,4 @@ mod table;
 
 pub(crate) use corpus::{Corpus, distinct};
 pub(crate) use inverted::Params;
+pub(crate) use table::Table;

@@ -263,15 +263,6 @@ impl Inverted {
     pub(super) fn give_back(&self, room: Vec<f32>) {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner).push(room);
     }
-
-    /// Its terms with their documents and counts, and the lengths: what is saved.
-    pub(crate) fn terms(&self) -> impl Iterator<Item = (&str, &[u32], &[u16])> {
-        self.postings
-            .iter()
-            .enumerate()
-            .filter(|(_, here)| !here.slots.is_empty())
-            .map(|(number, here)| (self.words.word(number as u32), here.slots.as_slice(), here.counts.as_slice()))
-    }
 }
 
 /// `k1 · (1 - b + b · length / mean)`, a little below.
