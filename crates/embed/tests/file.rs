@@ -1,4 +1,5 @@
 //! An index that was saved and loaded, and files that are none.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests fail as tests do
 
 mod support;
 

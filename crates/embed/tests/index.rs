@@ -1,4 +1,5 @@
 //! The index in memory beside plain loops over the same vectors.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests fail as tests do
 
 mod support;
 
