@@ -11,6 +11,8 @@ use atomr_agents_py_bridge::{IntoReply, awaitable};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+pub(crate) use self::index::NativeAnnIndex;
+
 use crate::context::call_ctx;
 use crate::errors::from_kinded;
 

@@ -12,6 +12,7 @@ use atomr_agents_inference::InferenceError;
 use atomr_agents_observability::TracerError;
 use atomr_agents_parser::{ParseError, Place};
 use atomr_agents_py_bridge::{GuestError, Raised, original};
+use atomr_agents_retriever::RetrieveError;
 use atomr_agents_state::{ReduceError, RunLogError, StateError, StoreError};
 use atomr_agents_strategy::StrategyError;
 use atomr_agents_tool::{PermissionError, ToolCallParserError, ToolDefinitionError, ToolError, ToolSetError};
@@ -233,6 +234,7 @@ kinded!(
     ParseError,
     PermissionError,
     ReduceError,
+    RetrieveError,
     RunError,
     RunLogError,
     StateError,

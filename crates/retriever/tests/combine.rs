@@ -1,4 +1,5 @@
 //! Retrievers made of retrievers.
+#![allow(clippy::unwrap_used)] // helpers of tests fail as tests do
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

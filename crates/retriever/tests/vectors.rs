@@ -1,4 +1,5 @@
 //! Documents with vectors: alone, and beside their words.
+#![allow(clippy::unwrap_used)] // helpers of tests fail as tests do
 
 use std::fs;
 use std::sync::Arc;
