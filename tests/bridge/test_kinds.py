@@ -96,6 +96,8 @@ def test_the_table_names_the_kinds_of_today():
         "inference_client",
         *strategies,
         "parser",
+        "embedder",
+        "ann_index",
         "repair_model",
         "journal",
     ]
@@ -104,6 +106,8 @@ def test_the_table_names_the_kinds_of_today():
         *(f"@{k}" for k in list(TABLE)[:4]),
         *strategies,
         "@parser",
+        "@embedder",
+        "@ann_index",
         "@repair_model",
         "@journal",
     ]
