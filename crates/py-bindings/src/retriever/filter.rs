@@ -29,7 +29,7 @@ fn ordered(made: retriever::Filter) -> PyResult<Filter> {
 }
 
 fn value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
-    json::from_py(value)
+    Ok(json::from_py(value)?)
 }
 
 #[pymethods]

@@ -18,7 +18,7 @@ pub(super) struct PythonRetriever(GuestRetriever);
 
 impl PythonRetriever {
     pub(super) fn wrap(target: &Bound<'_, PyAny>, key: &str) -> PyResult<Self> {
-        GuestRetriever::wrap(target.py(), key, target, GuestOptions::default()).map(Self)
+        Ok(Self(GuestRetriever::wrap(target.py(), key, target, GuestOptions::default())?))
     }
 }
 

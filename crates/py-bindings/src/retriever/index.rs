@@ -120,13 +120,13 @@ impl NativeIndex {
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf, embedder: &NativeEmbedder, options: BothOptions) -> PyResult<Self> {
         let (embedder, options) = (Arc::clone(&embedder.0), options.read()?);
-        let index = detached(py, || HybridIndex::load(path, embedder, options)).map_err(from_kinded)?;
+        let index = detached(py, || HybridIndex::load(path, embedder, options))?;
         Ok(Self(Which::Both(Arc::new(index.map_err(from_kinded)?))))
     }
 
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
         let Which::Both(index) = &self.0 else { return Err(config("only a hybrid index can be saved")) };
-        detached(py, || index.save(path)).map_err(from_kinded)?.map_err(from_kinded)
+        detached(py, || index.save(path))?.map_err(from_kinded)
     }
 
     /// The same as what finds.
@@ -165,7 +165,7 @@ impl NativeIndex {
 
     fn add_now(&self, py: Python<'_>, documents: Vec<Py<Document>>) -> PyResult<()> {
         let Which::Words(index) = &self.0 else { return Err(config("vectors are made later")) };
-        detached(py, || index.add(copied(&documents))).map_err(from_kinded)?.map_err(from_kinded)
+        detached(py, || index.add(copied(&documents)))?.map_err(from_kinded)
     }
 
     fn search_now(
@@ -177,7 +177,7 @@ impl NativeIndex {
     ) -> PyResult<Vec<Document>> {
         let Which::Words(index) = &self.0 else { return Err(config("vectors are made later")) };
         let query = query(text, filter, top_k)?;
-        detached(py, || index.search(&query)).map_err(from_kinded)?.map(shown).map_err(from_kinded)
+        detached(py, || index.search(&query))?.map(shown).map_err(from_kinded)
     }
 
     fn remove(&self, py: Python<'_>, ids: Vec<String>) -> PyResult<Py<PyAny>> {
@@ -190,7 +190,7 @@ impl NativeIndex {
 
     fn remove_now(&self, py: Python<'_>, ids: Vec<String>) -> PyResult<usize> {
         let Which::Words(index) = &self.0 else { return Err(config("vectors are removed later")) };
-        detached(py, || index.remove(ids.iter().map(String::as_str))).map_err(from_kinded)
+        Ok(detached(py, || index.delete(ids.iter().map(String::as_str)))?)
     }
 
     fn count(&self, py: Python<'_>) -> PyResult<usize> {
