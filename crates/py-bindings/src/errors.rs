@@ -6,12 +6,14 @@ use std::sync::Arc;
 use atomr_agents_agent::{AgentError, RunError};
 use atomr_agents_callable::CallableError;
 use atomr_agents_core::Kind;
+use atomr_agents_embed::EmbedError;
 use atomr_agents_harness::{HarnessError, HarnessFailure};
 use atomr_agents_inference::InferenceError;
 use atomr_agents_ingest::IngestError;
 use atomr_agents_observability::TracerError;
 use atomr_agents_parser::{ParseError, Place};
 use atomr_agents_py_bridge::{GuestError, Raised, original};
+use atomr_agents_retriever::RetrieveError;
 use atomr_agents_state::{ReduceError, RunLogError, StateError, StoreError};
 use atomr_agents_strategy::StrategyError;
 use atomr_agents_tool::{PermissionError, ToolCallParserError, ToolDefinitionError, ToolError, ToolSetError};
@@ -226,6 +228,7 @@ macro_rules! kinded {
 kinded!(
     AgentError,
     CallableError,
+    EmbedError,
     HarnessError,
     HarnessFailure,
     InferenceError,
@@ -233,6 +236,7 @@ kinded!(
     ParseError,
     PermissionError,
     ReduceError,
+    RetrieveError,
     RunError,
     RunLogError,
     StateError,
