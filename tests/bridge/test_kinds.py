@@ -101,6 +101,7 @@ def test_the_table_names_the_kinds_of_today():
         "repair_model",
         "loader",
         "splitter",
+        "kv_cache",
         "journal",
     ]
     strategies = [f'@strategy(kind="{family}")' for family in families]
@@ -113,6 +114,7 @@ def test_the_table_names_the_kinds_of_today():
         "@repair_model",
         "@loader",
         "@splitter",
+        "@kv_cache",
         "@journal",
     ]
 

@@ -124,3 +124,29 @@ pub async fn check_loader(loader: &dyn crate::Loader) -> Result<(), String> {
         _ => Err("a cancelled context does not end the reading with an error".into()),
     }
 }
+
+/// Checks the rules of [`KvCache`](crate::KvCache): what was put is got, bit by bit, replaced by what is put later, and not
+/// got under another key.
+///
+/// # Errors
+/// The first rule that was broken, in words.
+pub async fn check_cache(cache: &dyn crate::KvCache) -> Result<(), String> {
+    let failed = |error: crate::IngestError| format!("it failed: {error}");
+    let keys: Vec<String> = ["check-a", "check-b", "check-c"].map(str::to_owned).to_vec();
+    let (first, second) = (vec![1.5, f32::MIN_POSITIVE, -0.0], vec![2.0; 384]);
+    let entries = vec![("check-a".to_owned(), first.clone()), ("check-b".to_owned(), second.clone())];
+    cache.put(entries).await.map_err(failed)?;
+    let found = cache.get(&keys).await.map_err(failed)?;
+    let bits = |vector: &[f32]| vector.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    let same = |at: usize, wanted: Option<&[f32]>| {
+        found.get(at).is_some_and(|found| found.as_deref().map(bits) == wanted.map(bits))
+    };
+    if found.len() != 3 || !same(0, Some(&first)) || !same(1, Some(&second)) || !same(2, None) {
+        return Err(format!("got {found:?}"));
+    }
+    cache.put(vec![("check-a".to_owned(), vec![3.0])]).await.map_err(failed)?;
+    match cache.get(&keys[..1]).await.map_err(failed)?.as_slice() {
+        [Some(vector)] if vector == &[3.0] => Ok(()),
+        other => Err(format!("after another vector was put: {other:?}")),
+    }
+}

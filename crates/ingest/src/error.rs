@@ -6,6 +6,7 @@ use std::sync::Arc;
 use atomr_agents_core::Kind;
 use atomr_agents_embed::EmbedError;
 use atomr_agents_http::FetchError;
+use atomr_agents_state::StoreError;
 use thiserror::Error;
 
 /// A document could not be loaded, cut or kept.
@@ -74,6 +75,9 @@ pub enum IngestError {
         #[source]
         source: EmbedError,
     },
+    /// The store of the records, or of vectors, failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Code of somebody else failed.
     #[error("{what} failed: {message}")]
     Failed {
@@ -104,6 +108,7 @@ impl IngestError {
             Self::Io { .. } => Kind::InvalidRequest,
             Self::Fetch { source, .. } => source.kind(),
             Self::Embed { source, .. } => source.kind(),
+            Self::Store(error) => error.kind(),
             Self::Failed { kind, .. } => *kind,
             Self::Cancelled => Kind::Cancelled,
         }
@@ -118,7 +123,7 @@ impl IngestError {
             | Self::Io { id, .. }
             | Self::Fetch { id, .. }
             | Self::Embed { id, .. } => Some(id),
-            Self::Config { .. } | Self::Failed { .. } | Self::Cancelled => None,
+            Self::Config { .. } | Self::Store(_) | Self::Failed { .. } | Self::Cancelled => None,
         }
     }
 

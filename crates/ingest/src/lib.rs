@@ -14,19 +14,23 @@
 //! # Ok::<(), atomr_agents_ingest::IngestError>(())
 //! ```
 
+mod cached;
 pub mod conformance;
 mod error;
 mod load;
 mod loader;
+mod pipeline;
 mod split;
 mod splitter;
 
+pub use cached::{CachedEmbedder, KvCache, MemoryKvCache, StoreKvCache};
 pub use error::IngestError;
 pub use load::{
     ByName, Csv, Decoding, Directory, Docx, Fields, Files, Format, Html, Json, JsonLines, MAX_BYTES, Markdown, Pdf,
     Records, Source, Text, Web, html_text,
 };
 pub use loader::{Documents, Loaded, Loader, load_all};
+pub use pipeline::{Checkpoint, IngestPipeline, OnProgress, PipelineOptions, Progress, RecordManager, Report};
 #[cfg(feature = "tree-sitter")]
 pub use split::Code;
 pub use split::{

@@ -2,6 +2,7 @@
 
 mod files;
 mod loaders;
+mod pipeline;
 mod splitters;
 mod waiting;
 
@@ -17,7 +18,10 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<loaders::NativeLoader>()?;
     module.add_class::<splitters::NativeSplitter>()?;
     module.add_class::<waiting::NativeAsyncSplitter>()?;
+    module.add_class::<pipeline::NativeKvCache>()?;
+    module.add_class::<pipeline::NativePipeline>()?;
     for function in [
+        wrap_pyfunction!(pipeline::cached, module)?,
         wrap_pyfunction!(files::load_texts, module)?,
         wrap_pyfunction!(files::load_json, module)?,
         wrap_pyfunction!(files::load_json_lines, module)?,

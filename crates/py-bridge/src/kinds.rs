@@ -298,6 +298,12 @@ guest_kinds! {
         call split(document) itself;
     }
 
+    /// Keeps vectors by key.
+    GuestKvCache("kv_cache", "@kv_cache") {
+        call get(key);
+        call put(key, value);
+    }
+
     /// Keeps runs: a store of records, logs, blobs and leases.
     GuestJournal("journal", "@journal") {
         call commit(batch);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use atomr_agents_core::{self as core, CallCtx};
-use atomr_agents_ingest::{AsyncSplitter, IngestError};
+use atomr_agents_ingest::{AsyncSplitter, Breakpoint, IngestError, Semantic};
 use atomr_agents_py_bridge::{Args, GuestError, GuestOptions, GuestSplitter, Reply, Scope, arguments, awaitable};
 use futures_util::future::BoxFuture;
 use pyo3::prelude::*;
@@ -11,7 +11,7 @@ use pyo3::types::PyTuple;
 
 use crate::context::call_ctx;
 use crate::document::Document;
-use crate::errors::{Fault, guest_kind};
+use crate::errors::{Fault, from_kinded, guest_kind};
 
 /// A splitter to share.
 #[derive(Clone, Debug)]
@@ -65,6 +65,20 @@ impl NativeAsyncSplitter {
     fn guest(target: &Bound<'_, PyAny>, key: &str) -> PyResult<Self> {
         let guest = GuestSplitter::wrap(target.py(), key, target, GuestOptions::default())?;
         Ok(Self(Shared(Arc::new(PythonSplitter(guest)))))
+    }
+
+    /// By an embedder; a threshold of cosines, else a percentile of distances.
+    #[staticmethod]
+    fn semantic(
+        embedder: &crate::embed::NativeEmbedder,
+        threshold: Option<f32>,
+        percentile: f32,
+        max_chars: usize,
+        batch: usize,
+    ) -> PyResult<Self> {
+        let breakpoint = threshold.map_or(Breakpoint::Percentile(percentile), Breakpoint::Threshold);
+        let builder = Semantic::new(Arc::clone(&embedder.0)).breakpoint(breakpoint).max_chars(max_chars).batch(batch);
+        builder.build().map(|splitter| Self(Shared(Arc::new(splitter)))).map_err(from_kinded)
     }
 
     fn split(&self, py: Python<'_>, document: &Document) -> PyResult<Py<PyAny>> {
