@@ -11,12 +11,16 @@ mod error;
 mod flight;
 mod key;
 mod memory;
+mod question;
 mod store;
+mod stored;
 mod turn;
 
 pub use client::{CachedClient, Tenant};
 pub use error::CacheError;
 pub use key::CacheKey;
 pub use memory::{CacheLimits, CacheStats, InMemoryLlmCache};
-pub use store::{BoxFuture, LlmCache};
+pub use question::Question;
+pub use store::LlmCache;
+pub use stored::{StoreLlmCache, StoredLimits};
 pub use turn::CachedTurn;

@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use crate::{BoxFuture, CacheError, CacheKey, CachedTurn, LlmCache};
+use crate::{CacheError, CacheKey, CachedTurn, LlmCache, Question};
 
 /// What an entry takes besides its answer.
 const AROUND_ENTRY: usize = 256;
@@ -177,12 +178,12 @@ impl LlmCache for InMemoryLlmCache {
         "memory"
     }
 
-    fn get(&self, key: CacheKey) -> BoxFuture<'_, Result<Option<Arc<CachedTurn>>, CacheError>> {
-        Box::pin(std::future::ready(Ok(self.find(key))))
+    fn get<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Option<Arc<CachedTurn>>, CacheError>> {
+        Box::pin(std::future::ready(Ok(self.find(question.key()))))
     }
 
-    fn put(&self, key: CacheKey, turn: Arc<CachedTurn>) -> BoxFuture<'_, Result<(), CacheError>> {
-        self.keep(key, turn);
+    fn put<'a>(&'a self, question: &'a Question, turn: Arc<CachedTurn>) -> BoxFuture<'a, Result<(), CacheError>> {
+        self.keep(question.key(), turn);
         Box::pin(std::future::ready(Ok(())))
     }
 

@@ -67,6 +67,8 @@ pub use atomr_agents_tokens as tokens;
 pub use atomr_agents_tool as tool;
 pub use atomr_agents_workflow as workflow;
 
+#[cfg(feature = "cache-redis")]
+pub use atomr_agents_cache_redis as cache_redis;
 #[cfg(feature = "provider-anthropic")]
 pub use atomr_agents_provider_anthropic as provider_anthropic;
 #[cfg(feature = "provider-gemini")]
