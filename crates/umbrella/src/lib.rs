@@ -61,6 +61,7 @@ pub use atomr_agents_harness as harness;
 pub use atomr_agents_inference as inference;
 pub use atomr_agents_observability as observability;
 pub use atomr_agents_parser as parser;
+pub use atomr_agents_retriever as retriever;
 pub use atomr_agents_state as state;
 pub use atomr_agents_strategy as strategy;
 pub use atomr_agents_tokens as tokens;

@@ -1,0 +1,15 @@
+//! What finds documents ([`Retriever`]), what keeps them to be found ([`DocumentIndex`]), and the conditions on their
+//! metadata ([`Filter`]).
+//!
+//! This crate knows no agent, no loader and no Python. A document comes back as it was given: only its score is new.
+
+pub mod conformance;
+mod error;
+mod filter;
+mod index;
+mod retriever;
+
+pub use error::RetrieveError;
+pub use filter::Filter;
+pub use index::{DocumentIndex, source_of};
+pub use retriever::{Query, Retriever};
