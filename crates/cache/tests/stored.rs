@@ -1,5 +1,5 @@
-//! Answers in every store.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+//! Answers in memory and in a file; `state-proof` has the same on PostgreSQL.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +7,8 @@ use std::time::Duration;
 use atomr_agents_cache::{CachedClient, LlmCache, Question, StoreLlmCache, StoredLimits, conformance};
 use atomr_agents_core::{CallCtx, Message, ModelRequest};
 use atomr_agents_state::{MemoryStore, Scan, Store};
-use atomr_agents_state_postgres::{PostgresOptions, PostgresStore};
 use atomr_agents_state_sqlite::{SqliteOptions, SqliteStore};
-use atomr_agents_testkit::{ScriptedModel, postgres};
+use atomr_agents_testkit::ScriptedModel;
 
 fn request(text: &str) -> Arc<ModelRequest> {
     Arc::new(ModelRequest::new("m", vec![Message::user(text)]))
@@ -72,21 +71,6 @@ async fn in_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache.db");
     check(Arc::new(SqliteStore::open(&path, SqliteOptions::default()).unwrap())).await;
-}
-
-#[tokio::test]
-async fn on_postgres() {
-    let server = match postgres::server() {
-        Ok(server) => server,
-        Err(reason) => return println!("skipped: {reason}"),
-    };
-    let schema = format!("cache_{:08x}", std::process::id());
-    let options = PostgresOptions { schema: schema.clone(), connections: 2, ..PostgresOptions::default() };
-    let store = PostgresStore::connect(server.dsn(), options).await.unwrap();
-    check(Arc::new(store)).await;
-    let (client, connection) = tokio_postgres::connect(server.dsn(), tokio_postgres::NoTls).await.unwrap();
-    let drop = async { client.batch_execute(&format!("DROP SCHEMA {schema} CASCADE")).await.unwrap() };
-    tokio::select! { () = drop => {}, ended = connection => ended.unwrap() }
 }
 
 #[tokio::test]
