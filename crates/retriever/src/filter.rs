@@ -303,3 +303,6 @@ fn with_fraction(whole: i128, other: f64) -> Ordering {
     // The cast keeps the whole part, and stops at the ends of i128, far outside of what `whole` can be.
     whole.cmp(&(other.trunc() as i128)).then_with(|| 0.0f64.total_cmp(&(other.fract() + 0.0)))
 }
+
+#[cfg(test)]
+mod tests;
