@@ -17,11 +17,14 @@ mod ann;
 pub mod conformance;
 mod embedder;
 mod error;
+mod index;
+mod kernels;
 mod mock;
 mod vectors;
 
 pub use ann::{Allowed, AnnIndex, Neighbour};
 pub use embedder::Embedder;
 pub use error::EmbedError;
+pub use index::{IndexOptions, Metric, VectorIndex};
 pub use mock::MockEmbedder;
 pub use vectors::Vectors;
