@@ -59,6 +59,7 @@ pub use atomr_agents_core as core;
 pub use atomr_agents_embed as embed;
 pub use atomr_agents_harness as harness;
 pub use atomr_agents_inference as inference;
+pub use atomr_agents_memory as memory;
 pub use atomr_agents_observability as observability;
 pub use atomr_agents_parser as parser;
 pub use atomr_agents_retriever as retriever;
