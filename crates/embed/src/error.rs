@@ -1,6 +1,7 @@
 //! What can go wrong with vectors.
 
 use std::error::Error as StdError;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use atomr_agents_core::Kind;
@@ -51,6 +52,20 @@ pub enum EmbedError {
         #[source]
         cause: Box<EmbedError>,
     },
+    /// A file that an index is read from or written to.
+    #[error("{} {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What that amounts to: [`Kind::Corrupt`] for a file that is damaged or cut, [`Kind::UnsupportedFormat`] for one
+        /// of something else or of a later version.
+        kind: Kind,
+        /// What is wrong with it.
+        problem: String,
+        /// The system's own error, if there is one.
+        #[source]
+        source: Option<Arc<dyn StdError + Send + Sync>>,
+    },
     /// The embedder, or the index of somebody else, failed.
     #[error("{what} failed: {message}")]
     Failed {
@@ -74,7 +89,7 @@ impl EmbedError {
             Self::Dimension { .. } | Self::NotFinite { .. } => Kind::InvalidRequest,
             Self::Invalid { .. } => Kind::Config,
             Self::Partial { cause, .. } => cause.kind(),
-            Self::Failed { kind, .. } => *kind,
+            Self::Failed { kind, .. } | Self::File { kind, .. } => *kind,
         }
     }
 

@@ -2,11 +2,19 @@
 
 mod block;
 mod exact;
+mod file;
+mod graph;
+mod kept;
+mod mapped;
 mod metric;
 mod nearest;
+mod options;
 mod rows;
+mod state;
+mod upkeep;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use atomr_agents_core::Kind;
@@ -14,23 +22,11 @@ use futures_util::future::BoxFuture;
 use tokio::task::JoinSet;
 
 pub use self::metric::Metric;
+pub use self::options::IndexOptions;
 use self::rows::Rows;
+use self::state::State;
+use self::upkeep::Due;
 use crate::{Allowed, AnnIndex, EmbedError, Neighbour, Vectors};
-
-/// How an index works; [`IndexOptions::default`] fits most.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct IndexOptions {
-    /// What near means.
-    pub metric: Metric,
-    /// How many vectors the index may hold: at most 4 billion, which is also the default.
-    pub max_vectors: usize,
-}
-
-impl Default for IndexOptions {
-    fn default() -> Self {
-        Self { metric: Metric::Cosine, max_vectors: MOST }
-    }
-}
 
 /// The number that no row has.
 const MOST: usize = u32::MAX as usize - 1;
@@ -63,7 +59,7 @@ pub struct VectorIndex {
 struct Shared {
     dim: usize,
     options: IndexOptions,
-    state: RwLock<Rows>,
+    state: RwLock<State>,
     /// Held by the one that changes the index. It reads for as long as it takes, beside others, and writes for a moment.
     changing: Mutex<()>,
 }
@@ -74,20 +70,52 @@ impl VectorIndex {
     /// # Errors
     /// [`EmbedError::Invalid`] for a dimension of 0 or above 65,536, or an option that makes no sense.
     pub fn new(dim: usize, options: IndexOptions) -> Result<Self, EmbedError> {
-        if !(1..=65_536).contains(&dim) {
-            return Err(EmbedError::invalid("dim", format!("must be between 1 and 65,536, not {dim}")));
-        }
-        if !(1..=MOST).contains(&options.max_vectors) {
-            return Err(EmbedError::invalid("max_vectors", format!("must be between 1 and {MOST}")));
-        }
-        Ok(Self {
+        options.check(dim)?;
+        Ok(Self::of(State { ef: options.ef, ..State::new(Rows::new(dim, options.metric)) }, options))
+    }
+
+    fn of(state: State, options: IndexOptions) -> Self {
+        Self {
             shared: Arc::new(Shared {
-                dim,
+                dim: state.rows.dim,
                 options,
-                state: RwLock::new(Rows::new(dim, options.metric)),
+                state: RwLock::new(state),
                 changing: Mutex::new(()),
             }),
-        })
+        }
+    }
+
+    /// Writes the index to a file; one that is there is replaced when the new one is whole. Searches go on meanwhile.
+    ///
+    /// # Errors
+    /// [`EmbedError::File`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), EmbedError> {
+        let _changing = self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.shared.read();
+        kept::save(&state, &self.shared.options, path.as_ref())
+    }
+
+    /// The index of a file, with the options it was made with. Every checksum is compared; the vectors are then read where
+    /// they lie, until the index is changed for the first time. Do not write into the file meanwhile: put another one in its
+    /// place, as [`VectorIndex::save`] does.
+    ///
+    /// # Errors
+    /// [`EmbedError::File`] for a file that is not there, is cut, damaged, or something else.
+    ///
+    /// ```
+    /// use atomr_agents_embed::{IndexOptions, VectorIndex, Vectors};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("vectors.index");
+    /// let index = VectorIndex::new(2, IndexOptions::default())?;
+    /// index.insert(&[7], &Vectors::new(2, vec![1.0, 0.0])?)?;
+    /// index.save(&path)?;
+    /// assert_eq!(VectorIndex::load(&path)?.find(&[1.0, 0.1], 1, None)?[0].id, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, EmbedError> {
+        let (state, options) = kept::load(path.as_ref())?;
+        Ok(Self::of(state, options))
     }
 
     /// What near means here.
@@ -105,7 +133,7 @@ impl VectorIndex {
     /// How many vectors can be found.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shared.read().places.len()
+        self.shared.read().rows.places.len()
     }
 
     /// Whether there is none.
@@ -117,13 +145,13 @@ impl VectorIndex {
     /// Whether there is a vector of this id.
     #[must_use]
     pub fn contains(&self, id: u64) -> bool {
-        self.shared.read().places.contains_key(&id)
+        self.shared.read().rows.places.contains_key(&id)
     }
 
     /// The vector of this id: as it was given, by cosine scaled to the length 1.
     #[must_use]
     pub fn vector(&self, id: u64) -> Option<Vec<f32>> {
-        let rows = self.shared.read();
+        let rows = &self.shared.read().rows;
         rows.places.get(&id).map(|row| rows.vector(*row).to_vec())
     }
 
@@ -149,23 +177,45 @@ impl VectorIndex {
     /// # Errors
     /// As [`AnnIndex::search`].
     pub fn find(&self, query: &[f32], k: usize, allowed: Option<Allowed<'_>>) -> Result<Vec<Neighbour>, EmbedError> {
-        let rows = self.shared.read();
-        let asked = rows.asked(query)?;
-        let mut found = Vec::new();
-        let k = k.min(rows.places.len());
-        if k > 0 {
-            exact::search(&rows, &asked, k, allowed, 0, &mut found);
-        }
-        Ok(found)
+        self.shared.read().find(query, k, allowed)
+    }
+
+    /// As [`VectorIndex::find`] for each of the queries, on all cores; the answers are in their order.
+    ///
+    /// # Errors
+    /// As [`AnnIndex::search`].
+    pub fn find_all(&self, queries: &Vectors, k: usize) -> Result<Vec<Vec<Neighbour>>, EmbedError> {
+        let state = self.shared.read();
+        let queries: Vec<&[f32]> = queries.rows().collect();
+        graph::on_all_cores(&queries, |query| state.find(query, k, None)).into_iter().collect()
+    }
+
+    /// Sets how many nearest a search through the graph keeps on its way: more find more and take longer. `None`: what was
+    /// measured.
+    ///
+    /// # Errors
+    /// [`EmbedError::Invalid`] for 0.
+    pub fn set_ef(&self, ef: Option<usize>) -> Result<(), EmbedError> {
+        options::check_ef(ef)?;
+        self.shared.write().ef = ef;
+        Ok(())
+    }
+
+    /// How many nearest a search through the graph keeps on its way, as it was measured or asked for; `None` where there
+    /// is no graph and every search is exact.
+    #[must_use]
+    pub fn ef(&self) -> Option<usize> {
+        let state = self.shared.read();
+        state.graph.as_ref().map(|graph| state.ef.unwrap_or(graph.ef))
     }
 }
 
 impl Shared {
-    fn read(&self) -> RwLockReadGuard<'_, Rows> {
+    fn read(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Rows> {
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -182,7 +232,7 @@ impl Shared {
         let last: HashMap<u64, usize> = ids.iter().enumerate().map(|(at, id)| (*id, at)).collect();
         let (mut kept, mut prepared) = (Vec::with_capacity(last.len()), Vec::with_capacity(last.len()));
         {
-            let rows = self.read();
+            let rows = &self.read().rows;
             for (at, (id, vector)) in ids.iter().zip(vectors.rows()).enumerate() {
                 if last.get(id) == Some(&at) {
                     prepared.push(rows.prepare(vector).ok_or(EmbedError::NotFinite { row: at, column: 0 })?);
@@ -195,7 +245,7 @@ impl Shared {
             }
         }
         {
-            let mut rows = self.write();
+            let rows = &mut self.write().rows;
             let first = rows.len() as u32;
             rows.push(&kept, &prepared)?;
             rows.places.extend(kept.iter().copied().zip(first..));
@@ -206,26 +256,54 @@ impl Shared {
     fn delete(&self, ids: &[u64]) -> Result<usize, EmbedError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let removed = {
-            let mut rows = self.write();
+            let rows = &mut self.write().rows;
             ids.iter().filter(|id| rows.places.remove(id).is_some()).count()
         };
         self.tidy()?;
         Ok(removed)
     }
 
-    /// Packs the index where many of its rows were removed or replaced. Called by the one that changes it.
+    /// Brings the index into order after a change. Called by the one that changes it.
     fn tidy(&self) -> Result<(), EmbedError> {
-        let packed = {
-            let rows = self.read();
-            let (all, there) = (rows.len(), rows.places.len());
-            if all - there <= there / 2 + 64 {
+        let due = upkeep::due(&self.read(), &self.options);
+        // Made while others search, and put in place in a moment.
+        let made = match due {
+            Due::Nothing => return Ok(()),
+            Due::Extend => return self.extend(),
+            Due::Pack => upkeep::packed(&self.read())?,
+            Due::Build => upkeep::built(&self.read(), &self.options)?,
+        };
+        let mut state = self.write();
+        let ef = state.ef;
+        *state = State { ef, ..made };
+        drop(state);
+        // What was kept out of the graph to measure it.
+        self.extend()
+    }
+
+    /// Links the rows behind the graph, batch by batch.
+    fn extend(&self) -> Result<(), EmbedError> {
+        loop {
+            let (end, rows) = {
+                let mut state = self.write();
+                let State { rows, graph: Some(graph), .. } = &mut *state else { return Ok(()) };
+                let end = rows.len().min(graph.linked + upkeep::TAIL.max(graph.linked / 32));
+                let space = graph::Space { coded: rows.coded(), metric: rows.metric };
+                graph.grow(space, end)?;
+                (end, (graph.linked as u32..end as u32).collect::<Vec<_>>())
+            };
+            if rows.is_empty() {
                 return Ok(());
             }
-            let order: Vec<u32> = (0..all as u32).filter(|row| rows.alive(*row)).collect();
-            rows.picked(&order)?
-        };
-        *self.write() = packed;
-        Ok(())
+            let lists = {
+                let state = self.read();
+                state.graph.as_ref().map(|graph| graph.plan(state.space(), &rows)).unwrap_or_default()
+            };
+            if let Some(graph) = &mut self.write().graph {
+                graph.base.write(&lists)?;
+                graph.linked = end;
+            }
+        }
     }
 }
 

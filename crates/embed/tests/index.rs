@@ -1,33 +1,16 @@
 //! The index in memory beside plain loops over the same vectors.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests fail as tests do
+
+mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use atomr_agents_embed::{EmbedError, IndexOptions, Metric, Neighbour, VectorIndex, Vectors, conformance};
 use proptest::prelude::*;
+use support::Random;
 
 fn options(metric: Metric) -> IndexOptions {
     IndexOptions { metric, ..IndexOptions::default() }
-}
-
-/// Numbers between -1 and 1 that are the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn value(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    }
-
-    fn vectors(&mut self, count: usize, dim: usize) -> Vectors {
-        Vectors::new(dim, (0..count * dim).map(|_| self.value()).collect()).unwrap()
-    }
 }
 
 fn score(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
@@ -150,7 +133,7 @@ fn what_makes_no_sense_is_refused_with_its_name() {
     );
     let none = IndexOptions { max_vectors: 0, ..IndexOptions::default() };
     assert!(message(VectorIndex::new(2, none).unwrap_err()).starts_with("max_vectors must be"));
-    let index = VectorIndex::new(2, IndexOptions { max_vectors: 2, metric: Metric::Dot }).unwrap();
+    let index = VectorIndex::new(2, IndexOptions { max_vectors: 2, ..options(Metric::Dot) }).unwrap();
     let vectors = |values: &[f32]| Vectors::new(2, values.to_vec()).unwrap();
     index.insert(&[1, 2], &vectors(&[1.0, 0.0, 0.0, 1.0])).unwrap();
     index.insert(&[2], &vectors(&[1.0, 1.0])).unwrap();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use atomr_agents_agent::{AgentError, RunError};
 use atomr_agents_callable::CallableError;
 use atomr_agents_core::Kind;
+use atomr_agents_embed::EmbedError;
 use atomr_agents_harness::{HarnessError, HarnessFailure};
 use atomr_agents_inference::InferenceError;
 use atomr_agents_observability::TracerError;
@@ -225,6 +226,7 @@ macro_rules! kinded {
 kinded!(
     AgentError,
     CallableError,
+    EmbedError,
     HarnessError,
     HarnessFailure,
     InferenceError,

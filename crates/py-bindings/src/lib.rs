@@ -13,6 +13,7 @@ mod context;
 mod core;
 mod document;
 mod durable;
+mod embed;
 mod errors;
 mod event;
 mod guest;
@@ -61,6 +62,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     submodule(module, "errors", errors::fill)?;
     submodule(module, "core", core::fill)?;
     submodule(module, "tool", tool::fill)?;
+    submodule(module, "embed", embed::fill)?;
     submodule(module, "guest", guest::fill)?;
     submodule(module, "strategy", strategy::fill)?;
     submodule(module, "observability", observability::fill)?;

@@ -261,6 +261,23 @@ guest_kinds! {
         call format_instructions() optional;
     }
 
+    /// Makes vectors of texts; of many at once where it can.
+    GuestEmbedder("embedder", "@embedder") {
+        call embed(text) itself;
+        call embed_batch(texts) optional;
+        once dim() optional;
+        once model() optional;
+    }
+
+    /// Keeps vectors by id and finds the nearest.
+    GuestAnnIndex("ann_index", "@ann_index") {
+        call search(query, top_k);
+        call upsert(id, vec);
+        call len();
+        call remove(id) optional;
+        once dim() optional;
+    }
+
     /// Repairs a text that no parser could read.
     GuestRepairModel("repair_model", "@repair_model") {
         call repair(original, hint) itself;

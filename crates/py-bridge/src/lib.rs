@@ -39,9 +39,9 @@ pub use flavor::Flavor;
 pub use guest::{Guest, GuestOptions};
 pub use json::{Json, JsonFault};
 pub use kinds::{
-    GuestCallable, GuestInferenceClient, GuestInstructionStrategy, GuestJournal, GuestLoopStrategy,
-    GuestMemoryStrategy, GuestParser, GuestRepairModel, GuestSkillStrategy, GuestTerminationStrategy, GuestTool,
-    GuestToolStrategy, GuestTracer, KINDS, KindRow, MethodRow, Verb, kind,
+    GuestAnnIndex, GuestCallable, GuestEmbedder, GuestInferenceClient, GuestInstructionStrategy, GuestJournal,
+    GuestLoopStrategy, GuestMemoryStrategy, GuestParser, GuestRepairModel, GuestSkillStrategy,
+    GuestTerminationStrategy, GuestTool, GuestToolStrategy, GuestTracer, KINDS, KindRow, MethodRow, Verb, kind,
 };
 pub use scope::{Corked, Live, Scope};
 pub use stream::GuestStream;

@@ -1,5 +1,7 @@
 //! Looking at every vector: first at the codes, then at those vectors whose codes leave it open.
 
+use std::ops::Range;
+
 use super::nearest::{Highest, nearer};
 use super::rows::{Prepared, Rows};
 use crate::kernels;
@@ -18,12 +20,28 @@ pub(super) fn search(
     first: usize,
     found: &mut Vec<Neighbour>,
 ) {
+    among(rows, asked, k, allowed, first..rows.len(), found);
+}
+
+/// The `k` nearest of the rows before `end`.
+pub(super) fn search_until(rows: &Rows, asked: &Prepared, k: usize, end: usize, found: &mut Vec<Neighbour>) {
+    among(rows, asked, k, None, 0..end.min(rows.len()), found);
+}
+
+fn among(
+    rows: &Rows,
+    asked: &Prepared,
+    k: usize,
+    allowed: Option<Allowed<'_>>,
+    range: Range<usize>,
+    found: &mut Vec<Neighbour>,
+) {
     let (query, coded) = (asked.query(), rows.coded());
     let mut scores = [0.0f32; PART];
     let mut limit = Highest::new(k);
     let mut open: Vec<(u32, f32)> = Vec::new();
-    for start in (first..rows.len()).step_by(PART) {
-        let Some(scores) = scores.get_mut(..PART.min(rows.len() - start)) else { break };
+    for start in range.clone().step_by(PART) {
+        let Some(scores) = scores.get_mut(..PART.min(range.end - start)) else { break };
         if kernels::scan(&query, coded, start, scores) < limit.limit() {
             continue;
         }

@@ -60,7 +60,7 @@ mod tests {
         fn the_limit_is_the_kth_highest(values in prop::collection::vec(-9i8..9, 0..40), k in 1usize..12) {
             let mut highest = Highest::new(k);
             values.iter().for_each(|value| highest.show(f32::from(*value)));
-            let mut sorted = values.clone();
+            let mut sorted = values;
             sorted.sort_unstable_by(|a, b| b.cmp(a));
             let wanted = sorted.get(k - 1).map_or(f32::NEG_INFINITY, |value| f32::from(*value));
             prop_assert_eq!(highest.limit(), wanted);

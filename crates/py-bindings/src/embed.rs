@@ -1,0 +1,124 @@
+//! `_native.embed`: embedders and indexes of vectors.
+
+mod arrays;
+mod guests;
+mod index;
+
+use std::sync::Arc;
+
+use atomr_agents_embed::{self as embed, EmbedError, Embedder as _, MockEmbedder, Vectors};
+use atomr_agents_py_bridge::{IntoReply, awaitable};
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::context::call_ctx;
+use crate::errors::from_kinded;
+
+pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<NativeEmbedder>()?;
+    module.add_class::<index::NativeAnnIndex>()?;
+    module.add_class::<index::InMemoryAnnIndex>()
+}
+
+/// The exception for what went wrong. That of an embedder that stopped in the middle has what was done.
+fn raised(error: EmbedError) -> PyErr {
+    let done = match &error {
+        EmbedError::Partial { done, vectors, .. } => {
+            Some((done.clone(), vectors.rows().map(<[f32]>::to_vec).collect()))
+        }
+        _ => None,
+    };
+    let raised = from_kinded(error);
+    if let Some((done, vectors)) = done {
+        let vectors: Vec<Vec<f32>> = vectors;
+        Python::attach(|py| {
+            // An exception of the user may refuse attributes; it is still the better thing to raise.
+            let value = raised.value(py);
+            let _ = value.setattr("done", done).and_then(|()| value.setattr("vectors", vectors));
+        });
+    }
+    raised
+}
+
+/// An error on its way to the interpreter.
+struct Failed(EmbedError);
+
+impl From<Failed> for PyErr {
+    fn from(failed: Failed) -> Self {
+        raised(failed.0)
+    }
+}
+
+/// How an answer looks in Python.
+#[derive(Clone, Copy)]
+enum Form {
+    One,
+    Lists,
+    Table,
+}
+
+struct Made(Vectors, Form);
+
+impl IntoReply for Made {
+    fn into_reply(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let Self(vectors, form) = self;
+        match form {
+            Form::One => Ok(PyList::new(py, vectors.values())?.into_any().unbind()),
+            Form::Lists => {
+                let rows = vectors.rows().map(|row| PyList::new(py, row)).collect::<PyResult<Vec<_>>>()?;
+                Ok(PyList::new(py, rows)?.into_any().unbind())
+            }
+            Form::Table => Ok(arrays::table(py, &vectors)?.unbind()),
+        }
+    }
+}
+
+#[pyclass(frozen, module = "atomr_agents._native.embed")]
+pub(crate) struct NativeEmbedder(pub(crate) Arc<dyn embed::Embedder>);
+
+#[pymethods]
+impl NativeEmbedder {
+    #[staticmethod]
+    fn mock(dim: usize) -> PyResult<Self> {
+        Ok(Self(Arc::new(MockEmbedder::new(dim).map_err(raised)?)))
+    }
+
+    #[staticmethod]
+    fn guest(target: &Bound<'_, PyAny>, key: &str) -> PyResult<Self> {
+        Ok(Self(Arc::new(guests::PythonEmbedder::wrap(target, key)?)))
+    }
+
+    #[getter]
+    fn model(&self) -> &str {
+        self.0.model()
+    }
+
+    #[getter]
+    fn dim(&self) -> Option<usize> {
+        self.0.dim()
+    }
+
+    fn embed(&self, py: Python<'_>, text: String) -> PyResult<Py<PyAny>> {
+        self.made(py, vec![text], Form::One)
+    }
+
+    fn embed_batch(&self, py: Python<'_>, texts: Vec<String>) -> PyResult<Py<PyAny>> {
+        self.made(py, texts, Form::Lists)
+    }
+
+    fn embed_table(&self, py: Python<'_>, texts: Vec<String>) -> PyResult<Py<PyAny>> {
+        self.made(py, texts, Form::Table)
+    }
+}
+
+impl NativeEmbedder {
+    fn made(&self, py: Python<'_>, texts: Vec<String>, form: Form) -> PyResult<Py<PyAny>> {
+        let embedder = Arc::clone(&self.0);
+        awaitable(py, move |scope| async move {
+            let ctx = call_ctx(&scope, None);
+            let _end = ctx.cancel.clone().drop_guard();
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            embedder.embed(&texts, &ctx).await.map(|vectors| Made(vectors, form)).map_err(Failed)
+        })
+    }
+}
