@@ -88,6 +88,8 @@ if TYPE_CHECKING:
     from .guest import inference_client as inference_client
     from .guest import journal as journal
     from .guest import list_factories as list_factories
+    from .guest import long_store as long_store
+    from .guest import memory_store as memory_store
     from .guest import repair_model as repair_model
     from .guest import tracer as tracer
     from .harness import Harness as Harness
@@ -177,8 +179,8 @@ _HOMES: dict[str, str | None] = {
     "fan_out": "callable_",
     "guest": None,
     "handoff_tool": "_handoffs",
-    "in_memory_journal": "state",
     "harness": None,
+    "in_memory_journal": "state",
     "inference_client": "guest",
     "interrupt": "_graph_types",
     "journal": "guest",
@@ -186,6 +188,9 @@ _HOMES: dict[str, str | None] = {
     "lambda_": "callable_",
     "list_factories": "guest",
     "logging_middleware": "middleware",
+    "long_store": "guest",
+    "memory": None,
+    "memory_store": "guest",
     "middleware": None,
     "observability": None,
     "parser": None,
@@ -209,8 +214,6 @@ _HOMES: dict[str, str | None] = {
 }
 
 __all__ = [
-    "END",
-    "START",
     "Agent",
     "AgentBuilder",
     "AgentError",
@@ -222,6 +225,7 @@ __all__ = [
     "Command",
     "Decision",
     "Document",
+    "END",
     "Event",
     "EventBus",
     "EventStream",
@@ -245,6 +249,7 @@ __all__ = [
     "RunContext",
     "RunResult",
     "RunStream",
+    "START",
     "Send",
     "Skill",
     "Span",
@@ -277,6 +282,9 @@ __all__ = [
     "lambda_",
     "list_factories",
     "logging_middleware",
+    "long_store",
+    "memory",
+    "memory_store",
     "middleware",
     "observability",
     "parser",

@@ -13,6 +13,19 @@ Example:
 
 from __future__ import annotations
 
-from ._native.cache import InMemoryLlmCache, LlmCache
+from ._native.cache import InMemoryLlmCache, LlmCache, redis_llm_cache, store_llm_cache
 
-__all__ = ["InMemoryLlmCache", "LlmCache"]
+__all__ = ["InMemoryLlmCache", "LlmCache", "redis_llm_cache", "sqlite_llm_cache", "store_llm_cache"]
+
+
+def sqlite_llm_cache(path: str, *, max_entries: int = 100_000, ttl: float | None = 86_400.0) -> LlmCache:
+    """Keeps answers in a file: see `store_llm_cache`.
+
+    Example:
+        >>> import tempfile
+        >>> from atomr_agents.cache import sqlite_llm_cache
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     sqlite_llm_cache(f"{folder}/answers.db").name
+        'sqlite'
+    """
+    return store_llm_cache(f"sqlite:{path}", max_entries=max_entries, ttl=ttl)

@@ -13,6 +13,8 @@ from atomr_agents import (
     inference_client,
     journal,
     list_factories,
+    long_store,
+    memory_store,
     parser,
     repair_model,
     strategy,
@@ -40,6 +42,8 @@ DECORATORS: dict[str, Any] = {
     "inference_client": inference_client,
     "parser": parser,
     "repair_model": repair_model,
+    "memory_store": memory_store,
+    "long_store": long_store,
     "journal": journal,
     **{f"strategy:{family}": strategy_of(family) for family in FAMILIES},
 }

@@ -97,6 +97,8 @@ def test_the_table_names_the_kinds_of_today():
         *strategies,
         "parser",
         "repair_model",
+        "memory_store",
+        "long_store",
         "journal",
     ]
     strategies = [f'@strategy(kind="{family}")' for family in families]
@@ -105,6 +107,8 @@ def test_the_table_names_the_kinds_of_today():
         *strategies,
         "@parser",
         "@repair_model",
+        "@memory_store",
+        "@long_store",
         "@journal",
     ]
 

@@ -40,7 +40,7 @@ pub use recall::RecallMemory;
 pub use recency::RecencyMemory;
 pub use room::Room;
 pub use search::{By, Search};
-pub use short::MemoryStore;
+pub use short::{MemoryStore, by_words};
 pub use stored_long::{LongOptions, StoredLong};
 pub use stored_short::StoredMemory;
 pub use summarizing::{Summaries, SummarizingMemory};

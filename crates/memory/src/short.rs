@@ -6,6 +6,7 @@ use std::sync::Arc;
 use atomr_agents_core::CallCtx;
 use futures_util::future::BoxFuture;
 
+use crate::keeper;
 use crate::{MemoryError, MemoryItem, Namespace};
 
 /// Keeps items in order, by namespace. What is in one namespace is not seen from another one, also not from one above it.
@@ -119,4 +120,24 @@ impl<S: MemoryStore + ?Sized> MemoryStore for Arc<S> {
     ) -> BoxFuture<'a, Result<Vec<MemoryItem>, MemoryError>> {
         (**self).search(namespace, query, limit, ctx)
     }
+}
+
+/// Up to `limit` of these items that share words with `query`, the best first, equals in their order: how a store that
+/// cannot search answers [`MemoryStore::search`].
+///
+/// ```
+/// use atomr_agents_memory::{MemoryItem, by_words};
+/// use serde_json::json;
+///
+/// let items = ["lives in Oslo", "likes rain"].map(|text| MemoryItem::new(json!(text)));
+/// assert_eq!(by_words(items.to_vec(), "rain?", 5)?, items[1..]);
+/// # Ok::<(), atomr_agents_memory::MemoryError>(())
+/// ```
+///
+/// # Errors
+/// [`MemoryError::Retrieve`] for a query that cannot be asked.
+pub fn by_words(items: Vec<MemoryItem>, query: &str, limit: usize) -> Result<Vec<MemoryItem>, MemoryError> {
+    let texts: Vec<String> = items.iter().map(MemoryItem::text).collect();
+    let best = keeper::by_words(&texts, query, limit)?;
+    Ok(best.into_iter().filter_map(|(at, _)| items.get(at).cloned()).collect())
 }

@@ -6,8 +6,8 @@ use atomr_agents_core::CallCtx;
 use atomr_agents_state::{Batch, Expect, Key, MemoryStore as StateInMemory, Record, Scan, Store};
 use futures_util::future::BoxFuture;
 
-use crate::keeper::{Keeper, by_words, read};
-use crate::{MemoryError, MemoryItem, MemoryStore, Namespace};
+use crate::keeper::{Keeper, read};
+use crate::{MemoryError, MemoryItem, MemoryStore, Namespace, by_words};
 
 /// How many items a search looks at: the last of the namespace.
 const SEARCHED: usize = 10_000;
@@ -118,12 +118,7 @@ impl MemoryStore for StoredMemory {
         limit: usize,
         _ctx: &'a CallCtx,
     ) -> BoxFuture<'a, Result<Vec<MemoryItem>, MemoryError>> {
-        Box::pin(async move {
-            let items = self.newest(namespace, SEARCHED, None).await?;
-            let texts: Vec<String> = items.iter().map(MemoryItem::text).collect();
-            let best = by_words(&texts, query, limit)?;
-            Ok(best.into_iter().filter_map(|(at, _)| items.get(at).cloned()).collect())
-        })
+        Box::pin(async move { by_words(self.newest(namespace, SEARCHED, None).await?, query, limit) })
     }
 }
 

@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
-use atomr_agents_cache::{self as cache, CacheLimits, CachedClient};
+use atomr_agents_cache::{self as cache, CacheLimits, CachedClient, StoreLlmCache, StoredLimits};
+use atomr_agents_cache_redis::{RedisLlmCache, RedisOptions};
 use atomr_agents_inference as inference;
+use atomr_agents_py_bridge::block_on;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::errors::config;
 use crate::seconds;
+use crate::state::store_of;
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<LlmCache>()?;
-    module.add_class::<InMemoryLlmCache>()
+    module.add_class::<InMemoryLlmCache>()?;
+    module.add_function(wrap_pyfunction!(store_llm_cache, module)?)?;
+    module.add_function(wrap_pyfunction!(redis_llm_cache, module)?)
 }
 
 #[pyclass(frozen, subclass, module = "atomr_agents._native.cache")]
@@ -36,6 +41,40 @@ pub(crate) fn cached(
 ) -> Arc<dyn inference::InferenceClient> {
     let cached = CachedClient::new(client, Arc::clone(&cache.0)).for_tenant(tenant).in_scope(scope);
     Arc::new(if replay_usage { cached } else { cached.without_usage() })
+}
+
+/// Answers in a store.
+#[pyfunction]
+#[pyo3(signature = (store, *, max_entries = 100_000, max_turn_bytes = 1_048_576, ttl = 86_400.0))]
+fn store_llm_cache(
+    store: &Bound<'_, PyAny>,
+    max_entries: u64,
+    max_turn_bytes: usize,
+    ttl: Option<f64>,
+) -> PyResult<LlmCache> {
+    if max_entries == 0 {
+        return Err(config("max_entries must be at least 1"));
+    }
+    let limits = StoredLimits { max_entries, max_turn_bytes, ttl: seconds::optional("ttl", ttl)? };
+    Ok(LlmCache(Arc::new(StoreLlmCache::new(store_of(store)?, limits))))
+}
+
+/// Answers on Redis.
+#[pyfunction]
+#[pyo3(signature = (url, *, prefix = "atomr:llm:", max_turn_bytes = 1_048_576, ttl = 86_400.0, timeout = 1.0))]
+fn redis_llm_cache(
+    py: Python<'_>,
+    url: String,
+    prefix: &str,
+    max_turn_bytes: usize,
+    ttl: Option<f64>,
+    timeout: f64,
+) -> PyResult<LlmCache> {
+    let (ttl, timeout) = (seconds::optional("ttl", ttl)?, seconds::duration("timeout", timeout)?);
+    let options = RedisOptions { prefix: prefix.to_owned(), ttl, max_turn_bytes, timeout };
+    // On the runtime, to which the connection will belong.
+    let cache = block_on(py, async move { RedisLlmCache::new(&url, options) })?;
+    Ok(LlmCache(Arc::new(cache.map_err(|error| config(error.to_string()))?)))
 }
 
 #[pyclass(frozen, extends = LlmCache, module = "atomr_agents._native.cache")]

@@ -1,10 +1,10 @@
 """Answers kept in front of a model client."""
 
-from typing import TypedDict, final, type_check_only
+from typing import Any, TypedDict, final, type_check_only
 
 from typing_extensions import disjoint_base
 
-__all__ = ["InMemoryLlmCache", "LlmCache"]
+__all__ = ["InMemoryLlmCache", "LlmCache", "redis_llm_cache", "store_llm_cache"]
 
 @type_check_only
 class _Stats(TypedDict):
@@ -41,3 +41,35 @@ class InMemoryLlmCache(LlmCache):
         """Forgets every answer."""
     def __len__(self) -> int: ...
     def __bool__(self) -> bool: ...
+
+def store_llm_cache(
+    store: Any, *, max_entries: int = 100000, max_turn_bytes: int = 1048576, ttl: float | None = 86400.0
+) -> LlmCache:
+    """Keeps answers in a store (a path, `"sqlite:…"`, `"postgres://…"`, a `Store`): they outlive the process, and whoever
+    shares the store shares them. The oldest go first.
+
+    Args:
+        store: Where.
+        max_entries: How many answers.
+        max_turn_bytes: How many bytes one may have; a larger one is not kept.
+        ttl: How old an answer may become, in seconds; None for ever.
+    """
+
+def redis_llm_cache(
+    url: str,
+    *,
+    prefix: str = "atomr:llm:",
+    max_turn_bytes: int = 1048576,
+    ttl: float | None = 86400.0,
+    timeout: float = 1.0,
+) -> LlmCache:
+    """Keeps answers on a Redis server, for all that share it. Connects when it is first asked; a server that is away or slow
+    makes a call a miss.
+
+    Args:
+        url: `redis://[user:password@]host[:port][/database]`, or `rediss://` with TLS.
+        prefix: What the keys begin with.
+        max_turn_bytes: How many bytes one answer may have; a larger one is not kept.
+        ttl: How old an answer may become, in seconds; None for as long as the server keeps it.
+        timeout: How long connecting, or one answer of the server, may take, in seconds.
+    """
