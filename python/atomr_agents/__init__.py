@@ -81,10 +81,14 @@ if TYPE_CHECKING:
     from .callable_ import with_fallbacks as with_fallbacks
     from .callable_ import with_retry as with_retry
     from .callable_ import with_timeout as with_timeout
+    from .embed import Embedder as Embedder
+    from .embed import InMemoryAnnIndex as InMemoryAnnIndex
     from .errors import AgentError as AgentError
     from .errors import ModelRetry as ModelRetry
+    from .guest import ann_index as ann_index
     from .guest import callable_ as callable_
     from .guest import clear_factories as clear_factories
+    from .guest import embedder as embedder
     from .guest import inference_client as inference_client
     from .guest import journal as journal
     from .guest import list_factories as list_factories
@@ -130,6 +134,7 @@ _HOMES: dict[str, str | None] = {
     "Decision": "agent",
     "Document": "core",
     "END": "_graph_types",
+    "Embedder": "embed",
     "Event": "core",
     "EventBus": "observability",
     "EventStream": "observability",
@@ -138,6 +143,7 @@ _HOMES: dict[str, str | None] = {
     "Harness": "harness",
     "HarnessOutcome": "harness",
     "HarnessState": "harness",
+    "InMemoryAnnIndex": "embed",
     "InMemoryLlmCache": "cache",
     "InferenceClient": "agent",
     "Journal": "state",
@@ -170,11 +176,14 @@ _HOMES: dict[str, str | None] = {
     "Usage": "core",
     "__version__": "_native",
     "agent": None,
+    "ann_index": "guest",
     "branch": "callable_",
     "cache": None,
     "callable_": None,
     "clear_factories": "guest",
     "core": None,
+    "embed": None,
+    "embedder": "guest",
     "errors": None,
     "fan_out": "callable_",
     "guest": None,
@@ -214,6 +223,8 @@ _HOMES: dict[str, str | None] = {
 }
 
 __all__ = [
+    "END",
+    "START",
     "Agent",
     "AgentBuilder",
     "AgentError",
@@ -225,7 +236,7 @@ __all__ = [
     "Command",
     "Decision",
     "Document",
-    "END",
+    "Embedder",
     "Event",
     "EventBus",
     "EventStream",
@@ -234,6 +245,7 @@ __all__ = [
     "Harness",
     "HarnessOutcome",
     "HarnessState",
+    "InMemoryAnnIndex",
     "InMemoryLlmCache",
     "InferenceClient",
     "LoopContext",
@@ -249,7 +261,6 @@ __all__ = [
     "RunContext",
     "RunResult",
     "RunStream",
-    "START",
     "Send",
     "Skill",
     "Span",
@@ -265,11 +276,14 @@ __all__ = [
     "Usage",
     "__version__",
     "agent",
+    "ann_index",
     "branch",
     "cache",
     "callable_",
     "clear_factories",
     "core",
+    "embed",
+    "embedder",
     "errors",
     "fan_out",
     "guest",

@@ -10,6 +10,8 @@
 | `@repair_model`     | a function, or `repair(original, hint)`                 | the object itself |
 | `@memory_store`     | an object with `put`, `list`                            | the object itself |
 | `@long_store`       | an object with `put`, `get`, `delete`, `search`         | the object itself |
+| `@embedder`         | a function of a text, or `embed(text)`, `embed_batch(texts)` | the object itself |
+| `@ann_index`        | an object with `upsert`, `search` and `len`             | the object itself |
 | `@journal`          | an object with the methods of a store; see `JournalBase` | the object itself |
 | `@strategy(kind=…)` | a function of the context; see `atomr_agents.strategy`  | the object itself |
 
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from ._embedders import AnnIndex, Embedder
     from ._native.agent import InferenceClient
     from ._native.memory import LongStore, MemoryStore
     from ._native.state import Store
@@ -62,10 +65,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 __all__ = [
+    "ann_index",
+    "ann_index_from_factory",
     "build_guest_toolset",
     "callable_",
     "callable_from_factory",
     "clear_factories",
+    "embedder",
+    "embedder_from_factory",
     "inference_client",
     "inference_client_from_factory",
     "instruction_strategy_from_factory",
@@ -281,8 +288,9 @@ def long_store(*, name: str | None = None) -> Function[[T], T]: ...
 def long_store(target: Any = None, /, *, name: str | None = None) -> Any:
     """Registers what keeps what shall be found again: an object with `put(namespace, key, value, embedding, ttl)`,
     `get(namespace, key)`, `delete(namespace, key)` and `search(namespace, about)`, plain or async, and perhaps
-    `list_namespaces(prefix, limit)` and `update(namespace, key, value, embedding, ttl)`. `about` is a dict with `query`,
-    `embedding`, `by`, `filter` and `top_k`; items are `StoreItem`s, or dicts with `namespace`, `key` and `value`.
+    `list_namespaces(prefix, limit)` and `update(namespace, key, value, embedding, ttl)`. `about` is a dict with
+    `query`, `embedding`, `by`, `filter` and `top_k`; items are `StoreItem`s, or dicts with `namespace`, `key` and
+    `value`.
 
     Example:
         >>> @long_store("facts")
@@ -305,6 +313,61 @@ def long_store(target: Any = None, /, *, name: str | None = None) -> Any:
         'Oslo'
     """
     return _registering("long_store", *_named(target, name))
+
+
+@overload
+def embedder(name: str, /) -> Function[[T], T]: ...
+@overload
+def embedder(target: T, /) -> T: ...
+@overload
+def embedder(*, name: str | None = None) -> Function[[T], T]: ...
+def embedder(target: Any = None, /, *, name: str | None = None) -> Any:
+    """Registers an embedder: a function of a text that gives its vector, plain or async, or an object with such an
+    `embed`.
+
+    `embed_batch(texts)`, where it is there, is called once for many texts; without it, `embed` is called for each,
+    eight at once. `dim` says how many numbers a vector has, `model` what makes them. The object itself comes back.
+
+    Example:
+        >>> @embedder("letters")
+        ... def letters(text: str) -> list[float]:
+        ...     return [float(text.count(letter)) for letter in "abc"]
+        >>> embedder_from_factory("letters").embed_sync("abba")
+        [2.0, 2.0, 0.0]
+    """
+    return _registering("embedder", *_named(target, name))
+
+
+@overload
+def ann_index(name: str, /) -> Function[[T], T]: ...
+@overload
+def ann_index(target: T, /) -> T: ...
+@overload
+def ann_index(*, name: str | None = None) -> Function[[T], T]: ...
+def ann_index(target: Any = None, /, *, name: str | None = None) -> Any:
+    """Registers an index of vectors: an object, or a class without arguments, with `upsert(id, vec)`,
+    `search(query, top_k)`, which gives pairs of id and score, and `len()`; perhaps with `remove(id)`, which says
+    whether it was there, and `dim`.
+
+    Example:
+        >>> import asyncio
+        >>> @ann_index("few")
+        ... class Few:
+        ...     def __init__(self):
+        ...         self.all = {}
+        ...     def upsert(self, id, vec):
+        ...         self.all[id] = vec
+        ...     def search(self, query, top_k):
+        ...         scored = [(id, sum(a * b for a, b in zip(query, vec))) for id, vec in self.all.items()]
+        ...         return sorted(scored, key=lambda pair: -pair[1])[:top_k]
+        ...     def len(self):
+        ...         return len(self.all)
+        >>> index = ann_index_from_factory("few")
+        >>> asyncio.run(index.upsert([7], [[1.0, 0.0]]))
+        >>> asyncio.run(index.search([1.0, 0.0], 1))
+        [(7, 1.0)]
+    """
+    return _registering("ann_index", *_named(target, name))
 
 
 def _named(target: Any, name: str | None) -> tuple[Any, str | None]:
@@ -399,6 +462,20 @@ def long_store_from_factory(key: str) -> LongStore:
     from ._native.memory import LongStore
 
     return LongStore.guest(target("long_store", key), key)
+
+
+def embedder_from_factory(key: str) -> Embedder:
+    """The embedder that was registered under this key; a KeyError lists what there is."""
+    from ._embedders import embedder_from_factory
+
+    return embedder_from_factory(key)
+
+
+def ann_index_from_factory(key: str) -> AnnIndex:
+    """The index that was registered under this key; a KeyError lists what there is."""
+    from ._embedders import ann_index_from_factory
+
+    return ann_index_from_factory(key)
 
 
 def clear_factories() -> int:

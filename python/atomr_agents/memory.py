@@ -144,8 +144,8 @@ def summarizing_memory_strategy(
     model: str | None = None,
 ) -> MemoryStrategyHandle:
     """Reminds an agent of a summary of what was said before and of the last items word by word. A model writes the
-    summary from the one before and from what came since. Nothing is summarised twice, nothing is left out, and no item is
-    removed; where the model fails, the old summary stays and the next run tries again.
+    summary from the one before and from what came since. Nothing is summarised twice, nothing is left out, and no item
+    is removed; where the model fails, the old summary stays and the next run tries again.
 
     Args:
         store: Where the items are kept.
@@ -211,17 +211,17 @@ def memory_tools(store: LongStore, namespace: Whose = ("memory",), *, by: By = "
     return [Tool(each.execute, each.execute, each, each.parameters, None, each) for each in natives]
 
 
-def WriteMemoryTool(store: LongStore, namespace: Whose = ("memory",)) -> Tool[..., Any]:  # noqa: N802
+def WriteMemoryTool(store: LongStore, namespace: Whose = ("memory",)) -> Tool[..., Any]:
     """The tool `write_memory`; see `memory_tools`."""
     return memory_tools(store, namespace)[0]
 
 
-def UpdateMemoryTool(store: LongStore, namespace: Whose = ("memory",)) -> Tool[..., Any]:  # noqa: N802
+def UpdateMemoryTool(store: LongStore, namespace: Whose = ("memory",)) -> Tool[..., Any]:
     """The tool `update_memory`; see `memory_tools`."""
     return memory_tools(store, namespace)[1]
 
 
-def RecallMemoryTool(store: LongStore, namespace: Whose = ("memory",), *, by: By = "best") -> Tool[..., Any]:  # noqa: N802
+def RecallMemoryTool(store: LongStore, namespace: Whose = ("memory",), *, by: By = "best") -> Tool[..., Any]:
     """The tool `recall_memory`; see `memory_tools`."""
     return memory_tools(store, namespace, by=by)[2]
 

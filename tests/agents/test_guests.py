@@ -7,8 +7,10 @@ import pytest
 
 from atomr_agents import (
     Agent,
+    ann_index,
     callable_,
     clear_factories,
+    embedder,
     guest,
     inference_client,
     journal,
@@ -41,6 +43,8 @@ DECORATORS: dict[str, Any] = {
     "tracer": tracer,
     "inference_client": inference_client,
     "parser": parser,
+    "embedder": embedder,
+    "ann_index": ann_index,
     "repair_model": repair_model,
     "memory_store": memory_store,
     "long_store": long_store,
@@ -75,7 +79,7 @@ def test_every_kind_refuses_what_is_none(kind: str):
     assert list_factories(kind) == []
 
 
-@pytest.mark.parametrize("kind", [kind for kind in DECORATORS if kind not in ("tool", "journal")])
+@pytest.mark.parametrize("kind", [kind for kind in DECORATORS if kind not in ("tool", "journal", "ann_index")])
 def test_decorators_give_the_object_back(kind: str):
     async def stream(request, ctx):
         yield "x"

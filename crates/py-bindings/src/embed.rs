@@ -7,7 +7,7 @@ mod index;
 use std::sync::Arc;
 
 use atomr_agents_embed::{self as embed, EmbedError, Embedder as _, MockEmbedder, Vectors};
-use atomr_agents_py_bridge::{IntoReply, awaitable};
+use atomr_agents_py_bridge::awaitable;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -59,16 +59,20 @@ enum Form {
 
 struct Made(Vectors, Form);
 
-impl IntoReply for Made {
-    fn into_reply(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+impl<'py> IntoPyObject<'py> for Made {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let Self(vectors, form) = self;
         match form {
-            Form::One => Ok(PyList::new(py, vectors.values())?.into_any().unbind()),
+            Form::One => Ok(PyList::new(py, vectors.values())?.into_any()),
             Form::Lists => {
                 let rows = vectors.rows().map(|row| PyList::new(py, row)).collect::<PyResult<Vec<_>>>()?;
-                Ok(PyList::new(py, rows)?.into_any().unbind())
+                Ok(PyList::new(py, rows)?.into_any())
             }
-            Form::Table => Ok(arrays::table(py, &vectors)?.unbind()),
+            Form::Table => arrays::table(py, &vectors),
         }
     }
 }

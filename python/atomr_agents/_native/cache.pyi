@@ -45,8 +45,8 @@ class InMemoryLlmCache(LlmCache):
 def store_llm_cache(
     store: Any, *, max_entries: int = 100000, max_turn_bytes: int = 1048576, ttl: float | None = 86400.0
 ) -> LlmCache:
-    """Keeps answers in a store (a path, `"sqlite:…"`, `"postgres://…"`, a `Store`): they outlive the process, and whoever
-    shares the store shares them. The oldest go first.
+    """Keeps answers in a store (a path, `"sqlite:…"`, `"postgres://…"`, a `Store`): they outlive the process, and
+    whoever shares the store shares them. The oldest go first.
 
     Args:
         store: Where.
@@ -63,8 +63,8 @@ def redis_llm_cache(
     ttl: float | None = 86400.0,
     timeout: float = 1.0,
 ) -> LlmCache:
-    """Keeps answers on a Redis server, for all that share it. Connects when it is first asked; a server that is away or slow
-    makes a call a miss.
+    """Keeps answers on a Redis server, for all that share it. Connects when it is first asked; a server that is away or
+    slow makes a call a miss.
 
     Args:
         url: `redis://[user:password@]host[:port][/database]`, or `rediss://` with TLS.

@@ -7,7 +7,17 @@ from .agent import InferenceClient
 from .strategy import MemoryStrategyHandle
 from .tool import NativeTool
 
-__all__ = ["LongStore", "MemoryItem", "MemoryStore", "StoreItem", "chained", "recall", "recency", "summarizing", "tools"]
+__all__ = [
+    "LongStore",
+    "MemoryItem",
+    "MemoryStore",
+    "StoreItem",
+    "chained",
+    "recall",
+    "recency",
+    "summarizing",
+    "tools",
+]
 
 _Namespace: TypeAlias = Sequence[str]
 _Whose: TypeAlias = Sequence[str] | Callable[[Any], Sequence[str]]
@@ -15,7 +25,8 @@ _Whose: TypeAlias = Sequence[str] | Callable[[Any], Sequence[str]]
 @final
 class MemoryItem:
     """Something that was said or happened. Items stand in the order of their ids; those made here in the order in which
-    they were made. `content` is any JSON value; `text` is what a model reads of it: the content, its `text`, or its JSON.
+    they were made. `content` is any JSON value; `text` is what a model reads of it: the content, its `text`, or its
+    JSON.
     """
 
     def __new__(cls, content: Any, *, id: str | None = None, created_ms: int | None = None) -> MemoryItem: ...
@@ -85,8 +96,8 @@ class MemoryStore:
     @staticmethod
     def guest(target: object, key: str) -> MemoryStore: ...
     def put(self, namespace: _Namespace, item: Any) -> Coroutine[Any, Any, MemoryItem]:
-        """Keeps an item, in place of the one with the same id; anything that is no `MemoryItem` becomes the content of a
-        new one, which comes back."""
+        """Keeps an item, in place of the one with the same id; anything that is no `MemoryItem` becomes the content of
+        a new one, which comes back."""
     def list(
         self, namespace: _Namespace, limit: int = 10, *, before: str | None = None
     ) -> Coroutine[Any, Any, list[MemoryItem]]:
@@ -102,7 +113,8 @@ class MemoryStore:
 
 @final
 class LongStore:
-    """Keeps what shall be found again, by namespace and key. A namespace is a tuple of texts, or one text for one part."""
+    """Keeps what shall be found again, by namespace and key. A namespace is a tuple of texts, or one text for one
+    part."""
 
     @staticmethod
     def on(store: Any, *, embedder: Any = None, max_searched: int = 100000) -> LongStore:
@@ -122,8 +134,8 @@ class LongStore:
         embedding: Sequence[float] | None = None,
         ttl: float | None = None,
     ) -> Coroutine[Any, Any, None]:
-        """Keeps a JSON value, in place of what was there. Its vector is `embedding`, or that of its text: the value, its
-        `text`, or its JSON. After `ttl` seconds it is forgotten."""
+        """Keeps a JSON value, in place of what was there. Its vector is `embedding`, or that of its text: the value,
+        its `text`, or its JSON. After `ttl` seconds it is forgotten."""
     def update(
         self,
         namespace: _Namespace,
@@ -150,7 +162,8 @@ class LongStore:
     ) -> Coroutine[Any, Any, list[StoreItem]]:
         """The items of the namespace and of all below it that fit best; without a query and a vector those that were
         written last. `by` is `"meaning"`, `"words"`, `"both"`, or `"best"`: meaning where there is an embedder or a
-        vector. `filter` is a condition on the fields of the value, such as `{"op": "eq", "key": "kind", "value": "fact"}`.
+        vector. `filter` is a condition on the fields of the value, such as `{"op": "eq", "key": "kind", "value":
+        "fact"}`.
         """
     def list_namespaces(
         self, prefix: _Namespace | None = None, *, limit: int = 100

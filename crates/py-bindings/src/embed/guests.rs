@@ -101,25 +101,28 @@ impl PythonEmbedder {
     /// Each text in a call of its own, a few at once. What was done before one failed is in the error.
     async fn one_by_one(&self, texts: &[&str], ctx: &CallCtx) -> Result<Vectors, EmbedError> {
         let scope = ctx.get::<Scope>();
-        let calls = texts.iter().map(|text| {
+        let mut calls = Vec::with_capacity(texts.len());
+        for text in texts {
             let text = (*text).to_owned();
             let args = arguments(move |py: Python<'_>| Ok(Args::positional(PyTuple::new(py, [text])?)));
-            answer(self.guest.embed(args, row, scope.as_deref()), ctx)
-        });
+            calls.push(self.guest.embed(args, row, scope.as_deref()));
+        }
         let mut answers = stream::iter(calls).buffered(AT_ONCE);
         let mut made: Option<Vectors> = None;
         let mut done = 0;
-        while let Some(answer) = answers.next().await {
-            let added = answer.map_err(|error| failed("embedder", &self.guest, error)).and_then(|row| {
-                let row = self.checked(Vectors::new(row.len(), row), 1)?;
-                match &mut made {
-                    Some(made) => made.append(&row),
-                    None => {
-                        made = Some(row);
-                        Ok(())
+        while done < texts.len() {
+            let next = async { answers.next().await.unwrap_or(Err(GuestError::Cancelled)) };
+            let added =
+                answer(next, ctx).await.map_err(|error| failed("embedder", &self.guest, error)).and_then(|row| {
+                    let row = self.checked(Vectors::new(row.len(), row), 1)?;
+                    match &mut made {
+                        Some(made) => made.append(&row),
+                        None => {
+                            made = Some(row);
+                            Ok(())
+                        }
                     }
-                }
-            });
+                });
             if let Err(cause) = added {
                 let Some(vectors) = made else { return Err(cause) };
                 return Err(EmbedError::Partial {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use atomr_agents_embed::{AnnIndex, IndexOptions, VectorIndex, Vectors};
+use atomr_agents_embed::{AnnIndex, EmbedError, IndexOptions, VectorIndex, Vectors};
 use atomr_agents_py_bridge::{awaitable, detached};
 use pyo3::prelude::*;
 use pyo3::types::PyInt;
@@ -24,6 +24,12 @@ fn set(allowed: Option<&Bound<'_, PyAny>>) -> PyResult<Option<HashSet<u64>>> {
             Ok(listed.into_iter().collect())
         })
         .transpose()
+}
+
+/// Does this with the interpreter's lock released. Every look at an index does: one that waits for a writer would hold up
+/// every thread of Python.
+fn apart<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, EmbedError> + Send) -> PyResult<T> {
+    detached(py, work)?.map_err(raised)
 }
 
 #[pyclass(frozen, module = "atomr_agents._native.embed")]
@@ -59,11 +65,11 @@ impl InMemoryAnnIndex {
 
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        detached(py, || VectorIndex::load(path)).map(Self).map_err(raised)
+        apart(py, || VectorIndex::load(path)).map(Self)
     }
 
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        detached(py, || self.0.save(path)).map_err(raised)
+        apart(py, || self.0.save(path))
     }
 
     #[getter]
@@ -77,13 +83,13 @@ impl InMemoryAnnIndex {
     }
 
     #[getter]
-    fn ef(&self, py: Python<'_>) -> Option<usize> {
-        detached(py, || self.0.ef())
+    fn ef(&self, py: Python<'_>) -> PyResult<Option<usize>> {
+        Ok(detached(py, || self.0.ef())?)
     }
 
     #[setter]
     fn set_ef(&self, py: Python<'_>, ef: Option<usize>) -> PyResult<()> {
-        detached(py, || self.0.set_ef(ef)).map_err(raised)
+        apart(py, || self.0.set_ef(ef))
     }
 
     fn upsert(&self, py: Python<'_>, ids: &Bound<'_, PyAny>, vectors: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -94,12 +100,12 @@ impl InMemoryAnnIndex {
         } else {
             arrays::vectors("vectors", vectors, Some(self.0.dim()))?
         };
-        detached(py, || self.0.insert(&ids, &vectors)).map_err(raised)
+        apart(py, || self.0.insert(&ids, &vectors))
     }
 
     fn remove(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<usize> {
         let ids = arrays::ids(ids)?;
-        detached(py, || self.0.delete(&ids)).map_err(raised)
+        apart(py, || self.0.delete(&ids))
     }
 
     #[pyo3(signature = (query, top_k = 10, *, allowed = None))]
@@ -111,39 +117,39 @@ impl InMemoryAnnIndex {
         allowed: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Vec<(u64, f32)>> {
         let (query, allowed) = (arrays::vector("query", query)?, set(allowed)?);
-        let found = detached(py, || match &allowed {
+        let found = apart(py, || match &allowed {
             None => self.0.find(&query, top_k, None),
             Some(allowed) => self.0.find(&query, top_k, Some(&|id| allowed.contains(&id))),
         });
-        found.map(arrays::pairs).map_err(raised)
+        found.map(arrays::pairs)
     }
 
     #[pyo3(signature = (queries, top_k = 10))]
     fn search_batch(&self, py: Python<'_>, queries: &Bound<'_, PyAny>, top_k: usize) -> PyResult<Vec<Vec<(u64, f32)>>> {
         let queries = arrays::vectors("queries", queries, Some(self.0.dim()))?;
-        let found = detached(py, || self.0.find_all(&queries, top_k)).map_err(raised)?;
+        let found = apart(py, || self.0.find_all(&queries, top_k))?;
         Ok(found.into_iter().map(arrays::pairs).collect())
     }
 
-    fn vector(&self, py: Python<'_>, id: u64) -> Option<Vec<f32>> {
-        detached(py, || self.0.vector(id))
+    fn vector(&self, py: Python<'_>, id: u64) -> PyResult<Option<Vec<f32>>> {
+        Ok(detached(py, || self.0.vector(id))?)
     }
 
     fn handle(&self) -> NativeAnnIndex {
         NativeAnnIndex(Arc::new(self.0.clone()))
     }
 
-    fn __len__(&self, py: Python<'_>) -> usize {
-        detached(py, || self.0.len())
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(detached(py, || self.0.len())?)
     }
 
     /// As long as published: `len()`, beside `len(index)`.
-    fn len(&self, py: Python<'_>) -> usize {
+    fn len(&self, py: Python<'_>) -> PyResult<usize> {
         self.__len__(py)
     }
 
-    fn __contains__(&self, py: Python<'_>, id: u64) -> bool {
-        detached(py, || self.0.contains(id))
+    fn __contains__(&self, py: Python<'_>, id: u64) -> PyResult<bool> {
+        Ok(detached(py, || self.0.contains(id))?)
     }
 
     /// An empty index is an index.
@@ -151,10 +157,10 @@ impl InMemoryAnnIndex {
         true
     }
 
-    fn __repr__(&self, py: Python<'_>) -> String {
-        let (len, ef) = detached(py, || (self.0.len(), self.0.ef()));
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let (len, ef) = detached(py, || (self.0.len(), self.0.ef()))?;
         let how = ef.map_or_else(|| "exact".to_owned(), |ef| format!("ef {ef}"));
-        format!("<InMemoryAnnIndex, {len} vectors of {} by {}, {how}>", self.0.dim(), self.0.metric())
+        Ok(format!("<InMemoryAnnIndex, {len} vectors of {} by {}, {how}>", self.0.dim(), self.0.metric()))
     }
 }
 

@@ -1,0 +1,40 @@
+"""Vectors of texts, and the nearest of many.
+
+| name | what |
+|---|---|
+| `Embedder` | makes vectors: `await embed(text)`, `await embed_batch(texts)` |
+| `MockEmbedder` | one for tests: no model, the same vectors everywhere |
+| `InMemoryAnnIndex` | keeps vectors and finds the nearest: exactly, or through a graph where there are many |
+| `AnnIndex` | any index, awaited; also one of yours |
+
+Example:
+    >>> from atomr_agents.embed import InMemoryAnnIndex, MockEmbedder
+    >>> embedder, index = MockEmbedder(64), InMemoryAnnIndex(64)
+    >>> index.upsert([1, 2], embedder.embed_batch_sync(["rain in Oslo", "a tax form"]))
+    >>> index.search(embedder.embed_sync("Oslo: rain?"), 1)[0][0]
+    1
+"""
+
+from __future__ import annotations
+
+from ._embedders import (
+    AnnIndex,
+    Embedder,
+    MockEmbedder,
+    ann_index_from_factory,
+    embedder_from_factory,
+    in_memory_ann_index,
+    mock_embedder,
+)
+from ._native.embed import InMemoryAnnIndex
+
+__all__ = [
+    "AnnIndex",
+    "Embedder",
+    "InMemoryAnnIndex",
+    "MockEmbedder",
+    "ann_index_from_factory",
+    "embedder_from_factory",
+    "in_memory_ann_index",
+    "mock_embedder",
+]
