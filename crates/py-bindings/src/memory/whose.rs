@@ -3,14 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use atomr_agents_core::{CallCtx, Kind};
+use atomr_agents_core::CallCtx;
 use atomr_agents_memory::{Fixed, MemoryError, Namespace, Whose};
-use atomr_agents_py_bridge::Raised;
+use atomr_agents_py_bridge::{GuestError, Raised};
 use futures_util::future::BoxFuture;
 use pyo3::prelude::*;
 
 use super::Parts;
 use crate::context::deps_of;
+use crate::errors::guest_kind;
 
 /// A namespace, or a quick function of the run's dependencies that gives one.
 pub(super) fn whose_of(given: &Bound<'_, PyAny>) -> PyResult<Arc<dyn Whose>> {
@@ -34,15 +35,17 @@ impl fmt::Debug for OfDeps {
 impl Whose for OfDeps {
     fn namespace<'a>(&'a self, ctx: &'a CallCtx) -> BoxFuture<'a, Result<Namespace, MemoryError>> {
         let told = Python::attach(|py| {
-            let given = self.0.bind(py).call1((deps_of(py, ctx),))?;
-            given.extract::<Parts>().map(|parts| parts.0)
+            let given = self.0.bind(py).call1((deps_of(py, ctx),));
+            given.and_then(|given| given.extract::<Parts>()).map(|parts| parts.0).map_err(|error| {
+                let error = GuestError::Raised(Raised::new(py, error));
+                MemoryError::Failed {
+                    what: "the namespace of the run".to_owned(),
+                    kind: guest_kind(&error),
+                    message: error.to_string(),
+                    source: Some(Arc::new(error)),
+                }
+            })
         });
-        let failed = |error: PyErr| MemoryError::Failed {
-            what: "the namespace of the run".to_owned(),
-            kind: Kind::Guest,
-            message: error.to_string(),
-            source: Some(Arc::new(Raised::from(error))),
-        };
-        Box::pin(std::future::ready(told.map_err(failed)))
+        Box::pin(std::future::ready(told))
     }
 }
