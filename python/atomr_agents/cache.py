@@ -13,9 +13,37 @@ Example:
 
 from __future__ import annotations
 
-from ._native.cache import InMemoryLlmCache, LlmCache, redis_llm_cache, store_llm_cache
+from ._native.cache import InMemoryLlmCache, LlmCache, SemanticLlmCache, redis_llm_cache, store_llm_cache
 
-__all__ = ["InMemoryLlmCache", "LlmCache", "redis_llm_cache", "sqlite_llm_cache", "store_llm_cache"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._embedders import AnyEmbedder
+
+__all__ = [
+    "InMemoryLlmCache",
+    "LlmCache",
+    "SemanticLlmCache",
+    "redis_llm_cache",
+    "semantic_llm_cache",
+    "sqlite_llm_cache",
+    "store_llm_cache",
+]
+
+
+def semantic_llm_cache(embedder: AnyEmbedder, threshold: float = 0.9) -> SemanticLlmCache:
+    """A cache that compares questions by meaning; `SemanticLlmCache` has more to say.
+
+    Example:
+        >>> from atomr_agents import Agent
+        >>> from atomr_agents.testkit import ScriptedModel
+        >>> cache = semantic_llm_cache("mock:256", 0.6)
+        >>> agent = Agent(ScriptedModel().text("Rain.").client().cached(cache))
+        >>> [agent.run_sync(text).output for text in ("What is the weather in Oslo?", "what's the weather in Oslo")]
+        ['Rain.', 'Rain.']
+        >>> cache.stats()["by_meaning"]
+        1
+    """
+    return SemanticLlmCache(embedder, threshold)
 
 
 def sqlite_llm_cache(path: str, *, max_entries: int = 100_000, ttl: float | None = 86_400.0) -> LlmCache:

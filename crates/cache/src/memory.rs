@@ -106,6 +106,16 @@ impl InMemoryLlmCache {
         (memory.stats.entries, memory.stats.bytes) = (0, 0);
     }
 
+    /// Whether there is an answer, perhaps one that is too old.
+    pub(crate) fn contains(&self, key: CacheKey) -> bool {
+        self.lock().entries.contains_key(&key)
+    }
+
+    /// The answer under a key that another question led to.
+    pub(crate) fn touch(&self, key: CacheKey) -> Option<Arc<CachedTurn>> {
+        self.find(key)
+    }
+
     fn find(&self, key: CacheKey) -> Option<Arc<CachedTurn>> {
         let mut memory = self.lock();
         let too_old = |entry: &Entry| self.limits.ttl.is_some_and(|ttl| entry.born.elapsed() >= ttl);

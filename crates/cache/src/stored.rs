@@ -1,5 +1,6 @@
 //! Answers kept in a store: in a file, or in a database that machines share.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -154,8 +155,12 @@ impl StoreLlmCache {
             let Some((last, _)) = gone.last() else { return Ok(()) };
             let (whole, cut) = (gone.len() == PAGE, last + 1);
             let mut batch = Batch::new().durability(Durability::Relaxed);
+            let mut seen = HashSet::new();
             for came in gone.into_iter().filter_map(|(_, came)| came) {
-                batch = self.with_delete(batch, &came).await?;
+                // Written twice in one millisecond, it stands there twice.
+                if seen.insert((came.key.clone(), came.born_ms)) {
+                    batch = self.with_delete(batch, &came).await?;
+                }
             }
             let batch = batch.with(Change::Cut { stream: order.clone(), before: cut });
             match self.store.commit(batch).await {

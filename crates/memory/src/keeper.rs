@@ -1,5 +1,6 @@
 //! What both stores do with a [`Store`]: names, records and scans in pages.
 
+use std::fmt;
 use std::sync::Arc;
 
 use atomr_agents_core::Document;
@@ -13,10 +14,17 @@ use crate::{MemoryError, Namespace};
 const PAGE: usize = 1_000;
 
 /// A space of a store.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Keeper {
     pub(crate) store: Arc<dyn Store>,
     space: &'static str,
+}
+
+/// What is remembered is not printed.
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.space, self.store.kind())
+    }
 }
 
 impl Keeper {

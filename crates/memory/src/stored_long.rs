@@ -1,5 +1,6 @@
 //! Long memory on any store.
 
+use std::fmt;
 use std::sync::Arc;
 
 use atomr_agents_core::{CallCtx, Value};
@@ -59,11 +60,19 @@ impl Default for LongOptions {
 /// assert_eq!(found[0].key, "home");
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StoredLong {
     values: Keeper,
     vectors: Keeper,
     options: LongOptions,
+}
+
+/// What is remembered is not printed.
+impl fmt::Debug for StoredLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let embedder = self.options.embedder.as_ref().map_or("no embedder", |embedder| embedder.model());
+        write!(f, "StoredLong({:?}, {embedder})", self.values)
+    }
 }
 
 /// A value as it is stored.

@@ -4,7 +4,7 @@ from typing import Any, TypedDict, final, type_check_only
 
 from typing_extensions import disjoint_base
 
-__all__ = ["InMemoryLlmCache", "LlmCache", "redis_llm_cache", "store_llm_cache"]
+__all__ = ["InMemoryLlmCache", "LlmCache", "SemanticLlmCache", "redis_llm_cache", "store_llm_cache"]
 
 @type_check_only
 class _Stats(TypedDict):
@@ -13,6 +13,10 @@ class _Stats(TypedDict):
     hits: int
     misses: int
     evictions: int
+
+@type_check_only
+class _SemanticStats(_Stats):
+    by_meaning: int
 
 @disjoint_base
 class LlmCache:
@@ -37,6 +41,40 @@ class InMemoryLlmCache(LlmCache):
     ) -> InMemoryLlmCache: ...
     def stats(self) -> _Stats:
         """What it holds and what it did so far."""
+    def clear(self) -> None:
+        """Forgets every answer."""
+    def __len__(self) -> int: ...
+    def __bool__(self) -> bool: ...
+
+@final
+class SemanticLlmCache(LlmCache):
+    """Answers a question from the answer to one that means the same, in this process. Tenant, provider, model,
+    settings, tools and all messages before the last must be equal in every byte; the last words must be near each other
+    as vectors, agree in every number, negation and name, and differ in no word but such as mean the same.
+
+    Args:
+        embedder: What makes the vectors: what `Embedder` takes.
+        threshold: The least cosine of two questions.
+        word_threshold: The least cosine of the words in which they differ, taken alone.
+        max_text: Bytes of the longest question that is compared by meaning.
+        max_entries: How many answers.
+        max_bytes: How many bytes they may take together.
+        ttl: How old an answer may become, in seconds; None for ever.
+    """
+
+    def __new__(
+        cls,
+        embedder: Any,
+        threshold: float = 0.9,
+        *,
+        word_threshold: float = 0.8,
+        max_text: int = 4000,
+        max_entries: int = 1000,
+        max_bytes: int = 67108864,
+        ttl: float | None = 3600.0,
+    ) -> SemanticLlmCache: ...
+    def stats(self) -> _SemanticStats:
+        """What it holds and what it did so far; `by_meaning` counts the hits of questions that were not equal."""
     def clear(self) -> None:
         """Forgets every answer."""
     def __len__(self) -> int: ...
