@@ -185,12 +185,10 @@ def chained_memory_strategy(
 ) -> MemoryStrategyHandle:
     """Asks several memories at once and gives what they remember in their order, each text once, as far as there is
     room. What is said is given to each of them to keep. A member is what `Agent(memory=...)` takes."""
-    from . import _strategies
-    from ._native.strategy import MemoryStrategyHandle
+    from ._strategies import memory_of
 
     checks.whole(1)("max_tokens", max_tokens)
-    made = [_strategies.of(None, [], each, []).memory for each in strategies]
-    return _native.chained([each for each in made if isinstance(each, MemoryStrategyHandle)], max_tokens, model)
+    return _native.chained([memory_of(each) for each in strategies], max_tokens, model)
 
 
 def memory_tools(store: LongStore, namespace: Whose = ("memory",), *, by: By = "best") -> list[Tool[..., Any]]:

@@ -221,8 +221,8 @@ async def test_a_model_writes_and_recalls_where_the_host_says():
     await store.put(("users", "bob"), "secret", "Bob's password is in Oslo")
     model = (
         ScriptedModel()
-        .tool_calls([("write_memory", {"text": "lives in Oslo", "key": "home"})])
-        .tool_calls([("recall_memory", {"query": "Oslo"}), ("update_memory", {"key": "secret", "text": "x"})])
+        .tool_calls(("write_memory", {"text": "lives in Oslo", "key": "home"}))
+        .tool_calls(("recall_memory", {"query": "Oslo"}), ("update_memory", {"key": "secret", "text": "x"}))
         .text("done")
     )
     agent = Agent(model, tools=memory_tools(store, lambda user: ("users", user)))

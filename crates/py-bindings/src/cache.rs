@@ -7,14 +7,13 @@ use atomr_agents_cache::{
 };
 use atomr_agents_cache_redis::{RedisLlmCache, RedisOptions};
 use atomr_agents_inference as inference;
-use atomr_agents_py_bridge::block_on;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::embed::embedder_of;
 use crate::errors::{config, from_kinded};
 use crate::seconds;
-use crate::state::store_of;
+use crate::state::{moment, store_of};
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<LlmCache>()?;
@@ -144,7 +143,7 @@ fn redis_llm_cache(
     let (ttl, timeout) = (seconds::optional("ttl", ttl)?, seconds::duration("timeout", timeout)?);
     let options = RedisOptions { prefix: prefix.to_owned(), ttl, max_turn_bytes, timeout };
     // On the runtime, to which the connection will belong.
-    let cache = block_on(py, async move { RedisLlmCache::new(&url, options) })?;
+    let cache = moment(py, async move { RedisLlmCache::new(&url, options) })?;
     Ok(LlmCache(Arc::new(cache.map_err(|error| config(error.to_string()))?)))
 }
 
