@@ -94,6 +94,8 @@ if TYPE_CHECKING:
     from .guest import journal as journal
     from .guest import list_factories as list_factories
     from .guest import loader as loader
+    from .guest import long_store as long_store
+    from .guest import memory_store as memory_store
     from .guest import repair_model as repair_model
     from .guest import splitter as splitter
     from .guest import tracer as tracer
@@ -189,8 +191,8 @@ _HOMES: dict[str, str | None] = {
     "fan_out": "callable_",
     "guest": None,
     "handoff_tool": "_handoffs",
-    "in_memory_journal": "state",
     "harness": None,
+    "in_memory_journal": "state",
     "inference_client": "guest",
     "ingest": None,
     "interrupt": "_graph_types",
@@ -200,6 +202,9 @@ _HOMES: dict[str, str | None] = {
     "list_factories": "guest",
     "loader": "guest",
     "logging_middleware": "middleware",
+    "long_store": "guest",
+    "memory": None,
+    "memory_store": "guest",
     "middleware": None,
     "observability": None,
     "parser": None,
@@ -299,6 +304,9 @@ __all__ = [
     "list_factories",
     "loader",
     "logging_middleware",
+    "long_store",
+    "memory",
+    "memory_store",
     "middleware",
     "observability",
     "parser",

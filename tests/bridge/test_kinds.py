@@ -102,6 +102,8 @@ def test_the_table_names_the_kinds_of_today():
         "loader",
         "splitter",
         "kv_cache",
+        "memory_store",
+        "long_store",
         "journal",
     ]
     strategies = [f'@strategy(kind="{family}")' for family in families]
@@ -115,6 +117,8 @@ def test_the_table_names_the_kinds_of_today():
         "@loader",
         "@splitter",
         "@kv_cache",
+        "@memory_store",
+        "@long_store",
         "@journal",
     ]
 

@@ -226,7 +226,8 @@ async fn settings_that_do_not_fit_are_refused_and_a_cancelled_run_says_so() {
 #[tokio::test]
 async fn caches_keep_the_rules_and_spare_the_embedder() {
     let folder = tempfile::tempdir().unwrap();
-    let sqlite: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path().join("s.db"), SqliteOptions::default()).unwrap());
+    let sqlite: Arc<dyn Store> =
+        Arc::new(SqliteStore::open(folder.path().join("s.db"), SqliteOptions::default()).unwrap());
     let caches: [Arc<dyn KvCache>; 3] = [
         Arc::new(MemoryKvCache::new(100)),
         Arc::new(StoreKvCache::new(Arc::new(MemoryStore::new()))),

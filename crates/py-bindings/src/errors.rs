@@ -10,6 +10,7 @@ use atomr_agents_embed::EmbedError;
 use atomr_agents_harness::{HarnessError, HarnessFailure};
 use atomr_agents_inference::InferenceError;
 use atomr_agents_ingest::IngestError;
+use atomr_agents_memory::MemoryError;
 use atomr_agents_observability::TracerError;
 use atomr_agents_parser::{ParseError, Place};
 use atomr_agents_py_bridge::{GuestError, Raised, original};
@@ -233,6 +234,7 @@ kinded!(
     HarnessFailure,
     InferenceError,
     IngestError,
+    MemoryError,
     ParseError,
     PermissionError,
     ReduceError,

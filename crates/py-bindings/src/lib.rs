@@ -21,6 +21,7 @@ mod harness;
 mod harness_state;
 mod inference;
 mod ingest;
+mod memory;
 mod middleware;
 mod observability;
 mod parser;
@@ -67,6 +68,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     submodule(module, "embed", embed::fill)?;
     submodule(module, "guest", guest::fill)?;
     submodule(module, "strategy", strategy::fill)?;
+    submodule(module, "memory", memory::fill)?;
     submodule(module, "observability", observability::fill)?;
     submodule(module, "ingest", ingest::fill)?;
     submodule(module, "parser", parser::fill)?;

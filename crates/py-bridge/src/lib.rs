@@ -39,10 +39,10 @@ pub use flavor::Flavor;
 pub use guest::{Guest, GuestOptions};
 pub use json::{Json, JsonFault};
 pub use kinds::{
-    GuestAnnIndex, GuestCallable, GuestEmbedder, GuestInferenceClient, GuestInstructionStrategy, GuestJournal, GuestKvCache,
-    GuestLoader, GuestLoopStrategy, GuestMemoryStrategy, GuestParser, GuestRepairModel, GuestRetriever,
-    GuestSkillStrategy, GuestSplitter, GuestTerminationStrategy, GuestTool, GuestToolStrategy, GuestTracer, KINDS,
-    KindRow, MethodRow, Verb, kind,
+    GuestAnnIndex, GuestCallable, GuestEmbedder, GuestInferenceClient, GuestInstructionStrategy, GuestJournal,
+    GuestKvCache, GuestLoader, GuestLongStore, GuestLoopStrategy, GuestMemoryStore, GuestMemoryStrategy, GuestParser,
+    GuestRepairModel, GuestRetriever, GuestSkillStrategy, GuestSplitter, GuestTerminationStrategy, GuestTool,
+    GuestToolStrategy, GuestTracer, KINDS, KindRow, MethodRow, Verb, kind,
 };
 pub use scope::{Corked, Live, Scope};
 pub use stream::GuestStream;

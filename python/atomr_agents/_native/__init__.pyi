@@ -10,6 +10,7 @@ from . import core as core
 from . import errors as errors
 from . import guest as guest
 from . import harness as harness
+from . import memory as memory
 from . import observability as observability
 from . import parser as parser
 from . import state as state
@@ -30,6 +31,7 @@ __all__ = [
     "errors",
     "guest",
     "harness",
+    "memory",
     "observability",
     "parser",
     "state",

@@ -37,19 +37,26 @@ fn vector(value: &Bound<'_, PyAny>) -> Result<Option<Vec<f32>>, BadShape> {
 impl KvCache for PythonCache {
     fn get<'a>(&'a self, keys: &'a [String]) -> BoxFuture<'a, Result<Vec<Option<Vec<f32>>>, IngestError>> {
         let name = || format!("the cache {:?}", self.0.key());
-        let calls: Vec<_> = keys.iter().cloned().map(|key| {
-            let args = arguments(move |py: Python<'_>| Ok(Args::positional(PyTuple::new(py, [key])?)));
-            self.0.get(args, vector, None)
-        }).collect();
+        let calls: Vec<_> = keys
+            .iter()
+            .cloned()
+            .map(|key| {
+                let args = arguments(move |py: Python<'_>| Ok(Args::positional(PyTuple::new(py, [key])?)));
+                self.0.get(args, vector, None)
+            })
+            .collect();
         Box::pin(async move { try_join_all(calls).await.map_err(|error| failed(name(), error)) })
     }
 
     fn put(&self, entries: Vec<(String, Vec<f32>)>) -> BoxFuture<'_, Result<(), IngestError>> {
         let name = || format!("the cache {:?}", self.0.key());
-        let calls: Vec<_> = entries.into_iter().map(|entry| {
-            let args = arguments(move |py: Python<'_>| Ok(Args::positional(entry.into_pyobject(py)?)));
-            self.0.put(args, to_unit, None)
-        }).collect();
+        let calls: Vec<_> = entries
+            .into_iter()
+            .map(|entry| {
+                let args = arguments(move |py: Python<'_>| Ok(Args::positional(entry.into_pyobject(py)?)));
+                self.0.put(args, to_unit, None)
+            })
+            .collect();
         Box::pin(async move { try_join_all(calls).await.map(|_| ()).map_err(|error| failed(name(), error)) })
     }
 }
