@@ -17,6 +17,7 @@ from atomr_agents import (
     list_factories,
     parser,
     repair_model,
+    retriever,
     strategy,
     tool,
     tracer,
@@ -44,6 +45,7 @@ DECORATORS: dict[str, Any] = {
     "embedder": embedder,
     "ann_index": ann_index,
     "repair_model": repair_model,
+    "retriever": retriever,
     "journal": journal,
     **{f"strategy:{family}": strategy_of(family) for family in FAMILIES},
 }

@@ -98,6 +98,7 @@ def test_the_table_names_the_kinds_of_today():
         "parser",
         "embedder",
         "ann_index",
+        "retriever",
         "repair_model",
         "journal",
     ]
@@ -108,6 +109,7 @@ def test_the_table_names_the_kinds_of_today():
         "@parser",
         "@embedder",
         "@ann_index",
+        "@retriever",
         "@repair_model",
         "@journal",
     ]
