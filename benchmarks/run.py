@@ -15,6 +15,7 @@ import idle_sessions
 import import_time
 import many_turns
 import resume
+import retrieval
 import steps
 import stored_bytes
 import time_limit
@@ -76,6 +77,7 @@ BENCHMARKS = {
     "steps": lambda: steps.main(list(steps.LOOPS)),
     "fan-out": lambda: fan_out.main(list(fan_out.PEERS)),
     "bytes": lambda: stored_bytes.main(list(stored_bytes.PEERS)),
+    "retrieval": lambda: retrieval.main(list(retrieval.PEERS)),
     "idle-sessions": lambda: idle_sessions.main(list(idle_sessions.MAKERS)),
     "resume": lambda: resume.main(list(resume.PEERS)),
     "crash": kills.main,

@@ -12,6 +12,7 @@ from . import guest as guest
 from . import harness as harness
 from . import observability as observability
 from . import parser as parser
+from . import retriever as retriever
 from . import state as state
 from . import strategy as strategy
 from . import testkit as testkit
@@ -32,6 +33,7 @@ __all__ = [
     "harness",
     "observability",
     "parser",
+    "retriever",
     "state",
     "strategy",
     "testkit",
