@@ -231,8 +231,8 @@ class VectorRetriever(_Awaited):
 class HybridIndex(_Awaited):
     """Documents found by their words and by their vectors, in one index: the two lists are fused by rank.
 
-    A call changes words and vectors together or nothing. `save` writes all of it to one file, in place of the one
-    that may be there; whoever reads it, and a crash at any moment, finds the old one or the new one.
+    A call changes words and vectors together or nothing. `save` writes all of it to a folder, in place of what
+    may be there; whoever reads it, and a crash at any moment, finds the old index or the new one.
 
     Args:
         embedder: What makes the vectors.
@@ -277,7 +277,7 @@ class HybridIndex(_Awaited):
         self._keep("hybrid", NativeIndex.both(made.native, _dim(dim or made.dim), options))
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Writes the index to a file, at once."""
+        """Writes the index to a folder, in place of the one that may be there, at once."""
         self.index.save(path)
 
     @classmethod
