@@ -100,6 +100,8 @@ def test_the_table_names_the_kinds_of_today():
         "ann_index",
         "retriever",
         "repair_model",
+        "memory_store",
+        "long_store",
         "journal",
     ]
     strategies = [f'@strategy(kind="{family}")' for family in families]
@@ -111,6 +113,8 @@ def test_the_table_names_the_kinds_of_today():
         "@ann_index",
         "@retriever",
         "@repair_model",
+        "@memory_store",
+        "@long_store",
         "@journal",
     ]
 

@@ -9,6 +9,7 @@ use atomr_agents_core::Kind;
 use atomr_agents_embed::EmbedError;
 use atomr_agents_harness::{HarnessError, HarnessFailure};
 use atomr_agents_inference::InferenceError;
+use atomr_agents_memory::MemoryError;
 use atomr_agents_observability::TracerError;
 use atomr_agents_parser::{ParseError, Place};
 use atomr_agents_py_bridge::{GuestError, Raised, original};
@@ -231,6 +232,7 @@ kinded!(
     HarnessError,
     HarnessFailure,
     InferenceError,
+    MemoryError,
     ParseError,
     PermissionError,
     ReduceError,

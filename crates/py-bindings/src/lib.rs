@@ -20,6 +20,7 @@ mod guest;
 mod harness;
 mod harness_state;
 mod inference;
+mod memory;
 mod middleware;
 mod observability;
 mod parser;
@@ -66,6 +67,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     submodule(module, "embed", embed::fill)?;
     submodule(module, "guest", guest::fill)?;
     submodule(module, "strategy", strategy::fill)?;
+    submodule(module, "memory", memory::fill)?;
     submodule(module, "observability", observability::fill)?;
     submodule(module, "parser", parser::fill)?;
     submodule(module, "retriever", retriever::fill)?;

@@ -10,6 +10,7 @@ from . import core as core
 from . import errors as errors
 from . import guest as guest
 from . import harness as harness
+from . import memory as memory
 from . import observability as observability
 from . import parser as parser
 from . import retriever as retriever
@@ -31,6 +32,7 @@ __all__ = [
     "errors",
     "guest",
     "harness",
+    "memory",
     "observability",
     "parser",
     "retriever",
