@@ -14,8 +14,10 @@ import fan_out
 import idle_sessions
 import import_time
 import many_turns
+import nearest
 import resume
 import splitting
+import retrieval
 import steps
 import stored_bytes
 import time_limit
@@ -78,9 +80,11 @@ BENCHMARKS = {
     "steps": lambda: steps.main(list(steps.LOOPS)),
     "fan-out": lambda: fan_out.main(list(fan_out.PEERS)),
     "bytes": lambda: stored_bytes.main(list(stored_bytes.PEERS)),
+    "retrieval": lambda: retrieval.main(list(retrieval.PEERS)),
     "idle-sessions": lambda: idle_sessions.main(list(idle_sessions.MAKERS)),
     "resume": lambda: resume.main(list(resume.PEERS)),
     "crash": kills.main,
+    "nearest": nearest.main,
     "memory": lambda: agent_memory.main(list(agent_memory.MAKERS)),
 }
 

@@ -6,7 +6,9 @@ mod index;
 
 use std::sync::Arc;
 
-use atomr_agents_embed::{self as embed, EmbedError, Embedder as _, MockEmbedder, Vectors};
+use atomr_agents_embed::{self as embed, BatchOptions, Batched, EmbedError, Embedder as _, MockEmbedder, Vectors};
+use atomr_agents_embed_remote::{Api, RemoteConfig, RemoteEmbedder};
+use atomr_agents_http::Secret;
 use atomr_agents_py_bridge::awaitable;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -14,7 +16,8 @@ use pyo3::types::PyList;
 pub(crate) use self::index::NativeAnnIndex;
 
 use crate::context::call_ctx;
-use crate::errors::from_kinded;
+use crate::errors::{config, from_kinded};
+use crate::seconds;
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<NativeEmbedder>()?;
@@ -92,6 +95,37 @@ impl NativeEmbedder {
     #[staticmethod]
     fn guest(target: &Bound<'_, PyAny>, key: &str) -> PyResult<Self> {
         Ok(Self(Arc::new(guests::PythonEmbedder::wrap(target, key)?)))
+    }
+
+    /// A server that is asked over HTTP, in batches.
+    #[staticmethod]
+    #[pyo3(signature = (api, model, *, base_url, api_key, dimensions, max_attempts, timeout))]
+    fn remote(
+        api: &str,
+        model: &str,
+        base_url: Option<&str>,
+        api_key: Option<String>,
+        dimensions: Option<usize>,
+        max_attempts: Option<u32>,
+        timeout: Option<f64>,
+    ) -> PyResult<Self> {
+        let api = Api::named(api).ok_or_else(|| config(format!("nobody speaks {api:?}")))?;
+        let mut setup = RemoteConfig::from_env(api, model, base_url, api_key.map(Secret::new)).map_err(raised)?;
+        setup.dimensions = dimensions;
+        if let Some(max_attempts) = max_attempts {
+            setup.connection.retry.max_attempts = max_attempts;
+        }
+        if let Some(after) = seconds::optional("timeout", timeout)? {
+            setup.connection.http.first_byte_timeout = after;
+        }
+        let embedder = RemoteEmbedder::new(setup).and_then(|embedder| embedder.batched(None)).map_err(raised)?;
+        Ok(Self(Arc::new(embedder)))
+    }
+
+    /// Another one in calls of a fair size.
+    fn batched(&self, max_texts: usize, max_bytes: usize, concurrency: usize) -> PyResult<Self> {
+        let options = BatchOptions { max_texts, max_bytes, concurrency };
+        Ok(Self(Arc::new(Batched::new(Arc::clone(&self.0), options).map_err(raised)?)))
     }
 
     #[getter]

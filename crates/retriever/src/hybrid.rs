@@ -43,7 +43,7 @@ impl Default for HybridOptions {
 /// fused by rank ([`fuse`]); the filter of a query is part of both searches.
 ///
 /// A call changes words and vectors together or nothing, and a search sees both of one moment. [`HybridIndex::save`] writes all
-/// of it to one file, of which a reader sees the old one or the new one.
+/// of it to a folder, where a reader finds the old one or the new one.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -157,40 +157,40 @@ impl HybridIndex {
         Ok(found)
     }
 
-    /// Writes the whole index to a file, in place of the one that may be there: at once, so that whoever reads it, and a crash
-    /// at any moment, finds the old one or the new one.
+    /// Writes the whole index to a folder, in place of the one that may be there: at once, so that whoever reads it, and a
+    /// crash at any moment, finds the old one or the new one. A crash may leave files that the file `index` does not name.
     ///
     /// # Errors
-    /// [`RetrieveError::Io`].
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), RetrieveError> {
+    /// [`RetrieveError::Io`], [`RetrieveError::Embed`].
+    pub fn save(&self, folder: impl AsRef<Path>) -> Result<(), RetrieveError> {
         let corpus = self.read();
         let parts = Parts {
             model: self.embedder.model(),
             params: Params { k1: self.options.words.k1, b: self.options.words.b },
             analyzer: &self.options.words.analyzer.name(),
-            dim: self.vectors.dim(),
         };
-        persist::save(path.as_ref(), &parts, &corpus, |key| self.vectors.vector(key))
+        persist::save(folder.as_ref(), &parts, &corpus, &self.vectors)
     }
 
-    /// Reads what [`HybridIndex::save`] wrote. The vectors are not made anew; the words are.
+    /// Reads what [`HybridIndex::save`] wrote. Vectors and their graph are read where they lie; the words are indexed anew.
     ///
     /// # Errors
-    /// [`RetrieveError::Damaged`] for a file that is not whole, [`RetrieveError::Version`] for one of a newer version,
-    /// [`RetrieveError::Invalid`] where the embedder, the analyzer, `k1` or `b` is not that of the file.
+    /// [`RetrieveError::Damaged`] or [`RetrieveError::Embed`] for a file that is not whole, [`RetrieveError::Version`] for one
+    /// of a newer version, [`RetrieveError::Invalid`] where embedder, analyzer, metric, `k1` or `b` is not that of the index.
     pub fn load(
-        path: impl AsRef<Path>,
+        folder: impl AsRef<Path>,
         embedder: Arc<dyn Embedder>,
         options: HybridOptions,
     ) -> Result<Self, RetrieveError> {
-        let loaded = persist::load(path.as_ref())?;
+        let loaded = persist::load(folder.as_ref())?;
         loaded.expect("embedder", &loaded.model, embedder.model())?;
         loaded.expect("analyzer", &loaded.analyzer, &options.words.analyzer.name())?;
+        loaded.expect("metric", &loaded.vectors.metric().to_string(), &options.vectors.metric.to_string())?;
         loaded.expect("k1", &loaded.k1.to_string(), &options.words.k1.to_string())?;
         loaded.expect("b", &loaded.b.to_string(), &options.words.b.to_string())?;
         let index = Self::new(embedder, loaded.vectors.dim(), options)?;
-        index.insert(loaded.documents, &loaded.vectors)?;
-        Ok(index)
+        index.write().restore(loaded.documents);
+        Ok(Self { vectors: loaded.vectors, ..index })
     }
 
     // As in `Bm25`: what runs under the lock is ours, and leaves nothing half done that a later call could trip over.

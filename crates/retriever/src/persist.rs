@@ -1,13 +1,17 @@
-//! An index in a file: a mark, the version, a header, the documents with their vectors, and a checksum over all of it.
+//! A hybrid index in a folder: the documents, the vectors, and a file that says which two belong together.
+//!
+//! `documents-…` and `vectors-…` are written under new names; then `index`, which names them, takes the place of the old one at
+//! once. So a reader, and a crash at any moment, finds two files of one moment.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use atomr_agents_core::Document;
-use atomr_agents_embed::Vectors;
+use atomr_agents_embed::VectorIndex;
 use serde::{Deserialize, Serialize};
 
 use crate::RetrieveError;
@@ -15,6 +19,10 @@ use crate::lexical::{Corpus, Params};
 
 const MARK: &[u8; 8] = b"atomrIDX";
 const VERSION: u32 = 1;
+/// The file that names the others.
+const INDEX: &str = "index";
+/// How often an index is looked for that is being replaced meanwhile.
+const ATTEMPTS: usize = 5;
 const CHECKSUM: usize = blake3::OUT_LEN;
 
 /// What a file says about an index, beside the documents.
@@ -22,7 +30,6 @@ pub(crate) struct Parts<'a> {
     pub(crate) model: &'a str,
     pub(crate) params: Params,
     pub(crate) analyzer: &'a str,
-    pub(crate) dim: usize,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -31,8 +38,14 @@ struct Header {
     k1: f64,
     b: f64,
     analyzer: String,
-    dim: usize,
     documents: usize,
+}
+
+/// Which files belong together.
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Names {
+    documents: String,
+    vectors: String,
 }
 
 /// What was read.
@@ -42,8 +55,9 @@ pub(crate) struct Loaded {
     pub(crate) k1: f64,
     pub(crate) b: f64,
     pub(crate) analyzer: String,
-    pub(crate) documents: Vec<Document>,
-    pub(crate) vectors: Vectors,
+    /// With their keys, which rise.
+    pub(crate) documents: Vec<(u64, Document)>,
+    pub(crate) vectors: VectorIndex,
 }
 
 impl Loaded {
@@ -78,56 +92,82 @@ impl<W: Write> Write for Hashing<W> {
     }
 }
 
-/// A file beside the one that is meant, of a name that nobody else uses.
-fn beside(path: &Path) -> PathBuf {
+/// The end of a name that nobody else uses.
+fn unique() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
-    path.with_file_name(name)
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    format!("{since:x}-{:x}-{:x}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-pub(crate) fn save(
-    path: &Path,
-    parts: &Parts<'_>,
-    corpus: &Corpus,
-    vector: impl Fn(u64) -> Option<Vec<f32>>,
-) -> Result<(), RetrieveError> {
-    let new = beside(path);
-    let written = write(&new, parts, corpus, vector).and_then(|()| fs::rename(&new, path));
-    if let Err(error) = written {
-        let _ = fs::remove_file(&new);
-        return Err(told(path, error));
-    }
-    // The name is in the directory, which must reach the disk, too. Not every system lets a directory be opened.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let Ok(folder) = File::open(folder) {
-        folder.sync_all().map_err(|error| told(path, error))?;
-    }
-    Ok(())
-}
-
-fn write(path: &Path, parts: &Parts<'_>, corpus: &Corpus, vector: impl Fn(u64) -> Option<Vec<f32>>) -> io::Result<()> {
+/// Writes to a new file: the mark, the version, what `fill` writes, and a checksum.
+fn file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let file = File::options().write(true).create_new(true).open(path)?;
-    let mut out = Hashing { to: BufWriter::with_capacity(1 << 20, file), hash: blake3::Hasher::new() };
+    let mut out = Hashing { to: BufWriter::with_capacity(1 << 18, file), hash: blake3::Hasher::new() };
     out.write_all(MARK)?;
     out.write_all(&VERSION.to_le_bytes())?;
-    let Params { k1, b } = parts.params;
-    let (model, analyzer) = (parts.model.to_owned(), parts.analyzer.to_owned());
-    let header = Header { model, k1, b, analyzer, dim: parts.dim, documents: corpus.len() };
-    block(&mut out, &serde_json::to_vec(&header)?)?;
-    for (key, document) in corpus.iter() {
-        block(&mut out, &serde_json::to_vec(document)?)?;
-        let vector = vector(key).filter(|vector| vector.len() == parts.dim);
-        let vector = vector.ok_or_else(|| io::Error::other(format!("the vector of {:?} is gone", document.id)))?;
-        let bytes: Vec<u8> = vector.iter().flat_map(|value| value.to_le_bytes()).collect();
-        out.write_all(&bytes)?;
-    }
+    fill(&mut out)?;
     let checksum = out.hash.finalize();
     out.to.write_all(checksum.as_bytes())?;
     out.to.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
-fn block(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+/// Writes all that belongs to an index to a folder, in place of what is there.
+pub(crate) fn save(
+    folder: &Path,
+    parts: &Parts<'_>,
+    corpus: &Corpus,
+    vectors: &VectorIndex,
+) -> Result<(), RetrieveError> {
+    fs::create_dir_all(folder).map_err(|error| told(folder, error))?;
+    let end = unique();
+    let names = Names { documents: format!("documents-{end}"), vectors: format!("vectors-{end}") };
+    let before = names_of(folder).ok();
+    let manifest = folder.join(format!("index-{end}.tmp"));
+    let written = written(folder, &names, &manifest, parts, corpus, vectors);
+    let gone = if written.is_ok() { before } else { Some(names) };
+    // What nobody names any more; where it cannot be removed, it is in nobody's way.
+    for name in gone.iter().flat_map(|names| [&names.documents, &names.vectors]) {
+        let _ = fs::remove_file(folder.join(name));
+    }
+    if written.is_err() {
+        let _ = fs::remove_file(&manifest);
+    }
+    written
+}
+
+fn written(
+    folder: &Path,
+    names: &Names,
+    manifest: &Path,
+    parts: &Parts<'_>,
+    corpus: &Corpus,
+    vectors: &VectorIndex,
+) -> Result<(), RetrieveError> {
+    let Params { k1, b } = parts.params;
+    let (model, analyzer) = (parts.model.to_owned(), parts.analyzer.to_owned());
+    let header = Header { model, k1, b, analyzer, documents: corpus.len() };
+    let documents = folder.join(&names.documents);
+    file(&documents, |out| {
+        block(out, &serde_json::to_vec(&header)?)?;
+        corpus.iter().try_for_each(|(key, document)| {
+            out.write_all(&key.to_le_bytes())?;
+            block(out, &serde_json::to_vec(document)?)
+        })
+    })
+    .map_err(|error| told(&documents, error))?;
+    vectors.save(folder.join(&names.vectors))?;
+    let index = folder.join(INDEX);
+    file(manifest, |out| block(out, &serde_json::to_vec(names)?))
+        .and_then(|()| fs::rename(manifest, &index))
+        .map_err(|error| told(&index, error))?;
+    // The names are in the folder, which must reach the disk, too. Not every system lets a folder be opened.
+    match File::open(folder) {
+        Ok(open) => open.sync_all().map_err(|error| told(folder, error)),
+        Err(_) => Ok(()),
+    }
+}
+
+fn block(out: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
     out.write_all(&(bytes.len() as u64).to_le_bytes())?;
     out.write_all(bytes)
 }
@@ -161,8 +201,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-pub(crate) fn load(path: &Path) -> Result<Loaded, RetrieveError> {
-    let bytes = fs::read(path).map_err(|error| told(path, error))?;
+/// What a file has between its version and its checksum.
+fn body(path: &Path) -> Result<Vec<u8>, RetrieveError> {
+    let mut bytes = fs::read(path).map_err(|error| told(path, error))?;
     let mut reader = Reader { path, rest: &bytes };
     if reader.take(MARK.len()).ok() != Some(MARK) {
         return Err(reader.damaged("it does not begin like one"));
@@ -171,21 +212,60 @@ pub(crate) fn load(path: &Path) -> Result<Loaded, RetrieveError> {
     if found > VERSION {
         return Err(RetrieveError::Version { path: path.display().to_string(), found, known: VERSION });
     }
-    let end = bytes.len().saturating_sub(CHECKSUM);
-    let (body, checksum) = bytes.split_at(end);
-    if blake3::hash(body).as_bytes().as_slice() != checksum {
+    let (body, checksum) = bytes.split_at(bytes.len().saturating_sub(CHECKSUM));
+    if blake3::hash(body).as_bytes().as_slice() != checksum || body.len() < MARK.len() + 4 {
         return Err(reader.damaged("its checksum is wrong: it was cut or changed"));
     }
-    reader.rest = body.get(MARK.len() + 4..).unwrap_or_default();
-    let header: Header = reader.block()?;
-    let mut documents = Vec::with_capacity(header.documents.min(reader.rest.len()));
-    let mut values: Vec<f32> = Vec::new();
-    for _ in 0..header.documents {
-        documents.push(reader.block()?);
-        let vector = reader.take(header.dim.saturating_mul(4))?;
-        values.extend(vector.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)));
+    bytes.truncate(bytes.len().saturating_sub(CHECKSUM));
+    bytes.drain(..MARK.len() + 4);
+    Ok(bytes)
+}
+
+fn names_of(folder: &Path) -> Result<Names, RetrieveError> {
+    let path = folder.join(INDEX);
+    let body = body(&path)?;
+    let mut reader = Reader { path: &path, rest: &body };
+    let names: Names = reader.block()?;
+    let plain = |name: &str| !name.is_empty() && !name.contains(['/', '\\', ':']) && !name.starts_with('.');
+    match plain(&names.documents) && plain(&names.vectors) {
+        true => Ok(names),
+        false => Err(reader.damaged("it names files elsewhere")),
     }
-    let vectors = Vectors::new(header.dim, values).map_err(|error| reader.damaged(error.to_string()))?;
+}
+
+/// Reads what [`save`] wrote.
+pub(crate) fn load(folder: &Path) -> Result<Loaded, RetrieveError> {
+    let mut names = names_of(folder)?;
+    let mut attempts = 1;
+    loop {
+        let error = match read(folder, &names) {
+            Ok(loaded) => return Ok(loaded),
+            Err(error) => error,
+        };
+        // Somebody may have replaced it since its names were read.
+        let now = names_of(folder)?;
+        if now == names || attempts == ATTEMPTS {
+            return Err(error);
+        }
+        (names, attempts) = (now, attempts + 1);
+    }
+}
+
+fn read(folder: &Path, names: &Names) -> Result<Loaded, RetrieveError> {
+    let path = folder.join(&names.documents);
+    let body = body(&path)?;
+    let mut reader = Reader { path: &path, rest: &body };
+    let header: Header = reader.block()?;
+    let vectors = VectorIndex::load(folder.join(&names.vectors))?;
+    let mut documents: Vec<(u64, Document)> = Vec::with_capacity(header.documents.min(body.len()));
+    for _ in 0..header.documents {
+        let key = u64::from_le_bytes(reader.array()?);
+        let rises = documents.last().is_none_or(|(last, _)| *last < key);
+        documents.push((key, reader.block()?));
+        if !rises || !vectors.contains(key) {
+            return Err(reader.damaged(format!("the key {key} is out of order, or has no vector")));
+        }
+    }
     let Header { model, k1, b, analyzer, .. } = header;
-    Ok(Loaded { path: path.display().to_string(), model, k1, b, analyzer, documents, vectors })
+    Ok(Loaded { path: folder.display().to_string(), model, k1, b, analyzer, documents, vectors })
 }

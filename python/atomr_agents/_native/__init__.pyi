@@ -13,6 +13,7 @@ from . import harness as harness
 from . import memory as memory
 from . import observability as observability
 from . import parser as parser
+from . import retriever as retriever
 from . import state as state
 from . import strategy as strategy
 from . import testkit as testkit
@@ -34,6 +35,7 @@ __all__ = [
     "memory",
     "observability",
     "parser",
+    "retriever",
     "state",
     "strategy",
     "testkit",

@@ -21,6 +21,18 @@ class NativeEmbedder:
     def mock(dim: int) -> NativeEmbedder: ...
     @staticmethod
     def guest(target: object, key: str) -> NativeEmbedder: ...
+    @staticmethod
+    def remote(
+        api: str,
+        model: str,
+        *,
+        base_url: str | None,
+        api_key: str | None,
+        dimensions: int | None,
+        max_attempts: int | None,
+        timeout: float | None,
+    ) -> NativeEmbedder: ...
+    def batched(self, max_texts: int, max_bytes: int, concurrency: int) -> NativeEmbedder: ...
     @property
     def model(self) -> str: ...
     @property

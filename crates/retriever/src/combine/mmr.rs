@@ -65,7 +65,7 @@ pub fn mmr(query: &[f32], vectors: &Vectors, lambda: f64, k: usize) -> Vec<(usiz
 /// let index = Bm25::new(Bm25Options::default())?;
 /// let text = [("a", "rain in Oslo"), ("b", "rain in Oslo!"), ("c", "rain and a long grey road")];
 /// index.add(text.map(|(id, text)| Document::new(id, text)).into())?;
-/// let search = Mmr::new(Arc::new(index), Arc::new(MockEmbedder::new(512)?), 0.5)?.top_k(2);
+/// let search = Mmr::new(Arc::new(index), Arc::new(MockEmbedder::new(512)?), 0.3)?.top_k(2);
 /// let found = search.retrieve(&"rain in Oslo".into(), &CallCtx::new()).await?;
 /// assert_eq!(found.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["a", "c"]);
 /// # Ok(()) }
