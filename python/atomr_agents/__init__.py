@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from .guest import embedder as embedder
     from .guest import inference_client as inference_client
     from .guest import journal as journal
+    from .guest import kv_cache as kv_cache
     from .guest import list_factories as list_factories
     from .guest import loader as loader
     from .guest import long_store as long_store
@@ -206,6 +207,7 @@ _HOMES: dict[str, str | None] = {
     "journal": "guest",
     "keyword_tool_strategy": "strategy",
     "lambda_": "callable_",
+    "kv_cache": "guest",
     "list_factories": "guest",
     "loader": "guest",
     "logging_middleware": "middleware",
@@ -311,6 +313,7 @@ __all__ = [
     "interrupt",
     "journal",
     "keyword_tool_strategy",
+    "kv_cache",
     "lambda_",
     "list_factories",
     "loader",

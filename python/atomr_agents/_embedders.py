@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
         def embed(self, text: str, /) -> Any: ...
 
-    AnyEmbedder: TypeAlias = "Embedder | NativeEmbedder | HasEmbed | Function[[str], Sequence[float] | Awaitable[Sequence[float]]] | str"
+    AnyEmbedder: TypeAlias = (
+        "Embedder | NativeEmbedder | HasEmbed | Function[[str], Sequence[float] | Awaitable[Sequence[float]]] | str"
+    )
     AnyAnnIndex: TypeAlias = "AnnIndex | InMemoryAnnIndex | object"
 
 MOCK = "mock"

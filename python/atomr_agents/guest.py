@@ -15,6 +15,7 @@
 | `@embedder`         | a function of a text, or `embed(text)`, `embed_batch(texts)` | the object itself |
 | `@ann_index`        | an object with `upsert`, `search` and `len`             | the object itself |
 | `@retriever`        | a function of a query, or `retrieve(query)`             | the object itself |
+| `@kv_cache`         | an object with `get(key)`, `put(key, value)`            | the object itself |
 | `@journal`          | an object with the methods of a store; see `JournalBase` | the object itself |
 | `@strategy(kind=…)` | a function of the context; see `atomr_agents.strategy`  | the object itself |
 
@@ -58,14 +59,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from ._loaders import Loader
     from ._embedders import AnnIndex, Embedder
+    from ._loaders import Loader
     from ._native.agent import InferenceClient
     from ._native.memory import LongStore, MemoryStore
     from ._native.state import Store
+    from ._pipelines import KvCache
     from ._repairing import AsyncParser, RepairModel
-    from ._splitters import AsyncSplitter
     from ._retrievers import Retriever
+    from ._splitters import AsyncSplitter
     from .callable_ import Callable
 
 T = TypeVar("T")
@@ -85,6 +87,8 @@ __all__ = [
     "journal",
     "journal_from_factory",
     "kinds",
+    "kv_cache",
+    "kv_cache_from_factory",
     "list_factories",
     "loader",
     "loader_from_factory",
@@ -446,6 +450,34 @@ def retriever(target: Any = None, /, *, name: str | None = None) -> Any:
     return _registering("retriever", *_named(target, name))
 
 
+@overload
+def kv_cache(name: str, /) -> Function[[T], T]: ...
+@overload
+def kv_cache(target: T, /) -> T: ...
+@overload
+def kv_cache(*, name: str | None = None) -> Function[[T], T]: ...
+def kv_cache(target: Any = None, /, *, name: str | None = None) -> Any:
+    """Registers what keeps vectors: an object with `get(key)`, which gives a list of numbers or `None`, and `put(key,
+    value)`, plain or async.
+
+    Example:
+        >>> @kv_cache("dict")
+        ... class Kept:
+        ...     def __init__(self):
+        ...         self.all = {}
+        ...     def get(self, key):
+        ...         return self.all.get(key)
+        ...     def put(self, key, value):
+        ...         self.all[key] = value
+        >>> import asyncio
+        >>> cache = kv_cache_from_factory("dict")
+        >>> asyncio.run(cache.put("a", [1.0, 0.5]))
+        >>> asyncio.run(cache.get("a"))
+        [1.0, 0.5]
+    """
+    return _registering("kv_cache", *_named(target, name))
+
+
 def _named(target: Any, name: str | None) -> tuple[Any, str | None]:
     """What to decorate and its name, which may stand first."""
     return (None, target) if isinstance(target, str) else (target, name)
@@ -531,6 +563,13 @@ def splitter_from_factory(key: str) -> AsyncSplitter:
     from ._splitters import splitter_from_factory
 
     return splitter_from_factory(key)
+
+
+def kv_cache_from_factory(key: str) -> KvCache:
+    """What was registered under this key to keep vectors; a KeyError lists what there is."""
+    from ._pipelines import kv_cache_from_factory
+
+    return kv_cache_from_factory(key)
 
 
 def repair_model_from_factory(key: str) -> RepairModel:

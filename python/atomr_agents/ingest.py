@@ -1,4 +1,4 @@
-"""From files to pieces in an index: loaders and splitters.
+"""From files to pieces in an index: loaders, splitters, and the pipeline that joins them.
 
 | splitter | cuts |
 |---|---|
@@ -6,6 +6,7 @@
 | `MarkdownHeaderSplitter` | the sections of Markdown |
 | `CodeSplitter` | the functions and classes of a program |
 | `TokenSplitter` | pieces of so many tokens |
+| `SemanticSplitter` | where the matter changes, by an embedder |
 
 | loader | loads |
 |---|---|
@@ -43,6 +44,16 @@ from ._file_loaders import (
 )
 from ._loaders import Loader, LoadError, loader_from_factory, loader_of
 from ._native.core import Document, Span
+from ._pipelines import (
+    IngestPipeline,
+    IngestReport,
+    KvCache,
+    SemanticSplitter,
+    cached_embedder,
+    in_memory_kv_cache,
+    kv_cache_from_factory,
+    semantic_splitter,
+)
 from ._splitters import (
     AsyncSplitter,
     CodeLang,
@@ -58,7 +69,7 @@ from ._splitters import (
     splitter_of,
     token_splitter,
 )
-from .guest import loader, splitter
+from .guest import kv_cache, loader, splitter
 
 __all__ = [
     "AsyncSplitter",
@@ -70,28 +81,37 @@ __all__ = [
     "DocxLoader",
     "HtmlLoader",
     "HttpPolicy",
+    "IngestPipeline",
+    "IngestReport",
     "JsonLinesLoader",
     "JsonLoader",
+    "KvCache",
     "LoadError",
     "Loader",
     "MarkdownHeaderSplitter",
     "MarkdownLoader",
     "PdfLoader",
     "RecursiveSplitter",
+    "SemanticSplitter",
     "Span",
     "Splitter",
     "TextLoader",
     "TokenSplitter",
     "WebLoader",
+    "cached_embedder",
     "code_splitter",
     "csv_loader",
+    "in_memory_kv_cache",
     "json_loader",
+    "kv_cache",
+    "kv_cache_from_factory",
     "loader",
     "loader_from_factory",
     "loader_of",
     "markdown_header_splitter",
     "markdown_loader",
     "recursive_character_splitter",
+    "semantic_splitter",
     "splitter",
     "splitter_from_factory",
     "splitter_of",

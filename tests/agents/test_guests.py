@@ -15,6 +15,7 @@ from atomr_agents import (
     inference_client,
     journal,
     list_factories,
+    kv_cache,
     loader,
     long_store,
     memory_store,
@@ -51,6 +52,7 @@ DECORATORS: dict[str, Any] = {
     "repair_model": repair_model,
     "loader": loader,
     "splitter": splitter,
+    "kv_cache": kv_cache,
     "retriever": retriever,
     "memory_store": memory_store,
     "long_store": long_store,
@@ -60,7 +62,7 @@ DECORATORS: dict[str, Any] = {
 
 
 # These are objects with several methods, which no function stands for; `@tool` gives a `Tool`.
-OBJECTS = ("tool", "journal", "ann_index", "memory_store", "long_store")
+OBJECTS = ("tool", "journal", "ann_index", "memory_store", "long_store", "kv_cache")
 
 
 def test_every_kind_has_its_decorator_and_its_builder():

@@ -347,13 +347,14 @@ async fn a_killed_run_goes_on_where_it_was() {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["crash_child", "--exact", "--ignored", "--quiet"])
             .env("INGEST_CRASH", folder.path())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         tokio::time::sleep(Duration::from_millis(60 + n * 17)).await;
         let ended = child.try_wait().unwrap();
         if let Some(status) = ended {
-            assert!(status.success());
+            let said = child.wait_with_output().unwrap().stdout;
+            assert!(status.success(), "{}", String::from_utf8_lossy(&said));
             break;
         }
         child.kill().unwrap();

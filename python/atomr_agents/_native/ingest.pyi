@@ -5,11 +5,15 @@ from os import PathLike
 from typing import Any, final
 
 from .core import Document
+from .embed import NativeEmbedder
 
 __all__ = [
     "NativeAsyncSplitter",
+    "NativeKvCache",
     "NativeLoader",
+    "NativePipeline",
     "NativeSplitter",
+    "cached",
     "code_language",
     "load_csv",
     "load_directory",
@@ -32,6 +36,28 @@ class NativeLoader:
     @staticmethod
     def several(loaders: list[NativeLoader]) -> NativeLoader: ...
     def load(self) -> Coroutine[Any, Any, tuple[list[Document], list[tuple[str | None, Exception]]]]: ...
+
+@final
+class NativeKvCache:
+    """What keeps vectors."""
+
+    @staticmethod
+    def memory(most: int) -> NativeKvCache: ...
+    @staticmethod
+    def store(store: object) -> NativeKvCache: ...
+    @staticmethod
+    def guest(target: object, key: str) -> NativeKvCache: ...
+    def get(self, key: str) -> Coroutine[Any, Any, list[float] | None]: ...
+    def put(self, key: str, vector: list[float]) -> Coroutine[Any, Any, None]: ...
+
+@final
+class NativePipeline:
+    """From a loader to an index."""
+
+    def __new__(cls, parts: object) -> NativePipeline: ...
+    def run(
+        self, progress: object | None
+    ) -> Coroutine[Any, Any, tuple[dict[str, int], list[tuple[str | None, Exception]]]]: ...
 
 @final
 class NativeSplitter:
@@ -58,8 +84,13 @@ class NativeAsyncSplitter:
 
     @staticmethod
     def guest(target: object, key: str) -> NativeAsyncSplitter: ...
+    @staticmethod
+    def semantic(
+        embedder: NativeEmbedder, threshold: float | None, percentile: float, max_chars: int, batch: int
+    ) -> NativeAsyncSplitter: ...
     def split(self, document: Document) -> Coroutine[Any, Any, list[Document]]: ...
 
+def cached(embedder: NativeEmbedder, cache: NativeKvCache) -> NativeEmbedder: ...
 def code_language(name: str) -> str: ...
 def load_texts(
     paths: Sequence[str | PathLike[str]], format: str, encoding: str | None, replace: bool, max_bytes: int
