@@ -298,8 +298,8 @@ class DirectoryLoader(Loader):
 
         _checks.flag("hidden", hidden)
         decoding = _text(encoding, errors, max_bytes)
-        chosen = _texts("include", include), _texts("exclude", exclude)
-        super().__init__("directory", load_directory(root, *chosen, hidden, *decoding))
+        included, excluded = _texts("include", include), _texts("exclude", exclude)
+        super().__init__("directory", load_directory(root, included, excluded, hidden, *decoding))
 
 
 class HttpPolicy:

@@ -292,7 +292,8 @@ def test_paragraphs_of_a_docx_are_text(tmp_path: Path):
     run = "<w:r><w:t xml:space='preserve'>{}</w:t></w:r>".format
     paragraphs = (
         f"<w:p><w:pPr><w:pStyle w:val='Heading2'/></w:pPr>{run('Oslo')}</w:p>"
-        f"<w:p>{run('Rain &amp; ')}<w:del><w:r><w:t>old</w:t></w:r></w:del>{run('wind &#x2614;')}<w:r><w:br/></w:r>{run('more')}</w:p>"
+        f"<w:p>{run('Rain &amp; ')}<w:del><w:r><w:t>old</w:t></w:r></w:del>{run('wind &#x2614;')}"
+        f"<w:r><w:br/></w:r>{run('more')}</w:p>"
         f"<w:tbl><w:tblGrid/><w:tr><w:tc><w:p>{run('a')}</w:p></w:tc><w:tc><w:p>{run('b')}</w:p></w:tc></w:tr></w:tbl>"
         f"<w:p>{run('End.')}</w:p>"
     )

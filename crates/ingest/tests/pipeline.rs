@@ -314,7 +314,8 @@ impl Embedder for Slow {
 async fn opened(folder: &Path) -> (IngestPipeline, Arc<HybridIndex>) {
     let embedder: Arc<dyn Embedder> = Arc::new(Slow(MockEmbedder::new(DIM).unwrap()));
     let file = folder.join("index");
-    let index = if file.exists() {
+    // The folder may be there before its index is.
+    let index = if file.join("index").exists() {
         HybridIndex::load(&file, embedder.clone(), HybridOptions::default()).unwrap()
     } else {
         HybridIndex::new(embedder.clone(), DIM, HybridOptions::default()).unwrap()
