@@ -92,6 +92,8 @@ if TYPE_CHECKING:
     from .guest import inference_client as inference_client
     from .guest import journal as journal
     from .guest import list_factories as list_factories
+    from .guest import long_store as long_store
+    from .guest import memory_store as memory_store
     from .guest import repair_model as repair_model
     from .guest import tracer as tracer
     from .harness import Harness as Harness
@@ -186,8 +188,8 @@ _HOMES: dict[str, str | None] = {
     "fan_out": "callable_",
     "guest": None,
     "handoff_tool": "_handoffs",
-    "in_memory_journal": "state",
     "harness": None,
+    "in_memory_journal": "state",
     "inference_client": "guest",
     "interrupt": "_graph_types",
     "journal": "guest",
@@ -195,6 +197,9 @@ _HOMES: dict[str, str | None] = {
     "lambda_": "callable_",
     "list_factories": "guest",
     "logging_middleware": "middleware",
+    "long_store": "guest",
+    "memory": None,
+    "memory_store": "guest",
     "middleware": None,
     "observability": None,
     "parser": None,
@@ -291,6 +296,9 @@ __all__ = [
     "lambda_",
     "list_factories",
     "logging_middleware",
+    "long_store",
+    "memory",
+    "memory_store",
     "middleware",
     "observability",
     "parser",

@@ -55,7 +55,7 @@ def of(instructions: Any, tools: Any, memory: Any, skills: Any) -> Strategies:
         made.tools = [each.native for each in listed]
         if skills == ():
             made.names = [each.name for each in listed]
-    made.memory = None if memory is None else _memory(memory)
+    made.memory = None if memory is None else memory_of(memory)
     made.skills = None if skills == () else _skills(skills)
     return made
 
@@ -121,7 +121,8 @@ def _instructions(given: Any) -> Any:
     return handle("instruction", given)
 
 
-def _memory(given: Any) -> Any:
+def memory_of(given: Any) -> MemoryStrategyHandle:
+    """What `Agent(memory=...)` takes, as the core takes it."""
     if not _asks("memory", given):
         checks.fail("memory", "a function of the context, or an object with `retrieve`", given)
     return handle("memory", given)

@@ -8,6 +8,8 @@
 | `@inference_client` | an async generator, or `stream(request)`                | the object itself |
 | `@parser`           | a function of a text, or `parse(text)`                  | the object itself |
 | `@repair_model`     | a function, or `repair(original, hint)`                 | the object itself |
+| `@memory_store`     | an object with `put`, `list`                            | the object itself |
+| `@long_store`       | an object with `put`, `get`, `delete`, `search`         | the object itself |
 | `@embedder`         | a function of a text, or `embed(text)`, `embed_batch(texts)` | the object itself |
 | `@ann_index`        | an object with `upsert`, `search` and `len`             | the object itself |
 | `@journal`          | an object with the methods of a store; see `JournalBase` | the object itself |
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
 
     from ._embedders import AnnIndex, Embedder
     from ._native.agent import InferenceClient
+    from ._native.memory import LongStore, MemoryStore
     from ._native.state import Store
     from ._repairing import AsyncParser, RepairModel
     from .callable_ import Callable
@@ -77,7 +80,11 @@ __all__ = [
     "journal_from_factory",
     "kinds",
     "list_factories",
+    "long_store",
+    "long_store_from_factory",
     "loop_strategy_from_factory",
+    "memory_store",
+    "memory_store_from_factory",
     "memory_strategy_from_factory",
     "methods",
     "parser",
@@ -241,6 +248,74 @@ def repair_model(target: Any = None, /, *, name: str | None = None) -> Any:
 
 
 @overload
+def memory_store(name: str, /) -> Function[[T], T]: ...
+@overload
+def memory_store(target: T, /) -> T: ...
+@overload
+def memory_store(*, name: str | None = None) -> Function[[T], T]: ...
+def memory_store(target: Any = None, /, *, name: str | None = None) -> Any:
+    """Registers what keeps what was said lately: an object with `put(namespace, item)` and `list(namespace, limit,
+    before)`, plain or async, and perhaps `get(namespace, id)`, `delete(namespace, id)` and `search(namespace, query,
+    limit)`. A namespace is a tuple of texts, an item a `MemoryItem`; `list` gives the last one first, and only those in
+    front of the id `before` where that is not `None`.
+
+    Example:
+        >>> from atomr_agents.memory import MemoryItem
+        >>> @memory_store("notes")
+        ... class Notes:
+        ...     def __init__(self) -> None:
+        ...         self.items: list[MemoryItem] = []
+        ...     def put(self, namespace, item):
+        ...         self.items.append(item)
+        ...     def list(self, namespace, limit, before):
+        ...         return self.items[::-1][:limit]
+        >>> import asyncio
+        >>> notes = memory_store_from_factory("notes")
+        >>> asyncio.run(notes.put(("ada",), "likes rain")).text
+        'likes rain'
+        >>> [item.text for item in asyncio.run(notes.list("ada"))]
+        ['likes rain']
+    """
+    return _registering("memory_store", *_named(target, name))
+
+
+@overload
+def long_store(name: str, /) -> Function[[T], T]: ...
+@overload
+def long_store(target: T, /) -> T: ...
+@overload
+def long_store(*, name: str | None = None) -> Function[[T], T]: ...
+def long_store(target: Any = None, /, *, name: str | None = None) -> Any:
+    """Registers what keeps what shall be found again: an object with `put(namespace, key, value, embedding, ttl)`,
+    `get(namespace, key)`, `delete(namespace, key)` and `search(namespace, about)`, plain or async, and perhaps
+    `list_namespaces(prefix, limit)` and `update(namespace, key, value, embedding, ttl)`. `about` is a dict with
+    `query`, `embedding`, `by`, `filter` and `top_k`; items are `StoreItem`s, or dicts with `namespace`, `key` and
+    `value`.
+
+    Example:
+        >>> @long_store("facts")
+        ... class Facts:
+        ...     def __init__(self) -> None:
+        ...         self.kept: dict = {}
+        ...     def put(self, namespace, key, value, embedding, ttl):
+        ...         self.kept[namespace, key] = value
+        ...     def get(self, namespace, key):
+        ...         value = self.kept.get((namespace, key))
+        ...         return None if value is None else {"value": value}
+        ...     def delete(self, namespace, key):
+        ...         return self.kept.pop((namespace, key), None) is not None
+        ...     def search(self, namespace, about):
+        ...         return []
+        >>> import asyncio
+        >>> facts = long_store_from_factory("facts")
+        >>> asyncio.run(facts.put(("ada",), "home", "Oslo"))
+        >>> asyncio.run(facts.get(("ada",), "home")).value
+        'Oslo'
+    """
+    return _registering("long_store", *_named(target, name))
+
+
+@overload
 def embedder(name: str, /) -> Function[[T], T]: ...
 @overload
 def embedder(target: T, /) -> T: ...
@@ -373,6 +448,20 @@ def repair_model_from_factory(key: str) -> RepairModel:
     from ._repairing import repair_model_from_factory
 
     return repair_model_from_factory(key)
+
+
+def memory_store_from_factory(key: str) -> MemoryStore:
+    """The short memory that was registered under this key; a KeyError lists what there is."""
+    from ._native.memory import MemoryStore
+
+    return MemoryStore.guest(target("memory_store", key), key)
+
+
+def long_store_from_factory(key: str) -> LongStore:
+    """The long memory that was registered under this key; a KeyError lists what there is."""
+    from ._native.memory import LongStore
+
+    return LongStore.guest(target("long_store", key), key)
 
 
 def embedder_from_factory(key: str) -> Embedder:

@@ -15,6 +15,8 @@ from atomr_agents import (
     inference_client,
     journal,
     list_factories,
+    long_store,
+    memory_store,
     parser,
     repair_model,
     strategy,
@@ -44,9 +46,15 @@ DECORATORS: dict[str, Any] = {
     "embedder": embedder,
     "ann_index": ann_index,
     "repair_model": repair_model,
+    "memory_store": memory_store,
+    "long_store": long_store,
     "journal": journal,
     **{f"strategy:{family}": strategy_of(family) for family in FAMILIES},
 }
+
+
+# These are objects with several methods, which no function stands for; `@tool` gives a `Tool`.
+OBJECTS = ("tool", "journal", "ann_index", "memory_store", "long_store")
 
 
 def test_every_kind_has_its_decorator_and_its_builder():
@@ -75,7 +83,7 @@ def test_every_kind_refuses_what_is_none(kind: str):
     assert list_factories(kind) == []
 
 
-@pytest.mark.parametrize("kind", [kind for kind in DECORATORS if kind not in ("tool", "journal", "ann_index")])
+@pytest.mark.parametrize("kind", [kind for kind in DECORATORS if kind not in OBJECTS])
 def test_decorators_give_the_object_back(kind: str):
     async def stream(request, ctx):
         yield "x"

@@ -99,6 +99,8 @@ def test_the_table_names_the_kinds_of_today():
         "embedder",
         "ann_index",
         "repair_model",
+        "memory_store",
+        "long_store",
         "journal",
     ]
     strategies = [f'@strategy(kind="{family}")' for family in families]
@@ -109,6 +111,8 @@ def test_the_table_names_the_kinds_of_today():
         "@embedder",
         "@ann_index",
         "@repair_model",
+        "@memory_store",
+        "@long_store",
         "@journal",
     ]
 

@@ -15,7 +15,7 @@ def test_a_document_has_what_it_was_given() -> None:
     assert (document.id, document.text, document.score) == ("a#1", "né", 0.5)
     assert document.metadata == {"year": 2026, "tags": ["x"]}
     assert document.span is not None and (document.span.bytes, document.span.chars) == ((3, 6), (3, 5))
-    assert repr(document) == "Document(\"a#1\", \"né\", score=0.5)"
+    assert repr(document) == 'Document("a#1", "né", score=0.5)'
 
 
 def test_the_metadata_is_a_copy() -> None:
@@ -24,7 +24,9 @@ def test_the_metadata_is_a_copy() -> None:
     assert document.metadata == {"n": 1}
 
 
-@pytest.mark.parametrize("document", [Document("a", "b"), Document("", "", {"n": None}, score=-1.0, span=Span("s", (0, 1), (0, 1)))])
+@pytest.mark.parametrize(
+    "document", [Document("a", "b"), Document("", "", {"n": None}, score=-1.0, span=Span("s", (0, 1), (0, 1)))]
+)
 def test_a_document_is_copied_and_pickled(document: Document) -> None:
     assert copy.deepcopy(document) == document == pickle.loads(pickle.dumps(document))
     assert Document.from_dict(document.to_dict()) == document

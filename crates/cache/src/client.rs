@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 
 use crate::flight::{Flights, Landing, Leader, Role};
 use crate::turn::Gathering;
-use crate::{CacheKey, CachedTurn, LlmCache};
+use crate::{CachedTurn, LlmCache, Question};
 
 /// For whom a call is made. Put into a context ([`CallCtx::with`]), it keeps the answers of one customer from all others; it
 /// wins over [`CachedClient::for_tenant`].
@@ -116,15 +116,16 @@ impl CachedClient {
         self
     }
 
-    fn key(&self, request: &ModelRequest, ctx: &CallCtx) -> Option<CacheKey> {
+    fn question(&self, request: &Arc<ModelRequest>, ctx: &CallCtx) -> Option<Question> {
         let tenant = ctx.get::<Tenant>();
-        let tenant = tenant.as_ref().map_or(&self.settings.tenant, |tenant| &tenant.0);
-        CacheKey::of(tenant, &self.settings.scope, self.client.provider(), request).ok()
+        let tenant = Arc::clone(tenant.as_ref().map_or(&self.settings.tenant, |tenant| &tenant.0));
+        let scope = Arc::clone(&self.settings.scope);
+        Question::new(tenant, scope, self.client.provider(), Arc::clone(request), ctx.clone()).ok()
     }
 
     /// What the cache has; a cache that fails or hangs has nothing.
-    async fn look_up(&self, key: CacheKey) -> Option<Arc<CachedTurn>> {
-        within(self.settings.store_timeout, self.cache.get(key)).await?.ok()?
+    async fn look_up(&self, question: &Question) -> Option<Arc<CachedTurn>> {
+        within(self.settings.store_timeout, self.cache.get(question)).await?.ok()?
     }
 
     /// The event of a hit as it is told now.
@@ -136,13 +137,14 @@ impl CachedClient {
     }
 
     /// Who makes the call, or the answer of somebody who did.
-    async fn board(&self, key: CacheKey, ctx: &CallCtx) -> Result<Boarding, InferenceError> {
+    async fn board(&self, question: &Question) -> Result<Boarding, InferenceError> {
+        let ctx = question.ctx();
         let until = tokio::time::Instant::now() + self.settings.max_wait;
         loop {
-            if let Some(turn) = self.look_up(key).await {
+            if let Some(turn) = self.look_up(question).await {
                 return Ok(Boarding::Answer(turn));
             }
-            let flight = match self.flights.join(key) {
+            let flight = match self.flights.join(question.key()) {
                 Role::Leader(leader) => return Ok(Boarding::Call(Some(leader))),
                 Role::Follower(flight) => flight,
             };
@@ -168,13 +170,13 @@ impl CachedClient {
     }
 
     /// Keeps what was gathered and tells those who wait.
-    async fn land(&self, key: CacheKey, gathering: Gathering, leader: Option<Leader>) {
+    async fn land(&self, question: &Question, gathering: Gathering, leader: Option<Leader>) {
         let turn = gathering.finish().map(Arc::new);
         if let Some(leader) = leader {
             leader.land(turn.clone().map_or(Landing::Failed, Landing::Answered));
         }
         if let Some(turn) = turn {
-            let _ = within(self.settings.store_timeout, self.cache.put(key, turn)).await;
+            let _ = within(self.settings.store_timeout, self.cache.put(question, turn)).await;
         }
     }
 }
@@ -206,13 +208,13 @@ impl InferenceClient for CachedClient {
 
     fn stream(&self, request: Arc<ModelRequest>, ctx: CallCtx) -> ModelStream {
         let cached = self.clone();
-        let Some(key) = self.key(&request, &ctx) else { return self.client.stream(request, ctx) };
+        let Some(question) = self.question(&request, &ctx) else { return self.client.stream(request, ctx) };
         Box::pin(async_stream::stream! {
             if let Some(error) = ended(&ctx) {
                 yield Err(error);
                 return;
             }
-            let leader = match cached.board(key, &ctx).await {
+            let leader = match cached.board(&question).await {
                 Err(error) => {
                     yield Err(error);
                     return;
@@ -238,7 +240,7 @@ impl InferenceClient for CachedClient {
                         gathering.take(&event);
                         if matches!(event, ModelEvent::Finish { .. }) {
                             // Kept before it is told: who asks again after the answer finds it.
-                            cached.land(key, gathering, leader).await;
+                            cached.land(&question, gathering, leader).await;
                             yield Ok(event);
                             return;
                         }

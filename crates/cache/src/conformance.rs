@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use atomr_agents_core::{FinishReason, Message, ModelEvent, ModelRequest};
+use atomr_agents_core::{CallCtx, FinishReason, Message, ModelEvent, ModelRequest};
 
-use crate::{CacheKey, CachedTurn, LlmCache};
+use crate::{CachedTurn, LlmCache, Question};
 
 /// Checks the rules of [`LlmCache`] on an empty cache with room for two small answers: what was not put is not found, what was
 /// put is found as it was, another key's answer is not, and a later one replaces an earlier one.
@@ -15,13 +15,13 @@ pub async fn check(cache: &dyn LlmCache) -> Result<(), String> {
     if cache.name().is_empty() {
         return Err("name() is empty".into());
     }
-    let key = |text: &str| {
-        CacheKey::of("t", "", "p", &ModelRequest::new("m", vec![Message::user(text)]))
-            .map_err(|error| error.to_string())
+    let asked = |text: &str| {
+        let request = Arc::new(ModelRequest::new("m", vec![Message::user(text)]));
+        Question::new("t", "", "p", request, CallCtx::new()).map_err(|error| error.to_string())
     };
-    let (one, other) = (key("one")?, key("other")?);
-    let found = async |key| cache.get(key).await.map_err(|error| format!("get failed: {error}"));
-    let put = async |key, turn| cache.put(key, turn).await.map_err(|error| format!("put failed: {error}"));
+    let (one, other) = (&asked("one")?, &asked("other")?);
+    let found = async |question| cache.get(question).await.map_err(|error| format!("get failed: {error}"));
+    let put = async |question, turn| cache.put(question, turn).await.map_err(|error| format!("put failed: {error}"));
     if found(one).await?.is_some() {
         return Err("an empty cache found something".into());
     }

@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use crate::{BoxFuture, CacheError, CacheKey, CachedTurn, LlmCache};
+use crate::{CacheError, CacheKey, CachedTurn, LlmCache, Question};
 
 /// What an entry takes besides its answer.
 const AROUND_ENTRY: usize = 256;
@@ -105,6 +106,16 @@ impl InMemoryLlmCache {
         (memory.stats.entries, memory.stats.bytes) = (0, 0);
     }
 
+    /// Whether there is an answer, perhaps one that is too old.
+    pub(crate) fn contains(&self, key: CacheKey) -> bool {
+        self.lock().entries.contains_key(&key)
+    }
+
+    /// The answer under a key that another question led to.
+    pub(crate) fn touch(&self, key: CacheKey) -> Option<Arc<CachedTurn>> {
+        self.find(key)
+    }
+
     fn find(&self, key: CacheKey) -> Option<Arc<CachedTurn>> {
         let mut memory = self.lock();
         let too_old = |entry: &Entry| self.limits.ttl.is_some_and(|ttl| entry.born.elapsed() >= ttl);
@@ -177,12 +188,12 @@ impl LlmCache for InMemoryLlmCache {
         "memory"
     }
 
-    fn get(&self, key: CacheKey) -> BoxFuture<'_, Result<Option<Arc<CachedTurn>>, CacheError>> {
-        Box::pin(std::future::ready(Ok(self.find(key))))
+    fn get<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Option<Arc<CachedTurn>>, CacheError>> {
+        Box::pin(std::future::ready(Ok(self.find(question.key()))))
     }
 
-    fn put(&self, key: CacheKey, turn: Arc<CachedTurn>) -> BoxFuture<'_, Result<(), CacheError>> {
-        self.keep(key, turn);
+    fn put<'a>(&'a self, question: &'a Question, turn: Arc<CachedTurn>) -> BoxFuture<'a, Result<(), CacheError>> {
+        self.keep(question.key(), turn);
         Box::pin(std::future::ready(Ok(())))
     }
 

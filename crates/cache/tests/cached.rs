@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use atomr_agents_cache::{
-    BoxFuture, CacheError, CacheKey, CacheLimits, CachedClient, CachedTurn, InMemoryLlmCache, LlmCache, Tenant,
+    CacheError, CacheLimits, CachedClient, CachedTurn, InMemoryLlmCache, LlmCache, Question, Tenant,
 };
 use atomr_agents_core::{
     CallCtx, Citation, EventKind, EventSink, FinishReason, Kind, Message, ModelEvent, ModelRequest, ToolCall, Usage,
@@ -14,7 +14,8 @@ use atomr_agents_core::{
 };
 use atomr_agents_inference::{InferenceClient, InferenceError, ModelReply, conformance, run};
 use atomr_agents_testkit::{ScriptedModel, Turn};
-use futures_util::{StreamExt, future::join_all};
+use futures_util::StreamExt;
+use futures_util::future::{BoxFuture, join_all};
 
 fn request(text: &str) -> Arc<ModelRequest> {
     Arc::new(ModelRequest::new("m", vec![Message::user(text)]))
@@ -216,13 +217,13 @@ impl LlmCache for Broken {
         "broken"
     }
 
-    fn get(&self, _key: CacheKey) -> BoxFuture<'_, Result<Option<Arc<CachedTurn>>, CacheError>> {
+    fn get<'a>(&'a self, _question: &'a Question) -> BoxFuture<'a, Result<Option<Arc<CachedTurn>>, CacheError>> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let error = CacheError::Store { cache: "broken".into(), message: "disk full".into(), source: None };
         Box::pin(async move { if self.hangs { std::future::pending().await } else { Err(error) } })
     }
 
-    fn put(&self, _key: CacheKey, _turn: Arc<CachedTurn>) -> BoxFuture<'_, Result<(), CacheError>> {
+    fn put<'a>(&'a self, _question: &'a Question, _turn: Arc<CachedTurn>) -> BoxFuture<'a, Result<(), CacheError>> {
         let error = CacheError::Damaged { cache: "broken".into(), message: "no".into() };
         Box::pin(async move { if self.hangs { std::future::pending().await } else { Err(error) } })
     }

@@ -2,17 +2,25 @@
 
 use std::sync::Arc;
 
-use atomr_agents_cache::{self as cache, CacheLimits, CachedClient};
+use atomr_agents_cache::{
+    self as cache, CacheLimits, CacheStats, CachedClient, SemanticOptions, StoreLlmCache, StoredLimits,
+};
+use atomr_agents_cache_redis::{RedisLlmCache, RedisOptions};
 use atomr_agents_inference as inference;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::errors::config;
+use crate::embed::embedder_of;
+use crate::errors::{config, from_kinded};
 use crate::seconds;
+use crate::state::{moment, store_of};
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<LlmCache>()?;
-    module.add_class::<InMemoryLlmCache>()
+    module.add_class::<InMemoryLlmCache>()?;
+    module.add_class::<SemanticLlmCache>()?;
+    module.add_function(wrap_pyfunction!(store_llm_cache, module)?)?;
+    module.add_function(wrap_pyfunction!(redis_llm_cache, module)?)
 }
 
 #[pyclass(frozen, subclass, module = "atomr_agents._native.cache")]
@@ -38,6 +46,107 @@ pub(crate) fn cached(
     Arc::new(if replay_usage { cached } else { cached.without_usage() })
 }
 
+fn limits(max_entries: usize, max_bytes: usize, ttl: Option<f64>) -> PyResult<CacheLimits> {
+    for (setting, given) in [("max_entries", max_entries), ("max_bytes", max_bytes)] {
+        if given == 0 {
+            return Err(config(format!("{setting} must be at least 1")));
+        }
+    }
+    Ok(CacheLimits { max_entries, max_bytes, ttl: seconds::optional("ttl", ttl)? })
+}
+
+fn counts(py: Python<'_>, stats: CacheStats) -> PyResult<Bound<'_, PyDict>> {
+    let counts = PyDict::new(py);
+    counts.set_item("entries", stats.entries)?;
+    counts.set_item("bytes", stats.bytes)?;
+    counts.set_item("hits", stats.hits)?;
+    counts.set_item("misses", stats.misses)?;
+    counts.set_item("evictions", stats.evictions)?;
+    Ok(counts)
+}
+
+#[pyclass(frozen, extends = LlmCache, module = "atomr_agents._native.cache")]
+pub(crate) struct SemanticLlmCache(cache::SemanticLlmCache);
+
+#[pymethods]
+impl SemanticLlmCache {
+    #[new]
+    #[pyo3(signature = (embedder, threshold = 0.9, *, word_threshold = 0.8, max_text = 4_000, max_entries = 1_000,
+        max_bytes = 67_108_864, ttl = 3600.0))]
+    fn new(
+        embedder: &Bound<'_, PyAny>,
+        threshold: f32,
+        word_threshold: f32,
+        max_text: usize,
+        max_entries: usize,
+        max_bytes: usize,
+        ttl: Option<f64>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let limits = limits(max_entries, max_bytes, ttl)?;
+        let options = SemanticOptions { threshold, word_threshold, max_text, limits };
+        let semantic = cache::SemanticLlmCache::new(embedder_of(embedder)?, options).map_err(from_kinded)?;
+        Ok(PyClassInitializer::from(LlmCache(Arc::new(semantic.clone()))).add_subclass(Self(semantic)))
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let all = counts(py, self.0.stats())?;
+        all.set_item("by_meaning", self.0.by_meaning())?;
+        Ok(all)
+    }
+
+    fn clear(&self) {
+        self.0.clear();
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.stats().entries
+    }
+
+    /// An empty cache is a cache.
+    fn __bool__(&self) -> bool {
+        true
+    }
+
+    fn __repr__(&self) -> String {
+        let stats = self.0.stats();
+        format!("<SemanticLlmCache, {} answers, {} hits>", stats.entries, stats.hits)
+    }
+}
+
+/// Answers in a store.
+#[pyfunction]
+#[pyo3(signature = (store, *, max_entries = 100_000, max_turn_bytes = 1_048_576, ttl = 86_400.0))]
+fn store_llm_cache(
+    store: &Bound<'_, PyAny>,
+    max_entries: u64,
+    max_turn_bytes: usize,
+    ttl: Option<f64>,
+) -> PyResult<LlmCache> {
+    if max_entries == 0 {
+        return Err(config("max_entries must be at least 1"));
+    }
+    let limits = StoredLimits { max_entries, max_turn_bytes, ttl: seconds::optional("ttl", ttl)? };
+    Ok(LlmCache(Arc::new(StoreLlmCache::new(store_of(store)?, limits))))
+}
+
+/// Answers on Redis.
+#[pyfunction]
+#[pyo3(signature = (url, *, prefix = "atomr:llm:", max_turn_bytes = 1_048_576, ttl = 86_400.0, timeout = 1.0))]
+fn redis_llm_cache(
+    py: Python<'_>,
+    url: String,
+    prefix: &str,
+    max_turn_bytes: usize,
+    ttl: Option<f64>,
+    timeout: f64,
+) -> PyResult<LlmCache> {
+    let (ttl, timeout) = (seconds::optional("ttl", ttl)?, seconds::duration("timeout", timeout)?);
+    let options = RedisOptions { prefix: prefix.to_owned(), ttl, max_turn_bytes, timeout };
+    // On the runtime, to which the connection will belong.
+    let cache = moment(py, async move { RedisLlmCache::new(&url, options) })?;
+    Ok(LlmCache(Arc::new(cache.map_err(|error| config(error.to_string()))?)))
+}
+
 #[pyclass(frozen, extends = LlmCache, module = "atomr_agents._native.cache")]
 pub(crate) struct InMemoryLlmCache(cache::InMemoryLlmCache);
 
@@ -46,25 +155,12 @@ impl InMemoryLlmCache {
     #[new]
     #[pyo3(signature = (max_entries = 1_000, max_bytes = 67_108_864, ttl = 3600.0))]
     fn new(max_entries: usize, max_bytes: usize, ttl: Option<f64>) -> PyResult<PyClassInitializer<Self>> {
-        for (setting, given) in [("max_entries", max_entries), ("max_bytes", max_bytes)] {
-            if given == 0 {
-                return Err(config(format!("{setting} must be at least 1")));
-            }
-        }
-        let ttl = seconds::optional("ttl", ttl)?;
-        let memory = cache::InMemoryLlmCache::new(CacheLimits { max_entries, max_bytes, ttl });
+        let memory = cache::InMemoryLlmCache::new(limits(max_entries, max_bytes, ttl)?);
         Ok(PyClassInitializer::from(LlmCache(Arc::new(memory.clone()))).add_subclass(Self(memory)))
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats = self.0.stats();
-        let counts = PyDict::new(py);
-        counts.set_item("entries", stats.entries)?;
-        counts.set_item("bytes", stats.bytes)?;
-        counts.set_item("hits", stats.hits)?;
-        counts.set_item("misses", stats.misses)?;
-        counts.set_item("evictions", stats.evictions)?;
-        Ok(counts)
+        counts(py, self.0.stats())
     }
 
     fn clear(&self) {

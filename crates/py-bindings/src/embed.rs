@@ -178,3 +178,10 @@ impl NativeEmbedder {
         })
     }
 }
+
+/// The embedder that an object stands for: everything that takes one takes it through this.
+pub(crate) fn embedder_of(given: &Bound<'_, PyAny>) -> PyResult<Arc<dyn embed::Embedder>> {
+    let class = given.py().import("atomr_agents._embedders")?.getattr("Embedder")?;
+    let embedder = class.call1((given,))?.getattr("native")?;
+    Ok(Arc::clone(&embedder.cast::<NativeEmbedder>()?.get().0))
+}

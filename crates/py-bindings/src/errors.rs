@@ -9,9 +9,11 @@ use atomr_agents_core::Kind;
 use atomr_agents_embed::EmbedError;
 use atomr_agents_harness::{HarnessError, HarnessFailure};
 use atomr_agents_inference::InferenceError;
+use atomr_agents_memory::MemoryError;
 use atomr_agents_observability::TracerError;
 use atomr_agents_parser::{ParseError, Place};
 use atomr_agents_py_bridge::{GuestError, Raised, original};
+use atomr_agents_retriever::RetrieveError;
 use atomr_agents_state::{ReduceError, RunLogError, StateError, StoreError};
 use atomr_agents_strategy::StrategyError;
 use atomr_agents_tool::{PermissionError, ToolCallParserError, ToolDefinitionError, ToolError, ToolSetError};
@@ -230,9 +232,11 @@ kinded!(
     HarnessError,
     HarnessFailure,
     InferenceError,
+    MemoryError,
     ParseError,
     PermissionError,
     ReduceError,
+    RetrieveError,
     RunError,
     RunLogError,
     StateError,

@@ -20,6 +20,7 @@ mod guest;
 mod harness;
 mod harness_state;
 mod inference;
+mod memory;
 mod middleware;
 mod observability;
 mod parser;
@@ -65,6 +66,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     submodule(module, "embed", embed::fill)?;
     submodule(module, "guest", guest::fill)?;
     submodule(module, "strategy", strategy::fill)?;
+    submodule(module, "memory", memory::fill)?;
     submodule(module, "observability", observability::fill)?;
     submodule(module, "parser", parser::fill)?;
     submodule(module, "callable_", callable::fill)?;

@@ -283,6 +283,25 @@ guest_kinds! {
         call repair(original, hint) itself;
     }
 
+    /// Keeps what was said lately, in its order.
+    GuestMemoryStore("memory_store", "@memory_store") {
+        call put(namespace, item);
+        call list(namespace, limit, before);
+        call get(namespace, id) optional;
+        call delete(namespace, id) optional;
+        call search(namespace, query, limit) optional;
+    }
+
+    /// Keeps what shall be found again.
+    GuestLongStore("long_store", "@long_store") {
+        call put(namespace, key, value, embedding, ttl);
+        call get(namespace, key);
+        call delete(namespace, key);
+        call search(namespace, about);
+        call list_namespaces(prefix, limit) optional;
+        call update(namespace, key, value, embedding, ttl) optional;
+    }
+
     /// Keeps runs: a store of records, logs, blobs and leases.
     GuestJournal("journal", "@journal") {
         call commit(batch);

@@ -40,8 +40,9 @@ pub use guest::{Guest, GuestOptions};
 pub use json::{Json, JsonFault};
 pub use kinds::{
     GuestAnnIndex, GuestCallable, GuestEmbedder, GuestInferenceClient, GuestInstructionStrategy, GuestJournal,
-    GuestLoopStrategy, GuestMemoryStrategy, GuestParser, GuestRepairModel, GuestSkillStrategy,
-    GuestTerminationStrategy, GuestTool, GuestToolStrategy, GuestTracer, KINDS, KindRow, MethodRow, Verb, kind,
+    GuestLongStore, GuestLoopStrategy, GuestMemoryStore, GuestMemoryStrategy, GuestParser, GuestRepairModel,
+    GuestSkillStrategy, GuestTerminationStrategy, GuestTool, GuestToolStrategy, GuestTracer, KINDS, KindRow, MethodRow,
+    Verb, kind,
 };
 pub use scope::{Corked, Live, Scope};
 pub use stream::GuestStream;

@@ -61,14 +61,18 @@ pub use atomr_agents_embed_remote as embed_remote;
 pub use atomr_agents_embed_tools as embed_tools;
 pub use atomr_agents_harness as harness;
 pub use atomr_agents_inference as inference;
+pub use atomr_agents_memory as memory;
 pub use atomr_agents_observability as observability;
 pub use atomr_agents_parser as parser;
+pub use atomr_agents_retriever as retriever;
 pub use atomr_agents_state as state;
 pub use atomr_agents_strategy as strategy;
 pub use atomr_agents_tokens as tokens;
 pub use atomr_agents_tool as tool;
 pub use atomr_agents_workflow as workflow;
 
+#[cfg(feature = "cache-redis")]
+pub use atomr_agents_cache_redis as cache_redis;
 #[cfg(feature = "provider-anthropic")]
 pub use atomr_agents_provider_anthropic as provider_anthropic;
 #[cfg(feature = "provider-gemini")]

@@ -11,6 +11,7 @@ from . import embed as embed
 from . import errors as errors
 from . import guest as guest
 from . import harness as harness
+from . import memory as memory
 from . import observability as observability
 from . import parser as parser
 from . import state as state
@@ -32,6 +33,7 @@ __all__ = [
     "errors",
     "guest",
     "harness",
+    "memory",
     "observability",
     "parser",
     "state",

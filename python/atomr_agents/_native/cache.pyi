@@ -1,10 +1,10 @@
 """Answers kept in front of a model client."""
 
-from typing import TypedDict, final, type_check_only
+from typing import Any, TypedDict, final, type_check_only
 
 from typing_extensions import disjoint_base
 
-__all__ = ["InMemoryLlmCache", "LlmCache"]
+__all__ = ["InMemoryLlmCache", "LlmCache", "SemanticLlmCache", "redis_llm_cache", "store_llm_cache"]
 
 @type_check_only
 class _Stats(TypedDict):
@@ -13,6 +13,10 @@ class _Stats(TypedDict):
     hits: int
     misses: int
     evictions: int
+
+@type_check_only
+class _SemanticStats(_Stats):
+    by_meaning: int
 
 @disjoint_base
 class LlmCache:
@@ -41,3 +45,69 @@ class InMemoryLlmCache(LlmCache):
         """Forgets every answer."""
     def __len__(self) -> int: ...
     def __bool__(self) -> bool: ...
+
+@final
+class SemanticLlmCache(LlmCache):
+    """Answers a question from the answer to one that means the same, in this process. Tenant, provider, model,
+    settings, tools and all messages before the last must be equal in every byte; the last words must be near each other
+    as vectors, agree in every number, negation and name, and differ in no word but such as mean the same.
+
+    Args:
+        embedder: What makes the vectors: what `Embedder` takes.
+        threshold: The least cosine of two questions.
+        word_threshold: The least cosine of the words in which they differ, taken alone.
+        max_text: Bytes of the longest question that is compared by meaning.
+        max_entries: How many answers.
+        max_bytes: How many bytes they may take together.
+        ttl: How old an answer may become, in seconds; None for ever.
+    """
+
+    def __new__(
+        cls,
+        embedder: Any,
+        threshold: float = 0.9,
+        *,
+        word_threshold: float = 0.8,
+        max_text: int = 4000,
+        max_entries: int = 1000,
+        max_bytes: int = 67108864,
+        ttl: float | None = 3600.0,
+    ) -> SemanticLlmCache: ...
+    def stats(self) -> _SemanticStats:
+        """What it holds and what it did so far; `by_meaning` counts the hits of questions that were not equal."""
+    def clear(self) -> None:
+        """Forgets every answer."""
+    def __len__(self) -> int: ...
+    def __bool__(self) -> bool: ...
+
+def store_llm_cache(
+    store: Any, *, max_entries: int = 100000, max_turn_bytes: int = 1048576, ttl: float | None = 86400.0
+) -> LlmCache:
+    """Keeps answers in a store (a path, `"sqlite:…"`, `"postgres://…"`, a `Store`): they outlive the process, and
+    whoever shares the store shares them. The oldest go first.
+
+    Args:
+        store: Where.
+        max_entries: How many answers.
+        max_turn_bytes: How many bytes one may have; a larger one is not kept.
+        ttl: How old an answer may become, in seconds; None for ever.
+    """
+
+def redis_llm_cache(
+    url: str,
+    *,
+    prefix: str = "atomr:llm:",
+    max_turn_bytes: int = 1048576,
+    ttl: float | None = 86400.0,
+    timeout: float = 1.0,
+) -> LlmCache:
+    """Keeps answers on a Redis server, for all that share it. Connects when it is first asked; a server that is away or
+    slow makes a call a miss.
+
+    Args:
+        url: `redis://[user:password@]host[:port][/database]`, or `rediss://` with TLS.
+        prefix: What the keys begin with.
+        max_turn_bytes: How many bytes one answer may have; a larger one is not kept.
+        ttl: How old an answer may become, in seconds; None for as long as the server keeps it.
+        timeout: How long connecting, or one answer of the server, may take, in seconds.
+    """

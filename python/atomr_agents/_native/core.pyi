@@ -39,10 +39,12 @@ class Budget:
 
 @final
 class Document:
-    """A text with a name, and what is known about it: what loaders make, splitters cut, indexes keep and retrievers find.
+    """A text with a name, and what is known about it: what loaders make, splitters cut, indexes keep and retrievers
+    find.
 
-    `id` is what replaces it, removes it and tells it from others. `metadata` is a copy; keys that are filtered by are flat.
-    `score` says how well it fits what was asked, higher is better. `span` says where in its source a piece stands.
+    `id` is what replaces it, removes it and tells it from others. `metadata` is a copy; keys that are filtered by are
+    flat. `score` says how well it fits what was asked, higher is better. `span` says where in its source a piece
+    stands.
     """
 
     def __new__(

@@ -20,9 +20,10 @@ const OWNED: &[Owned] = &[
     Owned { packages: &["axum", "axum-core", "axum-extra", "tower-http"], owners: &["web-kit", "*-web"] },
     Owned { packages: &["reqwest", "tungstenite", "tokio-tungstenite"], owners: &["http", "*-remote-core"] },
     Owned {
-        packages: &["rusqlite", "sqlx", "tokio-postgres", "deadpool-postgres", "postgres", "redis"],
+        packages: &["rusqlite", "sqlx", "tokio-postgres", "deadpool-postgres", "postgres"],
         owners: &["state-*", "store-*"],
     },
+    Owned { packages: &["redis"], owners: &["state-*", "store-*", "cache-redis"] },
 ];
 
 /// A task that nobody owns outlives the run that started it.

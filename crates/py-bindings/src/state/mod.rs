@@ -90,7 +90,7 @@ fn to_dict<'py>(py: Python<'py>, values: &BTreeMap<String, Value>) -> PyResult<B
 
 /// Waits for something that takes a moment and calls no Python: also inside of a running event loop, which stands still
 /// for as long.
-fn moment<T: Send>(py: Python<'_>, work: impl Future<Output = T> + Send) -> PyResult<T> {
+pub(crate) fn moment<T: Send>(py: Python<'_>, work: impl Future<Output = T> + Send) -> PyResult<T> {
     let handle = runtime::handle(py)?;
     Ok(py.detach(|| handle.block_on(work)))
 }

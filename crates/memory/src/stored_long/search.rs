@@ -1,0 +1,175 @@
+//! How a [`StoredLong`] is searched.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+
+use atomr_agents_core::{CallCtx, Value};
+use atomr_agents_embed::EmbedError;
+use serde_json::Map;
+
+use super::vector::{Kept, unit};
+use super::{Stored, StoredLong};
+use crate::clock::now_ms;
+use crate::item::text_of;
+use crate::keeper::{by_words, read};
+use crate::{By, MemoryError, Namespace, Search, StoreItem};
+
+/// The constant of reciprocal rank fusion, as in Cormack, Clarke and Büttcher (2009).
+const RANKS: f64 = 60.0;
+
+impl StoredLong {
+    pub(super) async fn find(&self, search: &Search, ctx: &CallCtx) -> Result<Vec<StoreItem>, MemoryError> {
+        if let Some(filter) = &search.filter {
+            filter.check()?;
+        }
+        if search.top_k == 0 {
+            return Ok(Vec::new());
+        }
+        let vector = self.wanted_vector(search, ctx).await?;
+        let words = match search.by {
+            By::Words | By::Both => search.query.as_deref(),
+            By::Best if vector.is_none() => search.query.as_deref(),
+            _ => None,
+        };
+        let ranked = match (vector, words) {
+            (None, None) => return self.latest(search).await,
+            (Some(vector), None) => self.by_meaning(search, &vector).await?,
+            (None, Some(words)) => self.by_words(search, words, search.top_k).await?,
+            (Some(vector), Some(words)) => {
+                // Deep enough that an item which is good in both is in both lists.
+                let deep = search.top_k.saturating_mul(4).max(50);
+                let wide = Search { top_k: deep, ..search.clone() };
+                let (near, worded) =
+                    futures_util::try_join!(self.by_meaning(&wide, &vector), self.by_words(&wide, words, deep))?;
+                fused([near, worded], search.top_k)
+            }
+        };
+        self.items(ranked).await
+    }
+
+    /// The vector to compare with, of length 1; `None` where it is not compared by meaning.
+    async fn wanted_vector(&self, search: &Search, ctx: &CallCtx) -> Result<Option<Vec<f32>>, MemoryError> {
+        if search.by == By::Words {
+            return Ok(None);
+        }
+        if let Some(given) = &search.embedding {
+            return Ok(Some(unit(given)?));
+        }
+        let (Some(query), Some(_)) = (&search.query, &self.options.embedder) else {
+            return match (search.by, &search.query) {
+                (By::Best, _) | (_, None) => Ok(None),
+                _ => Err(MemoryError::name("embedder", "is missing: without one only words can be compared".into())),
+            };
+        };
+        let made = self.embed(std::slice::from_ref(query), ctx).await?;
+        made.first().map(|vector| unit(vector)).transpose().map_err(Into::into)
+    }
+
+    async fn by_meaning(&self, search: &Search, unit: &[f32]) -> Result<Vec<(String, f64)>, MemoryError> {
+        let (now, limit) = (now_ms(), self.options.max_searched);
+        let allowed = match &search.filter {
+            Some(_) => Some(self.values_below(search).await?.into_iter().map(|(place, _)| place).collect::<Vec<_>>()),
+            None => None,
+        };
+        let allowed: Option<std::collections::HashSet<&str>> =
+            allowed.as_ref().map(|places| places.iter().map(String::as_str).collect());
+        let records = self.vectors.all(&search.namespace.path()?, &search.namespace, limit).await?;
+        let (mut best, mut foreign) = (Vec::with_capacity(records.len()), Vec::new());
+        let model = self.options.embedder.as_ref().map(|embedder| embedder.model());
+        for (key, record) in &records {
+            let place = key.name();
+            let Some(kept) = Kept::read(&record.value) else {
+                let message = "it is no vector".to_owned();
+                return Err(MemoryError::Damaged { place: place.to_owned(), message });
+            };
+            if kept.expires_ms.is_some_and(|expires| expires <= now)
+                || allowed.as_ref().is_some_and(|allowed| !allowed.contains(place))
+            {
+                continue;
+            }
+            if model.is_some_and(|model| !kept.is_of(model)) {
+                foreign.push(kept.model());
+                continue;
+            }
+            if kept.dim() != unit.len() {
+                return Err(EmbedError::Dimension { expected: kept.dim(), found: unit.len() }.into());
+            }
+            best.push((place, kept.cosine(unit)));
+        }
+        if let (Some(found), Some(wanted)) = (foreign.first(), model) {
+            return Err(MemoryError::OtherModel {
+                namespace: search.namespace.to_string(),
+                count: foreign.len(),
+                found: found.clone(),
+                wanted: wanted.to_owned(),
+            });
+        }
+        best.sort_unstable_by(|(a, near), (b, far)| far.total_cmp(near).then_with(|| a.cmp(b)));
+        best.truncate(search.top_k);
+        Ok(best.into_iter().map(|(place, score)| (place.to_owned(), f64::from(score))).collect())
+    }
+
+    async fn by_words(&self, search: &Search, words: &str, limit: usize) -> Result<Vec<(String, f64)>, MemoryError> {
+        let all = self.values_below(search).await?;
+        let texts: Vec<String> = all.iter().map(|(_, stored)| text_of(&stored.value)).collect();
+        let best = by_words(&texts, words, limit)?;
+        Ok(best.into_iter().filter_map(|(at, score)| Some((all.get(at)?.0.clone(), score))).collect())
+    }
+
+    /// What lies below the namespace of a search, is there and fulfils its filter, by place.
+    async fn values_below(&self, search: &Search) -> Result<Vec<(String, Stored)>, MemoryError> {
+        let (now, limit) = (now_ms(), self.options.max_searched);
+        let records = self.values.all(&search.namespace.path()?, &search.namespace, limit).await?;
+        let mut all = Vec::with_capacity(records.len());
+        let none = Map::new();
+        for (key, record) in records {
+            let stored: Stored = read(key.name(), &record)?;
+            let fields = if let Value::Object(fields) = &stored.value { fields } else { &none };
+            if !stored.is_over(now) && search.filter.as_ref().is_none_or(|filter| filter.matches(fields)) {
+                all.push((key.name().to_owned(), stored));
+            }
+        }
+        Ok(all)
+    }
+
+    async fn latest(&self, search: &Search) -> Result<Vec<StoreItem>, MemoryError> {
+        let mut all = self.values_below(search).await?;
+        all.sort_by(|(a, one), (b, other)| (Reverse(one.updated_ms), a).cmp(&(Reverse(other.updated_ms), b)));
+        all.truncate(search.top_k);
+        all.into_iter().map(|(place, stored)| item(&place, stored, None)).collect()
+    }
+
+    /// The items of these places, with these scores. One that is gone meanwhile is left out.
+    async fn items(&self, ranked: Vec<(String, f64)>) -> Result<Vec<StoreItem>, MemoryError> {
+        let mut items = Vec::with_capacity(ranked.len());
+        for (place, score) in ranked {
+            if let Some(record) = self.values.get(&place).await? {
+                items.push(item(&place, read(&place, &record)?, Some(score))?);
+            }
+        }
+        Ok(items)
+    }
+}
+
+fn item(place: &str, stored: Stored, score: Option<f64>) -> Result<StoreItem, MemoryError> {
+    let Some((namespace, key)) = Namespace::of_place(place) else {
+        let message = "its name is that of no item".to_owned();
+        return Err(MemoryError::Damaged { place: place.to_owned(), message });
+    };
+    Ok(StoreItem { score, ..stored.item(namespace, key) })
+}
+
+/// Two rankings as one, by the sum of 1 / (60 + rank); ties by place.
+fn fused(rankings: [Vec<(String, f64)>; 2], top_k: usize) -> Vec<(String, f64)> {
+    let mut scores: HashMap<String, f64> = HashMap::new();
+    for ranking in rankings {
+        for (rank, (place, _)) in (1u32..).zip(ranking) {
+            *scores.entry(place).or_default() += 1.0 / (RANKS + f64::from(rank));
+        }
+    }
+    // By place first: the order of a hash map is nobody's.
+    let mut fused: Vec<_> = scores.into_iter().collect::<BTreeMap<_, _>>().into_iter().collect();
+    fused.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+    fused.truncate(top_k);
+    fused
+}

@@ -1,0 +1,116 @@
+//! A vector as it is stored: what made it, until when it is there, and its values.
+
+use atomr_agents_embed::{EmbedError, Vectors};
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// The form of today.
+const FORM: u8 = 1;
+
+/// A vector that was read: form, expiry, length and name of the model, then the values, all little-endian.
+pub(super) struct Kept<'a> {
+    model: &'a [u8],
+    pub(super) expires_ms: Option<u64>,
+    values: &'a [u8],
+}
+
+impl<'a> Kept<'a> {
+    pub(super) fn write(model: &str, expires_ms: Option<u64>, values: &[f32]) -> Bytes {
+        // No model's name is longer than the keys of stores are.
+        let model = model.as_bytes().get(..model.len().min(usize::from(u16::MAX))).unwrap_or_default();
+        let mut bytes = BytesMut::with_capacity(11 + model.len() + values.len() * 4);
+        bytes.put_u8(FORM);
+        bytes.put_u64_le(expires_ms.unwrap_or(0));
+        bytes.put_u16_le(u16::try_from(model.len()).unwrap_or(u16::MAX));
+        bytes.put_slice(model);
+        values.iter().for_each(|value| bytes.put_f32_le(*value));
+        bytes.freeze()
+    }
+
+    /// `None` for what was not written by [`Kept::write`].
+    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let (&[FORM], rest) = bytes.split_first_chunk::<1>()? else { return None };
+        let (expires, rest) = rest.split_first_chunk::<8>()?;
+        let (length, rest) = rest.split_first_chunk::<2>()?;
+        let (model, values) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
+        let expires = u64::from_le_bytes(*expires);
+        values.len().is_multiple_of(4).then_some(Self { model, expires_ms: (expires > 0).then_some(expires), values })
+    }
+
+    pub(super) fn is_of(&self, model: &str) -> bool {
+        self.model == model.as_bytes()
+    }
+
+    pub(super) fn model(&self) -> String {
+        String::from_utf8_lossy(self.model).into_owned()
+    }
+
+    pub(super) fn dim(&self) -> usize {
+        self.values.len() / 4
+    }
+
+    /// The cosine of it and a vector of length 1, which has its dimension; 0 for a vector of zeros.
+    pub(super) fn cosine(&self, unit: &[f32]) -> f32 {
+        // Eight sums at once, so that the loop needs no order of additions.
+        let (mut dots, mut squares) = ([0.0f32; 8], [0.0f32; 8]);
+        let eights = self.values.as_chunks::<4>().0.chunks(8).zip(unit.chunks(8));
+        for (values, units) in eights {
+            for (((dot, square), value), unit) in dots.iter_mut().zip(&mut squares).zip(values).zip(units) {
+                let value = f32::from_le_bytes(*value);
+                *dot += value * unit;
+                *square += value * value;
+            }
+        }
+        let length = squares.iter().sum::<f32>().sqrt();
+        if length > 0.0 { dots.iter().sum::<f32>() / length } else { 0.0 }
+    }
+}
+
+/// Whether a vector can be kept: it has values, and all are finite.
+pub(super) fn check(vector: &[f32]) -> Result<(), EmbedError> {
+    Vectors::new(vector.len(), vector.to_vec()).map(|_| ())
+}
+
+/// The vector, with length 1.
+pub(super) fn unit(vector: &[f32]) -> Result<Vec<f32>, EmbedError> {
+    check(vector)?;
+    let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
+    if length == 0.0 || !length.is_finite() {
+        return Err(EmbedError::invalid("embedding", "must have a length that is finite and not 0"));
+    }
+    Ok(vector.iter().map(|value| value / length).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_vector_is_read_as_it_was_written(
+            model in "[a-z:é]{0,20}",
+            expires in prop::option::of(1u64..),
+            values in prop::collection::vec(-1e3f32..1e3, 1..40),
+            other in prop::collection::vec(-1e3f32..1e3, 40),
+        ) {
+            let bytes = Kept::write(&model, expires, &values);
+            let kept = Kept::read(&bytes).unwrap();
+            prop_assert!(kept.is_of(&model) && kept.dim() == values.len() && kept.expires_ms == expires);
+            let other = &other[..values.len()];
+            if let Ok(unit) = unit(other) {
+                let dot: f64 = values.iter().zip(other).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+                let length = |vector: &[f32]| vector.iter().map(|a| f64::from(*a).powi(2)).sum::<f64>().sqrt();
+                let wanted = dot / (length(&values) * length(other)).max(1e-30);
+                prop_assert!((f64::from(kept.cosine(&unit)) - wanted).abs() < 1e-4);
+            }
+            for cut in 0..11 + model.len() {
+                prop_assert!(Kept::read(&bytes[..cut]).is_none());
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            Kept::read(&bytes);
+        }
+    }
+}
