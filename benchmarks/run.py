@@ -14,6 +14,7 @@ import fan_out
 import idle_sessions
 import import_time
 import many_turns
+import nearest
 import resume
 import steps
 import stored_bytes
@@ -79,6 +80,7 @@ BENCHMARKS = {
     "idle-sessions": lambda: idle_sessions.main(list(idle_sessions.MAKERS)),
     "resume": lambda: resume.main(list(resume.PEERS)),
     "crash": kills.main,
+    "nearest": nearest.main,
     "memory": lambda: agent_memory.main(list(agent_memory.MAKERS)),
 }
 

@@ -9,24 +9,37 @@ if TYPE_CHECKING:
     from typing import Any, Protocol, TypeAlias
 
     from ._native.embed import InMemoryAnnIndex, NativeAnnIndex, NativeEmbedder
+    from ._native.strategy import ToolStrategyHandle
 
     class HasEmbed(Protocol):
         """An object that makes a vector of a text."""
 
         def embed(self, text: str, /) -> Any: ...
 
-    AnyEmbedder: TypeAlias = "Embedder | HasEmbed | Function[[str], Sequence[float] | Awaitable[Sequence[float]]] | str"
+    AnyEmbedder: TypeAlias = (
+        "Embedder | NativeEmbedder | HasEmbed | Function[[str], Sequence[float] | Awaitable[Sequence[float]]] | str"
+    )
     AnyAnnIndex: TypeAlias = "AnnIndex | InMemoryAnnIndex | object"
 
 MOCK = "mock"
+SERVERS = ("openai", "gemini", "ollama")
 
 
 class Embedder:
     """What makes vectors of texts: near ones of texts that mean the same.
 
     Args:
-        model: `"mock:64"` (no model: vectors of 64 numbers from the words of a text, for tests), an object with
-            `embed(text)` and perhaps `embed_batch(texts)`, `dim` and `model`, or a function of a text, plain or async.
+        model: `"openai:text-embedding-3-small"`, `"gemini:gemini-embedding-001"` or `"ollama:nomic-embed-text"` and the
+            like; `"mock:64"` (no model: vectors of 64 numbers from the words of a text, for tests); an object with
+            `embed(text)` and perhaps `embed_batch(texts)`, `dim` and `model`; or a function of a text, plain or async.
+        base_url: Another server that speaks like this one.
+        api_key: Its key; without one, that of the environment (`OPENAI_API_KEY`, `GEMINI_API_KEY`, `OLLAMA_API_KEY`).
+        dimensions: How many numbers a vector shall have, for models that let one choose.
+        max_attempts: How often a call is made at most.
+        timeout: How many seconds an answer may take to begin.
+
+    Raises:
+        ConfigError: the name does not say whose the model is, a key is missing, or a setting makes no sense.
 
     Example:
         >>> embedder = Embedder("mock:64")
@@ -36,8 +49,33 @@ class Embedder:
 
     __slots__ = ("native",)
 
-    def __init__(self, model: AnyEmbedder) -> None:
-        self.native: NativeEmbedder = _resolved(model)
+    def __init__(
+        self,
+        model: AnyEmbedder,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        dimensions: int | None = None,
+        max_attempts: int | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        from . import _checks
+
+        _checks.optional(_checks.whole(1))("dimensions", dimensions)
+        _checks.optional(_checks.whole(1))("max_attempts", max_attempts)
+        options = {
+            "base_url": base_url,
+            "api_key": api_key,
+            "dimensions": dimensions,
+            "max_attempts": max_attempts,
+            "timeout": timeout,
+        }
+        self.native: NativeEmbedder = _resolved(model, options)
+
+    def batched(self, *, max_texts: int = 128, max_bytes: int = 65_536, concurrency: int = 4) -> Embedder:
+        """The same, where many texts become several calls: at most `max_texts` and `max_bytes` in each, and
+        `concurrency` calls at once. Those over HTTP are batched already."""
+        return Embedder(self.native.batched(max_texts, max_bytes, concurrency))
 
     @property
     def model(self) -> str:
@@ -140,27 +178,34 @@ def _listed(texts: Sequence[str]) -> list[str]:
     return list(texts)
 
 
-def _resolved(model: Any) -> NativeEmbedder:
+def _resolved(model: Any, options: dict[str, Any]) -> NativeEmbedder:
     from ._guests import instance_of, name_of, registered
     from ._native.embed import NativeEmbedder
+    from .errors import ConfigError
 
+    if isinstance(model, str):
+        return _named(model, options)
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise ConfigError(f"{', '.join(given)} cannot be set here: the embedder that was given has its own")
     if isinstance(model, Embedder):
         return model.native
     if isinstance(model, NativeEmbedder):
         return model
-    if isinstance(model, str):
-        return _named(model)
     key, target = registered("embedder", model) or (name_of(model), instance_of("embedder", model))
     return NativeEmbedder.guest(target, key)
 
 
-def _named(model: str) -> NativeEmbedder:
+def _named(model: str, options: dict[str, Any]) -> NativeEmbedder:
     from ._native.embed import NativeEmbedder
     from .errors import ConfigError
 
     prefix, colon, name = model.strip().partition(":")
-    if not colon or prefix != MOCK:
-        raise ConfigError(f"the embedder {model!r} begins with no known prefix; known are: {MOCK}:")
+    known = ", ".join(f"{each}:" for each in (*SERVERS, MOCK))
+    if not colon or prefix not in (*SERVERS, MOCK):
+        raise ConfigError(f"the embedder {model!r} begins with no known prefix; known are: {known}")
+    if prefix in SERVERS:
+        return NativeEmbedder.remote(prefix, name, **options)
     if not name.isdecimal():
         raise ConfigError(f"the embedder {model!r} does not say its dimension; write for example {MOCK}:64")
     return NativeEmbedder.mock(int(name))
@@ -204,3 +249,38 @@ def in_memory_ann_index(dim: int) -> AnnIndex:
     from ._native.embed import InMemoryAnnIndex
 
     return AnnIndex(InMemoryAnnIndex(dim))
+
+
+def embedding_tool_strategy(
+    embedder: AnyEmbedder, tools: Sequence[Any] = (), *, top_k: int = 8, always: Sequence[str] = ()
+) -> ToolStrategyHandle:
+    """Of these tools the `top_k` that are nearest to what is asked, by the vectors of their names and descriptions.
+
+    The tools are embedded once, when they are first needed. Where there are no more than `top_k`, or a turn has no
+    text, all are offered.
+
+    Args:
+        embedder: What `Embedder` takes.
+        tools: All of them.
+        top_k: How many are offered.
+        always: The names of those that are offered besides, whatever is asked.
+
+    Raises:
+        ConfigError: `top_k` is below 1, or a name in `always` is that of no tool.
+
+    Example:
+        >>> import asyncio
+        >>> from atomr_agents import tool
+        >>> tools = [tool(name="rain", description="the weather in a city")(lambda: "wet"),
+        ...          tool(name="refund", description="pay an order back")(lambda: "done")]
+        >>> strategy = embedding_tool_strategy("mock:64", tools, top_k=1)
+        >>> asyncio.run(strategy.select("pay my order back, please"))
+        ['refund']
+    """
+    from . import _checks
+    from ._native.embed import nearest_tools
+    from ._strategies import tools_of
+
+    _checks.whole(1)("top_k", top_k)
+    names = list(_checks.items("always", "a list of the names of tools", always))
+    return nearest_tools(Embedder(embedder).native, tools_of(tools), top_k, names)

@@ -5,6 +5,7 @@
 | `Embedder` | makes vectors: `await embed(text)`, `await embed_batch(texts)` |
 | `MockEmbedder` | one for tests: no model, the same vectors everywhere |
 | `InMemoryAnnIndex` | keeps vectors and finds the nearest: exactly, or through a graph where there are many |
+| `embedding_tool_strategy` | offers an agent the tools that are nearest to what is asked |
 | `AnnIndex` | any index, awaited; also one of yours |
 
 Example:
@@ -23,6 +24,7 @@ from ._embedders import (
     MockEmbedder,
     ann_index_from_factory,
     embedder_from_factory,
+    embedding_tool_strategy,
     in_memory_ann_index,
     mock_embedder,
 )
@@ -35,6 +37,7 @@ __all__ = [
     "MockEmbedder",
     "ann_index_from_factory",
     "embedder_from_factory",
+    "embedding_tool_strategy",
     "in_memory_ann_index",
     "mock_embedder",
 ]

@@ -2,17 +2,19 @@
 
 import array
 import asyncio
+import json
 import random
 import threading
 
 import pytest
 
-from atomr_agents import Embedder, InMemoryAnnIndex, ann_index, clear_factories, embedder
+from atomr_agents import Agent, Embedder, InMemoryAnnIndex, ann_index, clear_factories, embedder, tool
 from atomr_agents.embed import (
     AnnIndex,
     MockEmbedder,
     ann_index_from_factory,
     embedder_from_factory,
+    embedding_tool_strategy,
     in_memory_ann_index,
     mock_embedder,
 )
@@ -22,9 +24,12 @@ from atomr_agents.errors import (
     CorruptError,
     InvalidRequestError,
     NotFoundError,
+    ProtocolError,
+    RateLimitedError,
     TooLargeError,
     UnsupportedFormatError,
 )
+from atomr_agents.testkit import ScriptedModel
 
 
 @pytest.fixture(autouse=True)
@@ -194,6 +199,103 @@ async def test_cancelling_stops_a_guest():
     with pytest.raises(asyncio.CancelledError):
         await task
     await asyncio.wait_for(stopped.wait(), 2)
+
+
+# --- embedders over HTTP ---
+
+
+class Server:
+    """An embedding server on loopback; `answer` makes status and body of the request's body."""
+
+    def __init__(self, answer):
+        self.answer, self.heads, self.bodies = answer, [], []
+
+    async def __aenter__(self):
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/v1"
+        return self
+
+    async def __aexit__(self, *_):
+        self.server.close()
+        await self.server.wait_closed()
+
+    async def _serve(self, reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = next(
+            int(line.split(":")[1]) for line in head.splitlines() if line.lower().startswith("content-length")
+        )
+        body = json.loads(await reader.readexactly(length))
+        self.heads.append(head)
+        self.bodies.append(body)
+        status, answer = self.answer(body)
+        text = json.dumps(answer).encode()
+        writer.write(b"HTTP/1.1 %d X\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % (status, len(text)) + text)
+        await writer.drain()
+        writer.close()
+
+
+def openai(body):
+    vector = [{"index": n, "embedding": [float(len(text)), 1.0]} for n, text in enumerate(body["input"])]
+    return 200, {"data": vector[::-1]}
+
+
+async def test_a_server_that_speaks_like_openai():
+    async with Server(openai) as server:
+        made = Embedder("openai:small", base_url=server.url, api_key="sk-canary", dimensions=2)
+        assert await made.embed("abc") == [3.0, 1.0]
+        texts = ["x" * (n % 7) for n in range(300)]
+        assert await made.embed_batch(texts) == [[float(len(text)), 1.0] for text in texts]
+        assert [len(body["input"]) for body in server.bodies[:1]] == [1] and len(server.bodies) == 4
+        assert server.heads[0].startswith("POST /v1/embeddings ") and "Bearer sk-canary" in server.heads[0]
+        assert server.bodies[0]["dimensions"] == 2
+        assert (made.dim, made.model) == (2, f"openai:small:2@{server.url}")
+
+
+async def test_what_a_server_refuses_has_its_class_and_its_status():
+    async with Server(lambda body: (429, {"error": {"message": "slow down"}})) as server:
+        made = Embedder("openai:small", base_url=server.url, api_key="sk-canary", max_attempts=1)
+        with pytest.raises(RateLimitedError, match="slow down") as caught:
+            await made.embed("abc")
+        assert caught.value.status == 429 and len(server.bodies) == 1
+    async with Server(lambda body: (200, {"data": []})) as server:
+        with pytest.raises(ProtocolError, match="it answered 0 vectors for 1 texts"):
+            await Embedder("openai:small", base_url=server.url, api_key="sk-canary").embed("abc")
+
+
+def test_settings_belong_to_a_server(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
+        Embedder("openai:small")
+    with pytest.raises(ConfigError, match="model is empty"):
+        Embedder("openai:", api_key="k")
+    with pytest.raises(ConfigError, match="base_url cannot be set here"):
+        Embedder(MockEmbedder(3), base_url="http://localhost")
+    with pytest.raises(ConfigError, match="dimensions"):
+        Embedder("openai:small", api_key="k", dimensions=0)
+
+
+async def test_any_embedder_can_be_batched():
+    sizes = []
+
+    @embedder
+    class Counting:
+        def embed(self, text):
+            return self.embed_batch([text])[0]
+
+        def embed_batch(self, texts):
+            sizes.append(len(texts))
+            if "7" in texts:
+                raise LookupError("no vector for 7")
+            return [[float(text), 1.0] for text in texts]
+
+    made = Embedder(Counting).batched(max_texts=3, concurrency=1)
+    assert await made.embed_batch([str(n) for n in range(7)]) == [[float(n), 1.0] for n in range(7)]
+    assert sizes == [3, 3, 1]
+    with pytest.raises(LookupError) as caught:
+        await made.embed_batch([str(n) for n in range(12)])
+    assert caught.value.done == [0, 1, 2, 3, 4, 5] and len(caught.value.vectors) == 6
+    with pytest.raises(ConfigError, match="max_texts must be at least 1"):
+        made.batched(max_texts=0)
 
 
 # --- the index ---
@@ -393,3 +495,58 @@ async def test_every_index_can_be_awaited(which):
         await index.search([1.0], 1)
     with pytest.raises(InvalidRequestError, match="dimension 2 was expected, not one of 3"):
         await index.upsert([4], [[1.0, 2.0, 3.0]])
+
+
+# --- tools by their descriptions ---
+
+
+def made_tool(name, description):
+    @tool(name=name, description=description)
+    def run() -> str:
+        return name
+
+    return run
+
+
+TOOLS = [("search", "find pages"), ("rain", "the weather and rain of a city"), ("refund", "pay an order back")]
+
+
+async def test_an_agent_is_offered_the_tools_that_are_nearest_to_what_is_asked():
+    texts = []
+
+    @embedder
+    class Words:
+        def embed(self, text):
+            return self.embed_batch([text])[0]
+
+        def embed_batch(self, all_texts):
+            texts.append(list(all_texts))
+            return MockEmbedderNow.vectors(all_texts)
+
+    tools = [made_tool(*each) for each in TOOLS]
+    strategy = embedding_tool_strategy(Words, tools, top_k=1, always=["search"])
+    assert await strategy.select("pay my order back") == ["search", "refund"]
+    model = ScriptedModel().text("wet").text("dry")
+    agent = Agent(model, tools=strategy)
+    await agent.run("Will there be rain in the city?")
+    await agent.run("Is there rain in the city?")
+    assert [[spec["name"] for spec in request["tools"]] for request in model.requests] == [["search", "rain"]] * 2
+    assert len([batch for batch in texts if len(batch) == 3]) == 1, "the tools are embedded once"
+
+
+class MockEmbedderNow:
+    """The words of texts as vectors, without waiting."""
+
+    @staticmethod
+    def vectors(texts):
+        words = sorted({word for _, text in TOOLS for word in text.split()})
+        return [[1.0, *(float(word in text.split()) for word in words)] for text in texts]
+
+
+async def test_tools_that_cannot_be_chosen_from_are_named():
+    tools = [made_tool(*each) for each in TOOLS]
+    with pytest.raises(ConfigError, match="top_k"):
+        embedding_tool_strategy("mock:8", tools, top_k=0)
+    with pytest.raises(ConfigError, match="nobody"):
+        embedding_tool_strategy("mock:8", tools, always=["nobody"])
+    assert await embedding_tool_strategy(mock_embedder(8)).select("rain") == []

@@ -26,6 +26,7 @@ pub trait Embedder: Debug + Send + Sync + 'static {
     fn embed<'a>(&'a self, texts: &'a [&'a str], ctx: &'a CallCtx) -> BoxFuture<'a, Result<Vectors, EmbedError>>;
 }
 
+// What several share is an embedder, too.
 impl<E: Embedder + ?Sized> Embedder for Arc<E> {
     fn model(&self) -> &str {
         (**self).model()

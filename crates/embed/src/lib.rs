@@ -14,6 +14,7 @@
 //! ```
 
 mod ann;
+mod batched;
 pub mod conformance;
 mod embedder;
 mod error;
@@ -23,6 +24,7 @@ mod mock;
 mod vectors;
 
 pub use ann::{Allowed, AnnIndex, Neighbour};
+pub use batched::{BatchOptions, Batched};
 pub use embedder::Embedder;
 pub use error::EmbedError;
 pub use index::{IndexOptions, Metric, VectorIndex};

@@ -6,18 +6,26 @@ mod index;
 
 use std::sync::Arc;
 
-use atomr_agents_embed::{self as embed, EmbedError, Embedder as _, MockEmbedder, Vectors};
+use atomr_agents_embed::{self as embed, BatchOptions, Batched, EmbedError, Embedder as _, MockEmbedder, Vectors};
+use atomr_agents_embed_remote::{Api, RemoteConfig, RemoteEmbedder};
+use atomr_agents_embed_tools::EmbeddingTools;
+use atomr_agents_http::Secret;
 use atomr_agents_py_bridge::awaitable;
+use atomr_agents_tool::Toolbox;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::context::call_ctx;
-use crate::errors::from_kinded;
+use crate::errors::{config, from_kinded};
+use crate::seconds;
+use crate::strategy::{ToolStrategyHandle, checked};
+use crate::tool::NativeTool;
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<NativeEmbedder>()?;
     module.add_class::<index::NativeAnnIndex>()?;
-    module.add_class::<index::InMemoryAnnIndex>()
+    module.add_class::<index::InMemoryAnnIndex>()?;
+    module.add_function(wrap_pyfunction!(nearest_tools, module)?)
 }
 
 /// The exception for what went wrong. That of an embedder that stopped in the middle has what was done.
@@ -47,6 +55,19 @@ impl From<Failed> for PyErr {
     fn from(failed: Failed) -> Self {
         raised(failed.0)
     }
+}
+
+/// The tools that are nearest to what is asked.
+#[pyfunction]
+fn nearest_tools(
+    embedder: &NativeEmbedder,
+    tools: Vec<PyRef<'_, NativeTool>>,
+    top_k: usize,
+    always: Vec<String>,
+) -> PyResult<ToolStrategyHandle> {
+    let toolbox = Toolbox::from_checked(checked(&tools)).map_err(from_kinded)?;
+    let nearest = EmbeddingTools::new(toolbox, Arc::clone(&embedder.0), top_k);
+    Ok(ToolStrategyHandle(Arc::new(nearest.and_then(|tools| tools.always(always)).map_err(from_kinded)?)))
 }
 
 /// How an answer looks in Python.
@@ -90,6 +111,37 @@ impl NativeEmbedder {
     #[staticmethod]
     fn guest(target: &Bound<'_, PyAny>, key: &str) -> PyResult<Self> {
         Ok(Self(Arc::new(guests::PythonEmbedder::wrap(target, key)?)))
+    }
+
+    /// A server that is asked over HTTP, in batches.
+    #[staticmethod]
+    #[pyo3(signature = (api, model, *, base_url, api_key, dimensions, max_attempts, timeout))]
+    fn remote(
+        api: &str,
+        model: &str,
+        base_url: Option<&str>,
+        api_key: Option<String>,
+        dimensions: Option<usize>,
+        max_attempts: Option<u32>,
+        timeout: Option<f64>,
+    ) -> PyResult<Self> {
+        let api = Api::named(api).ok_or_else(|| config(format!("nobody speaks {api:?}")))?;
+        let mut setup = RemoteConfig::from_env(api, model, base_url, api_key.map(Secret::new)).map_err(raised)?;
+        setup.dimensions = dimensions;
+        if let Some(max_attempts) = max_attempts {
+            setup.connection.retry.max_attempts = max_attempts;
+        }
+        if let Some(after) = seconds::optional("timeout", timeout)? {
+            setup.connection.http.first_byte_timeout = after;
+        }
+        let embedder = RemoteEmbedder::new(setup).and_then(|embedder| embedder.batched(None)).map_err(raised)?;
+        Ok(Self(Arc::new(embedder)))
+    }
+
+    /// Another one in calls of a fair size.
+    fn batched(&self, max_texts: usize, max_bytes: usize, concurrency: usize) -> PyResult<Self> {
+        let options = BatchOptions { max_texts, max_bytes, concurrency };
+        Ok(Self(Arc::new(Batched::new(Arc::clone(&self.0), options).map_err(raised)?)))
     }
 
     #[getter]

@@ -101,7 +101,7 @@ impl ToolStrategy for PythonTools {
     }
 }
 
-fn checked(tools: &[PyRef<'_, NativeTool>]) -> Vec<Arc<CheckedTool>> {
+pub(crate) fn checked(tools: &[PyRef<'_, NativeTool>]) -> Vec<Arc<CheckedTool>> {
     tools.iter().map(|tool| Arc::clone(&tool.checked)).collect()
 }
 
@@ -241,7 +241,7 @@ impl InstructionStrategyHandle {
 }
 
 #[pyclass(frozen, module = "atomr_agents._native.strategy")]
-pub(crate) struct ToolStrategyHandle(Arc<dyn ToolStrategy>);
+pub(crate) struct ToolStrategyHandle(pub(crate) Arc<dyn ToolStrategy>);
 
 #[pymethods]
 impl ToolStrategyHandle {

@@ -57,6 +57,8 @@ pub use atomr_agents_cache as cache;
 pub use atomr_agents_callable as callable;
 pub use atomr_agents_core as core;
 pub use atomr_agents_embed as embed;
+pub use atomr_agents_embed_remote as embed_remote;
+pub use atomr_agents_embed_tools as embed_tools;
 pub use atomr_agents_harness as harness;
 pub use atomr_agents_inference as inference;
 pub use atomr_agents_memory as memory;

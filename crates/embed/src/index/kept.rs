@@ -111,6 +111,10 @@ fn rows(reader: &Reader<'_>, dim: usize, metric: Metric, count: usize) -> Result
 
 fn read_graph(reader: &Reader<'_>, rows: &Rows, about: [usize; 7]) -> Result<Graph, EmbedError> {
     let [uppers, linked, first, ef, measured, m, ef_construction] = about;
+    let sound = (4..=64).contains(&m) && ef > 0 && linked <= rows.len() && first < rows.len() && uppers < 16;
+    if !sound {
+        return Err(reader.corrupt("has a graph that does not fit its rows"));
+    }
     let width = m * 2;
     let layer = |section, at, nodes: usize| {
         let layer = Layer { width, links: reader.block(section, at)? };
@@ -121,10 +125,6 @@ fn read_graph(reader: &Reader<'_>, rows: &Rows, about: [usize; 7]) -> Result<Gra
         }
         Ok(layer)
     };
-    let sound = (4..=64).contains(&m) && ef > 0 && linked <= rows.len() && first < rows.len() && uppers < 16;
-    if !sound {
-        return Err(reader.corrupt("has a graph that does not fit its rows"));
-    }
     let nodes = reader.block::<u32>(Section::Links, 0)?.len() / width;
     if nodes < linked || nodes > rows.len() {
         return Err(reader.corrupt("has a graph that does not fit its rows"));
@@ -157,3 +157,6 @@ fn read_graph(reader: &Reader<'_>, rows: &Rows, about: [usize; 7]) -> Result<Gra
     }
     Ok(graph)
 }
+
+#[cfg(test)]
+mod tests;
