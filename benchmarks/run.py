@@ -16,6 +16,7 @@ import import_time
 import many_turns
 import nearest
 import resume
+import retrieval
 import steps
 import stored_bytes
 import time_limit
@@ -77,6 +78,7 @@ BENCHMARKS = {
     "steps": lambda: steps.main(list(steps.LOOPS)),
     "fan-out": lambda: fan_out.main(list(fan_out.PEERS)),
     "bytes": lambda: stored_bytes.main(list(stored_bytes.PEERS)),
+    "retrieval": lambda: retrieval.main(list(retrieval.PEERS)),
     "idle-sessions": lambda: idle_sessions.main(list(idle_sessions.MAKERS)),
     "resume": lambda: resume.main(list(resume.PEERS)),
     "crash": kills.main,

@@ -109,6 +109,10 @@ if TYPE_CHECKING:
     from .observability import EventStream as EventStream
     from .parser import PartialJson as PartialJson
     from .parser import parser as parser
+    from .retriever import Bm25Retriever as Bm25Retriever
+    from .retriever import Filter as Filter
+    from .retriever import HybridIndex as HybridIndex
+    from .retriever import retriever as retriever
     from .state import Journal as Journal
     from .state import in_memory_journal as in_memory_journal
     from .strategy import Skill as Skill
@@ -128,6 +132,7 @@ _HOMES: dict[str, str | None] = {
     "AgentMiddleware": "middleware",
     "AgentRef": "_builder",
     "ApprovalLedger": "agent",
+    "Bm25Retriever": "retriever",
     "Budget": "core",
     "Callable": "callable_",
     "Command": "_graph_types",
@@ -138,11 +143,13 @@ _HOMES: dict[str, str | None] = {
     "Event": "core",
     "EventBus": "observability",
     "EventStream": "observability",
+    "Filter": "retriever",
     "Grants": "tool",
     "Handoff": "_handoffs",
     "Harness": "harness",
     "HarnessOutcome": "harness",
     "HarnessState": "harness",
+    "HybridIndex": "retriever",
     "InMemoryAnnIndex": "embed",
     "InMemoryLlmCache": "cache",
     "InferenceClient": "agent",
@@ -207,6 +214,7 @@ _HOMES: dict[str, str | None] = {
     "rate_limit_middleware": "middleware",
     "redaction_middleware": "middleware",
     "repair_model": "guest",
+    "retriever": None,
     "retry_middleware": "middleware",
     "state": None,
     "static_tool_strategy": "strategy",
@@ -231,6 +239,7 @@ __all__ = [
     "AgentMiddleware",
     "AgentRef",
     "ApprovalLedger",
+    "Bm25Retriever",
     "Budget",
     "Callable",
     "Command",
@@ -240,11 +249,13 @@ __all__ = [
     "Event",
     "EventBus",
     "EventStream",
+    "Filter",
     "Grants",
     "Handoff",
     "Harness",
     "HarnessOutcome",
     "HarnessState",
+    "HybridIndex",
     "InMemoryAnnIndex",
     "InMemoryLlmCache",
     "InferenceClient",
@@ -306,6 +317,7 @@ __all__ = [
     "rate_limit_middleware",
     "redaction_middleware",
     "repair_model",
+    "retriever",
     "retry_middleware",
     "state",
     "static_tool_strategy",

@@ -12,6 +12,7 @@
 | `@long_store`       | an object with `put`, `get`, `delete`, `search`         | the object itself |
 | `@embedder`         | a function of a text, or `embed(text)`, `embed_batch(texts)` | the object itself |
 | `@ann_index`        | an object with `upsert`, `search` and `len`             | the object itself |
+| `@retriever`        | a function of a query, or `retrieve(query)`             | the object itself |
 | `@journal`          | an object with the methods of a store; see `JournalBase` | the object itself |
 | `@strategy(kind=…)` | a function of the context; see `atomr_agents.strategy`  | the object itself |
 
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from ._native.memory import LongStore, MemoryStore
     from ._native.state import Store
     from ._repairing import AsyncParser, RepairModel
+    from ._retrievers import Retriever
     from .callable_ import Callable
 
 T = TypeVar("T")
@@ -92,6 +94,8 @@ __all__ = [
     "register",
     "repair_model",
     "repair_model_from_factory",
+    "retriever",
+    "retriever_from_factory",
     "skill_strategy_from_factory",
     "strategy",
     "strategy_from_factory",
@@ -370,6 +374,28 @@ def ann_index(target: Any = None, /, *, name: str | None = None) -> Any:
     return _registering("ann_index", *_named(target, name))
 
 
+@overload
+def retriever(name: str, /) -> Function[[T], T]: ...
+@overload
+def retriever(target: T, /) -> T: ...
+@overload
+def retriever(*, name: str | None = None) -> Function[[T], T]: ...
+def retriever(target: Any = None, /, *, name: str | None = None) -> Any:
+    """Registers a retriever: a function of a query that gives a list of `Document`, plain or async, or an object
+    with such a `retrieve`. It is told the words; `filter` and `top_k` of a call are applied to what it gives. The
+    object itself comes back.
+
+    Example:
+        >>> from atomr_agents import Document
+        >>> @retriever("weather")
+        ... async def weather(query: str):
+        ...     return [Document("a", f"{query}: rain")]
+        >>> retriever_from_factory("weather").retrieve_sync("Oslo")[0].text
+        'Oslo: rain'
+    """
+    return _registering("retriever", *_named(target, name))
+
+
 def _named(target: Any, name: str | None) -> tuple[Any, str | None]:
     """What to decorate and its name, which may stand first."""
     return (None, target) if isinstance(target, str) else (target, name)
@@ -476,6 +502,13 @@ def ann_index_from_factory(key: str) -> AnnIndex:
     from ._embedders import ann_index_from_factory
 
     return ann_index_from_factory(key)
+
+
+def retriever_from_factory(key: str) -> Retriever:
+    """The retriever that was registered under this key; a KeyError lists what there is."""
+    from ._retrievers import retriever_from_factory
+
+    return retriever_from_factory(key)
 
 
 def clear_factories() -> int:

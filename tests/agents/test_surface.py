@@ -27,6 +27,7 @@ INTERNAL = {
     "state": {"NativeEvents", "NativeJournal", "NativeRuns", "guest_store"},
     "embed": {"NativeAnnIndex", "NativeEmbedder", "nearest_tools"},
     "parser": {"NativeAsyncParser", "NativeParser", "NativeRepairModel"},
+    "retriever": {"NativeCompressor", "NativeIndex", "NativeReranker", "NativeRetriever"},
     "testkit": {"NativeScript", "NativeReplayServer", "NativeReplay", "conformance_of", "store_conformance"},
     "tool": {"NativeTool", "NativeToolMeta", "NativeToolSet", "NativeToolSetRegistry"},
     "workflow": {
@@ -66,6 +67,7 @@ def test_there_are_submodules():
         "harness",
         "observability",
         "parser",
+        "retriever",
         "state",
         "strategy",
         "testkit",

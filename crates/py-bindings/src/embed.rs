@@ -15,6 +15,8 @@ use atomr_agents_tool::Toolbox;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+pub(crate) use self::index::NativeAnnIndex;
+
 use crate::context::call_ctx;
 use crate::errors::{config, from_kinded};
 use crate::seconds;

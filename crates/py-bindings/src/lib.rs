@@ -26,6 +26,7 @@ mod observability;
 mod parser;
 mod permission;
 mod reconcile;
+mod retriever;
 mod run;
 mod seconds;
 mod session;
@@ -69,6 +70,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     submodule(module, "memory", memory::fill)?;
     submodule(module, "observability", observability::fill)?;
     submodule(module, "parser", parser::fill)?;
+    submodule(module, "retriever", retriever::fill)?;
     submodule(module, "callable_", callable::fill)?;
     submodule(module, "cache", cache::fill)?;
     submodule(module, "cli", cli::fill)?;

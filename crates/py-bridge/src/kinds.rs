@@ -278,6 +278,11 @@ guest_kinds! {
         once dim() optional;
     }
 
+    /// Finds documents.
+    GuestRetriever("retriever", "@retriever") {
+        call retrieve(query) itself;
+    }
+
     /// Repairs a text that no parser could read.
     GuestRepairModel("repair_model", "@repair_model") {
         call repair(original, hint) itself;

@@ -41,8 +41,8 @@ pub use json::{Json, JsonFault};
 pub use kinds::{
     GuestAnnIndex, GuestCallable, GuestEmbedder, GuestInferenceClient, GuestInstructionStrategy, GuestJournal,
     GuestLongStore, GuestLoopStrategy, GuestMemoryStore, GuestMemoryStrategy, GuestParser, GuestRepairModel,
-    GuestSkillStrategy, GuestTerminationStrategy, GuestTool, GuestToolStrategy, GuestTracer, KINDS, KindRow, MethodRow,
-    Verb, kind,
+    GuestRetriever, GuestSkillStrategy, GuestTerminationStrategy, GuestTool, GuestToolStrategy, GuestTracer, KINDS,
+    KindRow, MethodRow, Verb, kind,
 };
 pub use scope::{Corked, Live, Scope};
 pub use stream::GuestStream;

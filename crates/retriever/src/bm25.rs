@@ -46,7 +46,7 @@ impl Default for Bm25Options {
 /// index.add(vec![Document::new("a", "Rain in Oslo"), Document::new("b", "Wind in Bergen, wind in Oslo")])?;
 /// let found = index.search(&"wind oslo".into())?;
 /// assert_eq!(found[0].id, "b");
-/// assert_eq!(index.remove(["b"]), 1);
+/// assert_eq!(index.delete(["b"]), 1);
 /// assert!(index.search(&"wind".into())?.is_empty());
 /// # Ok::<(), atomr_agents_retriever::RetrieveError>(())
 /// ```
@@ -77,7 +77,7 @@ impl Bm25 {
     }
 
     /// Forgets documents; answers how many were there.
-    pub fn remove<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> usize {
+    pub fn delete<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> usize {
         self.write().remove(ids).len()
     }
 
@@ -98,9 +98,7 @@ impl Bm25 {
     /// # Errors
     /// [`RetrieveError::Filter`].
     pub fn search(&self, query: &Query) -> Result<Vec<Document>, RetrieveError> {
-        if let Some(filter) = &query.filter {
-            filter.check()?;
-        }
+        query.check()?;
         let corpus = self.read();
         let found = corpus.search(&query.text, query.top_k.unwrap_or(self.top_k), query.filter.as_ref());
         let document = |(key, score)| corpus.by_key(key).map(|document| document.clone().scored(score));
@@ -148,7 +146,7 @@ impl DocumentIndex for Bm25 {
     }
 
     fn remove<'a>(&'a self, ids: &'a [String], _ctx: &'a CallCtx) -> BoxFuture<'a, Result<usize, RetrieveError>> {
-        Box::pin(async move { Ok(Bm25::remove(self, ids.iter().map(String::as_str))) })
+        Box::pin(async move { Ok(self.delete(ids.iter().map(String::as_str))) })
     }
 
     fn count(&self) -> BoxFuture<'_, Result<usize, RetrieveError>> {

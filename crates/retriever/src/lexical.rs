@@ -4,8 +4,10 @@ mod corpus;
 mod interner;
 mod inverted;
 mod lookup;
+mod pending;
 mod search;
 mod table;
 
 pub(crate) use corpus::{Corpus, distinct};
 pub(crate) use inverted::Params;
+pub(crate) use table::Table;

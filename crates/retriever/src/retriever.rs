@@ -53,6 +53,19 @@ impl Query {
         self
     }
 
+    /// Whether it can be asked; every retriever asks this first.
+    ///
+    /// # Errors
+    /// As [`Filter::check`].
+    pub fn check(&self) -> Result<(), RetrieveError> {
+        self.filter.as_ref().map_or(Ok(()), Filter::check)
+    }
+
+    /// Whether the filter, if there is one, holds for a document.
+    pub(crate) fn fits(&self, document: &Document) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.matches(&document.metadata))
+    }
+
     /// The same filter and number with other words.
     #[must_use]
     pub fn reworded(&self, text: impl Into<String>) -> Self {

@@ -14,6 +14,7 @@ from . import harness as harness
 from . import memory as memory
 from . import observability as observability
 from . import parser as parser
+from . import retriever as retriever
 from . import state as state
 from . import strategy as strategy
 from . import testkit as testkit
@@ -36,6 +37,7 @@ __all__ = [
     "memory",
     "observability",
     "parser",
+    "retriever",
     "state",
     "strategy",
     "testkit",

@@ -81,7 +81,7 @@ fn naive(filter: &Filter, metadata: &Map<String, Value>) -> bool {
     let number = |value: &Value| value.as_f64().map(|value| (value * 2.0).round() as i64);
     let same = |a: &Value, b: &Value| match (number(a), number(b)) {
         (Some(a), Some(b)) => a == b,
-        _ => a.to_string() == b.to_string(),
+        _ => format!("{a}") == format!("{b}"),
     };
     let compared = |key: &str, value: &Value| Some((number(metadata.get(key)?)?, number(value)?));
     match filter {

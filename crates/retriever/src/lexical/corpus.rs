@@ -60,6 +60,16 @@ impl Corpus {
         replaced
     }
 
+    /// Keeps documents that were saved, under their keys, which rise.
+    pub(crate) fn restore(&mut self, documents: impl IntoIterator<Item = (u64, Document)>) {
+        for (key, document) in documents {
+            self.take(&document.id);
+            self.inverted.push(&document.text);
+            self.table.push_keyed(document, key);
+        }
+        self.settle();
+    }
+
     /// Forgets documents; answers the keys of those that were there.
     pub(crate) fn remove<'a>(&mut self, ids: impl IntoIterator<Item = &'a str>) -> Vec<u64> {
         let removed = ids.into_iter().filter_map(|id| self.take(id)).collect();
@@ -74,12 +84,12 @@ impl Corpus {
     }
 
     fn settle(&mut self) {
+        self.inverted.settle();
         // A third is gone: what numbering anew costs was paid for by the calls that took them out.
         if self.inverted.gone() >= MIN_GONE.max(self.table.live() / 2) {
             let old = self.inverted.compact();
             self.table.renumber(&old);
         }
-        self.inverted.settle();
     }
 
     /// The best `k` documents for these words, with the keys, the best first, equals by id.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::interner::Interner;
+use super::pending::Pending;
 use crate::{Analyzer, RetrieveError};
 
 /// The two numbers of BM25.
@@ -65,8 +66,11 @@ pub(crate) struct Inverted {
     pub(super) total: u64,
     /// The mean length that the peaks were made for.
     pub(super) reference: f64,
-    /// Terms of the document at hand; kept for its capacity.
+    /// How often each term stands in the document at hand; all zeros between documents.
+    counts: Vec<u16>,
+    /// Terms of the document at hand.
     touched: Vec<u32>,
+    pending: Pending,
     /// Room for searches, all zeros; a search takes one and gives it back.
     rooms: Mutex<Vec<Vec<f32>>>,
 }
@@ -84,7 +88,9 @@ impl Inverted {
             live: 0,
             total: 0,
             reference: 1.0,
+            counts: Vec::new(),
             touched: Vec::new(),
+            pending: Pending::default(),
             rooms: Mutex::new(Vec::new()),
         }
     }
@@ -98,46 +104,59 @@ impl Inverted {
         if self.total == 0 { 1.0 } else { self.total as f64 / f64::from(self.live) }
     }
 
-    /// Adds the document of the next number.
+    /// Adds the document of the next number. It is found after [`Inverted::settle`].
     pub(crate) fn push(&mut self, text: &str) {
         let slot = self.lengths.len() as u32;
+        if self.pending.full(slot) {
+            self.write();
+        }
         let mut length = 0u32;
-        self.touched.clear();
-        let Self { analyzer, words, terms, postings, touched, .. } = self;
+        let Self { analyzer, words, terms, postings, counts, touched, pending, .. } = self;
         let analyzer = Arc::clone(analyzer);
         analyzer.words(text, &mut |word| {
             let number = words.intern(word);
-            let Some(term) = term_of(&*analyzer, words, terms, postings, number) else { return };
+            let known = terms.get(number as usize).copied().unwrap_or(UNKNOWN);
+            let term = if known == UNKNOWN { ask(&*analyzer, words, terms, postings, number) } else { known };
+            if term == STOPPED {
+                return;
+            }
             length = length.saturating_add(1);
-            let Some(here) = postings.get_mut(term as usize) else { return };
-            match (here.slots.last(), here.counts.last_mut()) {
-                (Some(last), Some(count)) if *last == slot => *count = count.saturating_add(1),
-                _ => {
-                    here.slots.push(slot);
-                    here.counts.push(1);
+            if counts.len() <= term as usize {
+                counts.resize(terms.len(), 0);
+            }
+            if let Some(count) = counts.get_mut(term as usize) {
+                if *count == 0 {
                     touched.push(term);
                 }
+                *count = count.saturating_add(1);
             }
         });
+        for term in touched.drain(..) {
+            if let Some(count) = counts.get_mut(term as usize) {
+                pending.push(term, slot, std::mem::take(count));
+            }
+        }
         let length = length.min(GONE - 1);
         self.lengths.push(length);
         self.rough.push(length as f32);
         self.total += u64::from(length);
         self.live += 1;
-        let norm = self.norm(self.reference, length);
-        for term in &self.touched {
-            if let Some(here) = self.postings.get_mut(*term as usize) {
-                here.live += 1;
-                let count = f32::from(here.counts.last().copied().unwrap_or(0));
-                here.peak = here.peak.max(count / (count + norm));
-            }
-        }
     }
 
-    /// `k1 · (1 - b + b · length / mean)`, a little below.
-    fn norm(&self, mean: f64, length: u32) -> f32 {
-        let Params { k1, b } = self.params;
-        ((k1 * (1.0 - b + b * f64::from(length) / mean)) * (1.0 - 1e-6)) as f32
+    /// Writes the postings that wait.
+    fn write(&mut self) {
+        let Self { pending, postings, lengths, reference, params, .. } = self;
+        pending.drain(postings.len(), |term, waiting| {
+            let Some(here) = postings.get_mut(term as usize) else { return };
+            for (slot, count) in waiting {
+                here.slots.push(slot);
+                here.counts.push(count);
+                here.live += 1;
+                let norm = norm(*params, *reference, lengths.get(slot as usize).copied().unwrap_or(0));
+                let count = f32::from(count);
+                here.peak = here.peak.max(count / (count + norm));
+            }
+        });
     }
 
     /// Takes out the document of a number, whose text was this.
@@ -172,8 +191,9 @@ impl Inverted {
         }
     }
 
-    /// Makes the peaks anew where they are no longer good ones. What that costs was paid for by the words that moved the mean.
+    /// Writes what waits, and makes the peaks anew where they are no longer good ones. What that costs was paid for by the words that moved the mean.
     pub(crate) fn settle(&mut self) {
+        self.write();
         let mean = self.mean();
         if ((mean / self.reference) - 1.0).abs() <= DRIFT {
             return;
@@ -191,7 +211,7 @@ impl Inverted {
         }
     }
 
-    /// Takes out of the postings what is gone, and numbers the rest anew, in the same order. Answers the old numbers.
+    /// Takes out of the postings, which wait for nothing, what is gone, and numbers the rest anew, in the same order. Answers the old numbers.
     pub(crate) fn compact(&mut self) -> Vec<u32> {
         let mut old = Vec::with_capacity(self.live as usize);
         let mut new = vec![GONE; self.lengths.len()];
@@ -207,6 +227,7 @@ impl Inverted {
         let words = std::mem::take(&mut self.words);
         let postings = std::mem::take(&mut self.postings);
         self.terms.clear();
+        self.counts.clear();
         for (number, mut here) in postings.into_iter().enumerate() {
             let mut kept = Postings::default();
             for (slot, count) in here.slots.drain(..).zip(here.counts.drain(..)) {
@@ -242,41 +263,28 @@ impl Inverted {
     pub(super) fn give_back(&self, room: Vec<f32>) {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner).push(room);
     }
-
-    /// Its terms with their documents and counts, and the lengths: what is saved.
-    pub(crate) fn terms(&self) -> impl Iterator<Item = (&str, &[u32], &[u16])> {
-        self.postings
-            .iter()
-            .enumerate()
-            .filter(|(_, here)| !here.slots.is_empty())
-            .map(|(number, here)| (self.words.word(number as u32), here.slots.as_slice(), here.counts.as_slice()))
-    }
 }
 
-/// The number of the term of a word. The analyzer is asked once for each word.
-fn term_of(
+/// `k1 · (1 - b + b · length / mean)`, a little below.
+fn norm(Params { k1, b }: Params, mean: f64, length: u32) -> f32 {
+    ((k1 * (1.0 - b + b * f64::from(length) / mean)) * (1.0 - 1e-6)) as f32
+}
+
+/// Asks the analyzer for the term of a word, once; answers its number, or [`STOPPED`].
+#[cold]
+fn ask(
     analyzer: &dyn Analyzer,
     words: &mut Interner,
     terms: &mut Vec<u32>,
     postings: &mut Vec<Postings>,
     number: u32,
-) -> Option<u32> {
-    let known = terms.get(number as usize).copied().unwrap_or(UNKNOWN);
-    if known < STOPPED {
-        return Some(known);
-    }
-    if known == STOPPED {
-        return None;
-    }
+) -> u32 {
     let made = analyzer.term(words.word(number)).map(std::borrow::Cow::into_owned);
-    let term = match made {
-        Some(term) => words.intern(&term),
-        None => STOPPED,
-    };
+    let term = made.map_or(STOPPED, |term| words.intern(&term));
     terms.resize(words.len(), UNKNOWN);
     postings.resize_with(words.len(), Postings::default);
     if let Some(slot) = terms.get_mut(number as usize) {
         *slot = term;
     }
-    (term != STOPPED).then_some(term)
+    term
 }

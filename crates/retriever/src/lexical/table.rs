@@ -12,7 +12,7 @@ use crate::source_of;
 /// Documents under numbers that only rise. Each has a key, too, which it keeps when the numbers are made anew: a vector index
 /// knows documents by it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     /// By number; `None` for one that is gone.
     documents: Vec<Option<Document>>,
     /// By number, rising.
@@ -26,26 +26,31 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn live(&self) -> usize {
+    pub(crate) fn live(&self) -> usize {
         self.live
     }
 
-    pub(super) fn get(&self, slot: u32) -> Option<&Document> {
+    /// How many numbers belong to documents that are gone.
+    pub(crate) fn gone(&self) -> usize {
+        self.documents.len() - self.live
+    }
+
+    pub(crate) fn get(&self, slot: u32) -> Option<&Document> {
         self.documents.get(slot as usize)?.as_ref()
     }
 
-    pub(super) fn id(&self, slot: u32) -> &str {
+    pub(crate) fn id(&self, slot: u32) -> &str {
         self.get(slot).map_or("", |document| &document.id)
     }
 
     /// The number of an id.
-    pub(super) fn find(&self, id: &str) -> Option<u32> {
+    pub(crate) fn find(&self, id: &str) -> Option<u32> {
         let hash = self.hasher.hash_one(id.as_bytes());
         self.ids.find(hash, |slot| self.id(*slot) == id).copied()
     }
 
     /// The number of a key.
-    pub(super) fn slot_of(&self, key: u64) -> Option<u32> {
+    pub(crate) fn slot_of(&self, key: u64) -> Option<u32> {
         let at = match self.keys.get(key as usize) {
             // As long as the numbers were never made anew, key and number are the same.
             Some(here) if *here == key => key as usize,
@@ -55,22 +60,22 @@ impl Table {
     }
 
     /// The key of a number.
-    pub(super) fn key_of(&self, slot: u32) -> Option<u64> {
+    pub(crate) fn key_of(&self, slot: u32) -> Option<u64> {
         self.keys.get(slot as usize).copied()
     }
 
-    pub(super) fn next_key(&self) -> u64 {
+    pub(crate) fn next_key(&self) -> u64 {
         self.next
     }
 
     /// Keeps a document, whose id is not there, under the next number and key.
-    pub(super) fn push(&mut self, document: Document) {
+    pub(crate) fn push(&mut self, document: Document) {
         let key = self.next;
         self.push_keyed(document, key);
     }
 
     /// Keeps a document under the next number and this key, which is above all others.
-    pub(super) fn push_keyed(&mut self, document: Document, key: u64) {
+    pub(crate) fn push_keyed(&mut self, document: Document, key: u64) {
         let slot = self.documents.len() as u32;
         if source_of(&document) != document.id {
             self.pieces.entry(source_of(&document).to_owned()).or_default().insert(slot);
@@ -86,7 +91,7 @@ impl Table {
     }
 
     /// Takes out the document of an id, with its number.
-    pub(super) fn take(&mut self, id: &str) -> Option<(u32, Document)> {
+    pub(crate) fn take(&mut self, id: &str) -> Option<(u32, Document)> {
         let slot = self.find(id)?;
         let hash = self.hasher.hash_one(id.as_bytes());
         if let Ok(entry) = self.ids.find_entry(hash, |here| *here == slot) {
@@ -107,7 +112,7 @@ impl Table {
     }
 
     /// Numbers the documents anew: number `i` is what was `old[i]`.
-    pub(super) fn renumber(&mut self, old: &[u32]) {
+    pub(crate) fn renumber(&mut self, old: &[u32]) {
         let mut documents = std::mem::take(&mut self.documents);
         let keys = std::mem::take(&mut self.keys);
         self.ids.clear();
@@ -123,7 +128,7 @@ impl Table {
     }
 
     /// The ids of a source, in order.
-    pub(super) fn ids_of(&self, source: &str) -> Vec<String> {
+    pub(crate) fn ids_of(&self, source: &str) -> Vec<String> {
         let pieces = self.pieces.get(source).into_iter().flatten().copied();
         let whole =
             self.find(source).filter(|slot| self.get(*slot).is_some_and(|document| source_of(document) == source));
@@ -133,7 +138,7 @@ impl Table {
     }
 
     /// The documents that are there, with their numbers.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Document)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Document)> {
         self.documents.iter().enumerate().filter_map(|(slot, one)| one.as_ref().map(|one| (slot as u32, one)))
     }
 }
