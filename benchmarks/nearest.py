@@ -1,8 +1,8 @@
 """The nearest of 100,000 vectors beside faiss, hnswlib and usearch: at equal recall, in one run, on one machine.
 
-`python nearest.py` makes the vectors once, and runs each peer in a process of its own on one core and on two. A peer builds
-its index, then looks for the ten nearest of 500 queries at several widths; what counts is the quickest width that finds at
-least 95 % of the nearest, and 99 %. Times are of single queries, from Python.
+`python nearest.py` makes the vectors once, and runs each peer in a process of its own on one core and on two. A peer
+builds its index, then looks for the ten nearest of 500 queries at several widths; what counts is the quickest width
+that finds at least 95 % of the nearest, and 99 %. Times are of single queries, from Python.
 """
 
 from __future__ import annotations
@@ -139,7 +139,11 @@ def measure(kind: str, peer: str, threads: int, folder: str) -> dict:
         points.append((hits / (K * len(queries)), np.median(times) * 1e6, np.percentile(times, 95) * 1e6, width))
         if points[-1][0] >= max(RECALLS):
             break
-    row: dict[str, Any] = {"build_s": build, "graph": widen is not None, "best_recall": max(point[0] for point in points)}
+    row: dict[str, Any] = {
+        "build_s": build,
+        "graph": widen is not None,
+        "best_recall": max(point[0] for point in points),
+    }
     for recall in RECALLS:
         enough = [point for point in points if point[0] >= recall]
         if enough:
@@ -173,7 +177,12 @@ def show(kind: str, threads: int, here: dict[str, dict]) -> None:
         for recall in RECALLS:
             cells += [f"{row[f'{p}_us_{recall}']:.0f}" if f"{p}_us_{recall}" in row else "—" for p in ("p50", "p95")]
         lines.append([peer, *cells])
-    columns = [f"{kind}, {threads} cores", "build s", "best recall", *[f"{p} us at {r}" for r in RECALLS for p in ("p50", "p95")]]
+    columns = [
+        f"{kind}, {threads} cores",
+        "build s",
+        "best recall",
+        *[f"{p} us at {r}" for r in RECALLS for p in ("p50", "p95")],
+    ]
     table(f"The ten nearest of {COUNT:,} vectors of {DIM}", columns, lines)
     failures(here)
     mine, others = here.get("ours", {}), [row for peer, row in here.items() if peer != "ours"]

@@ -16,6 +16,7 @@ import import_time
 import many_turns
 import nearest
 import resume
+import splitting
 import retrieval
 import steps
 import stored_bytes
@@ -75,6 +76,7 @@ BENCHMARKS = {
     "decoders": decoders.main,
     "import": lambda: import_time.main(list(import_time.IMPORTS)),
     "tools": lambda: tools_at_once.main(tools_at_once.DEFAULT),
+    "splitting": splitting.main,
     "steps": lambda: steps.main(list(steps.LOOPS)),
     "fan-out": lambda: fan_out.main(list(fan_out.PEERS)),
     "bytes": lambda: stored_bytes.main(list(stored_bytes.PEERS)),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from . import errors as errors
     from . import guest as guest
     from . import harness as harness
+    from . import ingest as ingest
     from . import middleware as middleware
     from . import observability as observability
     from . import state as state
@@ -92,9 +93,11 @@ if TYPE_CHECKING:
     from .guest import inference_client as inference_client
     from .guest import journal as journal
     from .guest import list_factories as list_factories
+    from .guest import loader as loader
     from .guest import long_store as long_store
     from .guest import memory_store as memory_store
     from .guest import repair_model as repair_model
+    from .guest import splitter as splitter
     from .guest import tracer as tracer
     from .harness import Harness as Harness
     from .harness import HarnessOutcome as HarnessOutcome
@@ -198,11 +201,13 @@ _HOMES: dict[str, str | None] = {
     "harness": None,
     "in_memory_journal": "state",
     "inference_client": "guest",
+    "ingest": None,
     "interrupt": "_graph_types",
     "journal": "guest",
     "keyword_tool_strategy": "strategy",
     "lambda_": "callable_",
     "list_factories": "guest",
+    "loader": "guest",
     "logging_middleware": "middleware",
     "long_store": "guest",
     "memory": None,
@@ -216,6 +221,7 @@ _HOMES: dict[str, str | None] = {
     "repair_model": "guest",
     "retriever": None,
     "retry_middleware": "middleware",
+    "splitter": "guest",
     "state": None,
     "static_tool_strategy": "strategy",
     "strategy": None,
@@ -301,11 +307,13 @@ __all__ = [
     "handoff_tool",
     "harness",
     "inference_client",
+    "ingest",
     "interrupt",
     "journal",
     "keyword_tool_strategy",
     "lambda_",
     "list_factories",
+    "loader",
     "logging_middleware",
     "long_store",
     "memory",
@@ -319,6 +327,7 @@ __all__ = [
     "repair_model",
     "retriever",
     "retry_middleware",
+    "splitter",
     "state",
     "static_tool_strategy",
     "strategy",

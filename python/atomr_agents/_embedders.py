@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
         def embed(self, text: str, /) -> Any: ...
 
-    AnyEmbedder: TypeAlias = "Embedder | NativeEmbedder | HasEmbed | Function[[str], Sequence[float] | Awaitable[Sequence[float]]] | str"
+    AnyEmbedder: TypeAlias = (
+        "Embedder | NativeEmbedder | HasEmbed | Function[[str], Sequence[float] | Awaitable[Sequence[float]]] | str"
+    )
     AnyAnnIndex: TypeAlias = "AnnIndex | InMemoryAnnIndex | object"
 
 MOCK = "mock"
@@ -71,8 +73,8 @@ class Embedder:
         self.native: NativeEmbedder = _resolved(model, options)
 
     def batched(self, *, max_texts: int = 128, max_bytes: int = 65_536, concurrency: int = 4) -> Embedder:
-        """The same, where many texts become several calls: at most `max_texts` and `max_bytes` in each, and `concurrency`
-        calls at once. Those over HTTP are batched already."""
+        """The same, where many texts become several calls: at most `max_texts` and `max_bytes` in each, and
+        `concurrency` calls at once. Those over HTTP are batched already."""
         return Embedder(self.native.batched(max_texts, max_bytes, concurrency))
 
     @property
@@ -254,8 +256,8 @@ def embedding_tool_strategy(
 ) -> ToolStrategyHandle:
     """Of these tools the `top_k` that are nearest to what is asked, by the vectors of their names and descriptions.
 
-    The tools are embedded once, when they are first needed. Where there are no more than `top_k`, or a turn has no text, all
-    are offered.
+    The tools are embedded once, when they are first needed. Where there are no more than `top_k`, or a turn has no
+    text, all are offered.
 
     Args:
         embedder: What `Embedder` takes.
@@ -276,9 +278,9 @@ def embedding_tool_strategy(
         ['refund']
     """
     from . import _checks
-    from ._native.strategy import ToolStrategyHandle
+    from ._native.embed import nearest_tools
     from ._strategies import tools_of
 
     _checks.whole(1)("top_k", top_k)
     names = list(_checks.items("always", "a list of the names of tools", always))
-    return ToolStrategyHandle.embedding(Embedder(embedder).native, tools_of(tools), top_k, names)
+    return nearest_tools(Embedder(embedder).native, tools_of(tools), top_k, names)

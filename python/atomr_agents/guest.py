@@ -8,6 +8,8 @@
 | `@inference_client` | an async generator, or `stream(request)`                | the object itself |
 | `@parser`           | a function of a text, or `parse(text)`                  | the object itself |
 | `@repair_model`     | a function, or `repair(original, hint)`                 | the object itself |
+| `@loader`           | a function without arguments, or `load()`               | the object itself |
+| `@splitter`         | a function of a document, or `split(document)`          | the object itself |
 | `@memory_store`     | an object with `put`, `list`                            | the object itself |
 | `@long_store`       | an object with `put`, `get`, `delete`, `search`         | the object itself |
 | `@embedder`         | a function of a text, or `embed(text)`, `embed_batch(texts)` | the object itself |
@@ -56,11 +58,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from ._loaders import Loader
     from ._embedders import AnnIndex, Embedder
     from ._native.agent import InferenceClient
     from ._native.memory import LongStore, MemoryStore
     from ._native.state import Store
     from ._repairing import AsyncParser, RepairModel
+    from ._splitters import AsyncSplitter
     from ._retrievers import Retriever
     from .callable_ import Callable
 
@@ -82,6 +86,8 @@ __all__ = [
     "journal_from_factory",
     "kinds",
     "list_factories",
+    "loader",
+    "loader_from_factory",
     "long_store",
     "long_store_from_factory",
     "loop_strategy_from_factory",
@@ -97,6 +103,8 @@ __all__ = [
     "retriever",
     "retriever_from_factory",
     "skill_strategy_from_factory",
+    "splitter",
+    "splitter_from_factory",
     "strategy",
     "strategy_from_factory",
     "target",
@@ -249,6 +257,48 @@ def repair_model(target: Any = None, /, *, name: str | None = None) -> Any:
         {'a': 1}
     """
     return _registering("repair_model", *_named(target, name))
+
+
+@overload
+def loader(name: str, /) -> Function[[T], T]: ...
+@overload
+def loader(target: T, /) -> T: ...
+@overload
+def loader(*, name: str | None = None) -> Function[[T], T]: ...
+def loader(target: Any = None, /, *, name: str | None = None) -> Any:
+    """Registers what loads documents: a function without arguments, plain or async, or an object with `load()`. It
+    gives a list of `Document`.
+
+    Example:
+        >>> from atomr_agents import Document
+        >>> @loader("notes")
+        ... def notes():
+        ...     return [Document("a", "Rain."), Document("b", "Wind.")]
+        >>> [document.id for document in loader_from_factory("notes").load_sync()]
+        ['a', 'b']
+    """
+    return _registering("loader", *_named(target, name))
+
+
+@overload
+def splitter(name: str, /) -> Function[[T], T]: ...
+@overload
+def splitter(target: T, /) -> T: ...
+@overload
+def splitter(*, name: str | None = None) -> Function[[T], T]: ...
+def splitter(target: Any = None, /, *, name: str | None = None) -> Any:
+    """Registers what cuts documents: a function of a `Document`, plain or async, or an object with `split(document)`.
+    It gives a list of `Document`.
+
+    Example:
+        >>> from atomr_agents import Document
+        >>> @splitter("lines")
+        ... def lines(document):
+        ...     return [Document(f"{document.id}#{n}", line) for n, line in enumerate(document.text.splitlines())]
+        >>> [piece.id for piece in splitter_from_factory("lines").split_sync(Document("a", "Rain.\\nWind."))]
+        ['a#0', 'a#1']
+    """
+    return _registering("splitter", *_named(target, name))
 
 
 @overload
@@ -467,6 +517,20 @@ def parser_from_factory(key: str) -> AsyncParser[Any]:
     from ._repairing import parser_from_factory
 
     return parser_from_factory(key)
+
+
+def loader_from_factory(key: str) -> Loader:
+    """What was registered under this key to load documents; a KeyError lists what there is."""
+    from ._loaders import loader_from_factory
+
+    return loader_from_factory(key)
+
+
+def splitter_from_factory(key: str) -> AsyncSplitter:
+    """What was registered under this key to cut documents; a KeyError lists what there is."""
+    from ._splitters import splitter_from_factory
+
+    return splitter_from_factory(key)
 
 
 def repair_model_from_factory(key: str) -> RepairModel:

@@ -25,7 +25,7 @@ INTERNAL = {
         "Sessions",
     },
     "state": {"NativeEvents", "NativeJournal", "NativeRuns", "guest_store"},
-    "embed": {"NativeAnnIndex", "NativeEmbedder"},
+    "embed": {"NativeAnnIndex", "NativeEmbedder", "nearest_tools"},
     "parser": {"NativeAsyncParser", "NativeParser", "NativeRepairModel"},
     "retriever": {"NativeCompressor", "NativeIndex", "NativeReranker", "NativeRetriever"},
     "testkit": {"NativeScript", "NativeReplayServer", "NativeReplay", "conformance_of", "store_conformance"},

@@ -221,7 +221,9 @@ class Server:
 
     async def _serve(self, reader, writer):
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        length = next(int(line.split(":")[1]) for line in head.splitlines() if line.lower().startswith("content-length"))
+        length = next(
+            int(line.split(":")[1]) for line in head.splitlines() if line.lower().startswith("content-length")
+        )
         body = json.loads(await reader.readexactly(length))
         self.heads.append(head)
         self.bodies.append(body)

@@ -99,6 +99,24 @@ fn build(key: &Key) -> Result<reqwest::Client, HttpError> {
         .map_err(|error| HttpError::Config { setting: "the HTTP client".into(), message: chain(&error.without_url()) })
 }
 
+/// A client of its own for pages of anywhere: no proxy, no redirects, and every name goes through this resolver.
+pub(crate) fn guarded(
+    resolver: Arc<dyn reqwest::dns::Resolve>,
+    connect_timeout: Duration,
+) -> Result<reqwest::Client, HttpError> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls_from(&env(&CERT_VARIABLES))?)
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .connect_timeout(connect_timeout)
+        // A connection that was made for one look-up is not used after the next one.
+        .pool_max_idle_per_host(0)
+        .no_proxy()
+        .dns_resolver(resolver)
+        .build()
+        .map_err(|error| HttpError::Config { setting: "the HTTP client".into(), message: chain(&error.without_url()) })
+}
+
 fn tls_from(env: &Env) -> Result<rustls::ClientConfig, HttpError> {
     let mut cached = TLS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((have, config)) = &*cached

@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use atomr_agents_embed::{self as embed, BatchOptions, Batched, EmbedError, Embedder as _, MockEmbedder, Vectors};
 use atomr_agents_embed_remote::{Api, RemoteConfig, RemoteEmbedder};
+use atomr_agents_embed_tools::EmbeddingTools;
 use atomr_agents_http::Secret;
 use atomr_agents_py_bridge::awaitable;
+use atomr_agents_tool::Toolbox;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -18,11 +20,14 @@ pub(crate) use self::index::NativeAnnIndex;
 use crate::context::call_ctx;
 use crate::errors::{config, from_kinded};
 use crate::seconds;
+use crate::strategy::{ToolStrategyHandle, checked};
+use crate::tool::NativeTool;
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<NativeEmbedder>()?;
     module.add_class::<index::NativeAnnIndex>()?;
-    module.add_class::<index::InMemoryAnnIndex>()
+    module.add_class::<index::InMemoryAnnIndex>()?;
+    module.add_function(wrap_pyfunction!(nearest_tools, module)?)
 }
 
 /// The exception for what went wrong. That of an embedder that stopped in the middle has what was done.
@@ -52,6 +57,19 @@ impl From<Failed> for PyErr {
     fn from(failed: Failed) -> Self {
         raised(failed.0)
     }
+}
+
+/// The tools that are nearest to what is asked.
+#[pyfunction]
+fn nearest_tools(
+    embedder: &NativeEmbedder,
+    tools: Vec<PyRef<'_, NativeTool>>,
+    top_k: usize,
+    always: Vec<String>,
+) -> PyResult<ToolStrategyHandle> {
+    let toolbox = Toolbox::from_checked(checked(&tools)).map_err(from_kinded)?;
+    let nearest = EmbeddingTools::new(toolbox, Arc::clone(&embedder.0), top_k);
+    Ok(ToolStrategyHandle(Arc::new(nearest.and_then(|tools| tools.always(always)).map_err(from_kinded)?)))
 }
 
 /// How an answer looks in Python.

@@ -9,6 +9,7 @@ use atomr_agents_core::Kind;
 use atomr_agents_embed::EmbedError;
 use atomr_agents_harness::{HarnessError, HarnessFailure};
 use atomr_agents_inference::InferenceError;
+use atomr_agents_ingest::IngestError;
 use atomr_agents_memory::MemoryError;
 use atomr_agents_observability::TracerError;
 use atomr_agents_parser::{ParseError, Place};
@@ -232,6 +233,7 @@ kinded!(
     HarnessError,
     HarnessFailure,
     InferenceError,
+    IngestError,
     MemoryError,
     ParseError,
     PermissionError,

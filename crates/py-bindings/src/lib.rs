@@ -20,6 +20,7 @@ mod guest;
 mod harness;
 mod harness_state;
 mod inference;
+mod ingest;
 mod memory;
 mod middleware;
 mod observability;
@@ -69,6 +70,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     submodule(module, "strategy", strategy::fill)?;
     submodule(module, "memory", memory::fill)?;
     submodule(module, "observability", observability::fill)?;
+    submodule(module, "ingest", ingest::fill)?;
     submodule(module, "parser", parser::fill)?;
     submodule(module, "retriever", retriever::fill)?;
     submodule(module, "callable_", callable::fill)?;

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::sync::Arc;
 
 use atomr_agents_core::{self as core, AgentContext, CallCtx, TurnInput};
-use atomr_agents_embed_tools::EmbeddingTools;
 use atomr_agents_py_bridge::{
     Args, BadShape, Guest, GuestError, GuestInstructionStrategy, GuestMemoryStrategy, GuestOptions, GuestSkillStrategy,
     GuestToolStrategy, IntoReply, Json, arguments, awaitable, to_json,
@@ -21,7 +20,6 @@ use serde_json::{Value, json};
 
 use crate::context::{Deps, call_ctx, serving, strategy_context};
 use crate::core::{Message, messages};
-use crate::embed::NativeEmbedder;
 use crate::errors::{Fault, from_kinded, guest_kind};
 use crate::tool::NativeTool;
 
@@ -103,7 +101,7 @@ impl ToolStrategy for PythonTools {
     }
 }
 
-fn checked(tools: &[PyRef<'_, NativeTool>]) -> Vec<Arc<CheckedTool>> {
+pub(crate) fn checked(tools: &[PyRef<'_, NativeTool>]) -> Vec<Arc<CheckedTool>> {
     tools.iter().map(|tool| Arc::clone(&tool.checked)).collect()
 }
 
@@ -243,7 +241,7 @@ impl InstructionStrategyHandle {
 }
 
 #[pyclass(frozen, module = "atomr_agents._native.strategy")]
-pub(crate) struct ToolStrategyHandle(Arc<dyn ToolStrategy>);
+pub(crate) struct ToolStrategyHandle(pub(crate) Arc<dyn ToolStrategy>);
 
 #[pymethods]
 impl ToolStrategyHandle {
@@ -259,19 +257,6 @@ impl ToolStrategyHandle {
         let fixed = StaticTools::from(Toolbox::from_checked(checked(&tools)).map_err(from_kinded)?);
         let Some(keywords) = keywords else { return Ok(Self(Arc::new(fixed))) };
         Ok(Self(Arc::new(KeywordTools::new(fixed, keywords).map_err(from_kinded)?)))
-    }
-
-    /// The tools that are nearest to what is asked.
-    #[staticmethod]
-    fn embedding(
-        embedder: &NativeEmbedder,
-        tools: Vec<PyRef<'_, NativeTool>>,
-        top_k: usize,
-        always: Vec<String>,
-    ) -> PyResult<Self> {
-        let toolbox = Toolbox::from_checked(checked(&tools)).map_err(from_kinded)?;
-        let nearest = EmbeddingTools::new(toolbox, Arc::clone(&embedder.0), top_k);
-        Ok(Self(Arc::new(nearest.and_then(|tools| tools.always(always)).map_err(from_kinded)?)))
     }
 
     #[pyo3(signature = (prompt, *, history = None, deps = None))]

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::{Arc, Weak};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyType};
+use pyo3::types::{PyBytes, PyList, PyString, PyType};
 use serde_json::Value;
 
 use crate::call::{CallState, Finish, Outcome, Waiter};
@@ -354,7 +354,9 @@ fn resolve(
 ) -> Result<Option<Method>, GuestError> {
     let py = object.py();
     let named = object.getattr_opt(method.name).map_err(|error| GuestError::raised(py, error))?;
-    let callable = match named.filter(|named| named.is_callable()) {
+    // Text has methods of these names, too (`split`), and nobody means them.
+    let text = object.is_instance_of::<PyString>() || object.is_instance_of::<PyBytes>();
+    let callable = match named.filter(|named| named.is_callable() && !text) {
         Some(named) => named,
         None if method.itself && object.is_callable() => object.clone(),
         None if method.required => return Err(missing(row, key, object, method)),

@@ -288,6 +288,22 @@ guest_kinds! {
         call repair(original, hint) itself;
     }
 
+    /// Loads documents.
+    GuestLoader("loader", "@loader") {
+        call load() itself;
+    }
+
+    /// Cuts a document into pieces.
+    GuestSplitter("splitter", "@splitter") {
+        call split(document) itself;
+    }
+
+    /// Keeps vectors by key.
+    GuestKvCache("kv_cache", "@kv_cache") {
+        call get(key);
+        call put(key, value);
+    }
+
     /// Keeps what was said lately, in its order.
     GuestMemoryStore("memory_store", "@memory_store") {
         call put(namespace, item);

@@ -40,9 +40,9 @@ pub use guest::{Guest, GuestOptions};
 pub use json::{Json, JsonFault};
 pub use kinds::{
     GuestAnnIndex, GuestCallable, GuestEmbedder, GuestInferenceClient, GuestInstructionStrategy, GuestJournal,
-    GuestLongStore, GuestLoopStrategy, GuestMemoryStore, GuestMemoryStrategy, GuestParser, GuestRepairModel,
-    GuestRetriever, GuestSkillStrategy, GuestTerminationStrategy, GuestTool, GuestToolStrategy, GuestTracer, KINDS,
-    KindRow, MethodRow, Verb, kind,
+    GuestKvCache, GuestLoader, GuestLongStore, GuestLoopStrategy, GuestMemoryStore, GuestMemoryStrategy, GuestParser,
+    GuestRepairModel, GuestRetriever, GuestSkillStrategy, GuestSplitter, GuestTerminationStrategy, GuestTool,
+    GuestToolStrategy, GuestTracer, KINDS, KindRow, MethodRow, Verb, kind,
 };
 pub use scope::{Corked, Live, Scope};
 pub use stream::GuestStream;

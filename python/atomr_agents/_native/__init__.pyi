@@ -7,6 +7,7 @@ from . import cache as cache
 from . import callable_ as callable_
 from . import cli as cli
 from . import core as core
+from . import embed as embed
 from . import errors as errors
 from . import guest as guest
 from . import harness as harness
@@ -29,6 +30,7 @@ __all__ = [
     "callable_",
     "cli",
     "core",
+    "embed",
     "errors",
     "guest",
     "harness",

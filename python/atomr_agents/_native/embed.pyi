@@ -6,12 +6,20 @@ from typing import Any, Literal, TypeAlias, final
 
 from typing_extensions import Buffer
 
-__all__ = ["InMemoryAnnIndex", "NativeAnnIndex", "NativeEmbedder"]
+from .strategy import ToolStrategyHandle
+from .tool import NativeTool
+
+__all__ = ["InMemoryAnnIndex", "NativeAnnIndex", "NativeEmbedder", "nearest_tools"]
 
 # A vector: an array of float32 is taken as it is, others and lists are rounded to it.
 _Vector: TypeAlias = Sequence[float] | Buffer
 _Vectors: TypeAlias = Sequence[Sequence[float] | Buffer] | Buffer
 _Ids: TypeAlias = int | Sequence[int] | Buffer
+
+def nearest_tools(
+    embedder: NativeEmbedder, tools: Sequence[NativeTool], top_k: int, always: Sequence[str]
+) -> ToolStrategyHandle:
+    """The tools that are nearest to what is asked."""
 
 @final
 class NativeEmbedder:
@@ -139,7 +147,7 @@ class InMemoryAnnIndex:
     def len(self) -> int:
         """As `len(index)`."""
     def __len__(self) -> int: ...
-    def __contains__(self, id: int) -> bool: ...
+    def __contains__(self, key: int, /) -> bool: ...
     def __bool__(self) -> bool: ...
 
 @final

@@ -4,7 +4,6 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, final
 
 from .core import Message
-from .embed import NativeEmbedder
 from .tool import NativeTool
 
 __all__ = ["InstructionStrategyHandle", "MemoryStrategyHandle", "SkillStrategyHandle", "ToolStrategyHandle"]
@@ -31,11 +30,6 @@ class ToolStrategyHandle:
     @staticmethod
     def fixed(tools: Sequence[NativeTool], keywords: Sequence[tuple[str, Sequence[str]]] | None) -> ToolStrategyHandle:
         """The same tools for every run, or those that the keywords call for."""
-    @staticmethod
-    def embedding(
-        embedder: NativeEmbedder, tools: Sequence[NativeTool], top_k: int, always: Sequence[str]
-    ) -> ToolStrategyHandle:
-        """The tools that are nearest to what is asked."""
     def select(
         self, prompt: str | Message | Sequence[Message], *, history: Sequence[Message] | None = None, deps: Any = None
     ) -> Coroutine[Any, Any, list[str]]:
