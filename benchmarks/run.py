@@ -16,8 +16,8 @@ import import_time
 import many_turns
 import nearest
 import resume
-import splitting
 import retrieval
+import splitting
 import steps
 import stored_bytes
 import time_limit

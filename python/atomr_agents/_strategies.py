@@ -125,7 +125,8 @@ def memory_of(given: Any) -> MemoryStrategyHandle:
     """What `Agent(memory=...)` takes, as the core takes it."""
     if not _asks("memory", given):
         checks.fail("memory", "a function of the context, or an object with `retrieve`", given)
-    return handle("memory", given)
+    made: MemoryStrategyHandle = handle("memory", given)
+    return made
 
 
 def _skills(given: Any) -> Any:

@@ -58,14 +58,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from ._loaders import Loader
     from ._embedders import AnnIndex, Embedder
+    from ._loaders import Loader
     from ._native.agent import InferenceClient
     from ._native.memory import LongStore, MemoryStore
     from ._native.state import Store
     from ._repairing import AsyncParser, RepairModel
-    from ._splitters import AsyncSplitter
     from ._retrievers import Retriever
+    from ._splitters import AsyncSplitter
     from .callable_ import Callable
 
 T = TypeVar("T")

@@ -1,5 +1,6 @@
 """What agents remember."""
 
+import builtins
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeAlias, final
 
@@ -100,13 +101,15 @@ class MemoryStore:
         a new one, which comes back."""
     def list(
         self, namespace: _Namespace, limit: int = 10, *, before: str | None = None
-    ) -> Coroutine[Any, Any, list[MemoryItem]]:
+    ) -> Coroutine[Any, Any, builtins.list[MemoryItem]]:
         """The last items, the last one first; with `before`, only those in front of the item of this id."""
     def get(self, namespace: _Namespace, id: str) -> Coroutine[Any, Any, MemoryItem | None]:
         """The item of this id."""
     def delete(self, namespace: _Namespace, id: str) -> Coroutine[Any, Any, bool]:
         """Forgets an item; answers whether it was there."""
-    def search(self, namespace: _Namespace, query: str, limit: int = 10) -> Coroutine[Any, Any, list[MemoryItem]]:
+    def search(
+        self, namespace: _Namespace, query: str, limit: int = 10
+    ) -> Coroutine[Any, Any, builtins.list[MemoryItem]]:
         """The items that share words with `query`, the best first."""
     def namespaced(self, prefix: _Namespace) -> MemoryStore:
         """What lies below `prefix`, as a store whose namespaces begin there."""
