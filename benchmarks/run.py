@@ -13,6 +13,7 @@ import decoders
 import fan_out
 import idle_sessions
 import import_time
+import llm_cache
 import many_turns
 import nearest
 import resume
@@ -76,6 +77,7 @@ BENCHMARKS = {
     "decoders": decoders.main,
     "import": lambda: import_time.main(list(import_time.IMPORTS)),
     "tools": lambda: tools_at_once.main(tools_at_once.DEFAULT),
+    "llm_cache": llm_cache.llm_cache,
     "splitting": splitting.main,
     "steps": lambda: steps.main(list(steps.LOOPS)),
     "fan-out": lambda: fan_out.main(list(fan_out.PEERS)),

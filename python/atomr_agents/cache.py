@@ -13,15 +13,25 @@ Example:
 
 from __future__ import annotations
 
-from ._native.cache import InMemoryLlmCache, LlmCache, SemanticLlmCache, redis_llm_cache, store_llm_cache
+from ._native.cache import (
+    CachedTurn,
+    InMemoryLlmCache,
+    LlmCache,
+    Question,
+    SemanticLlmCache,
+    redis_llm_cache,
+    store_llm_cache,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._embedders import AnyEmbedder
 
 __all__ = [
+    "CachedTurn",
     "InMemoryLlmCache",
     "LlmCache",
+    "Question",
     "SemanticLlmCache",
     "redis_llm_cache",
     "semantic_llm_cache",

@@ -111,3 +111,30 @@ async def test_an_embedder_of_ones_own_runs_on_the_loop_of_the_run():
 def test_a_threshold_that_is_none_is_refused():
     with pytest.raises(ConfigError, match="threshold must be between 0 and 1"):
         SemanticLlmCache("mock:8", 1.5)
+
+
+async def test_a_cache_can_be_asked_directly():
+    from atomr_agents import Message
+    from atomr_agents.cache import CachedTurn, InMemoryLlmCache, Question
+
+    cache, store = InMemoryLlmCache(), store_llm_cache(in_memory_store())
+    messages = [Message.system("Be brief."), Message.user("Oslo?")]
+    question = Question(messages, "gpt-4o", provider="openai", settings={"sampling": {"temperature": 0.5}})
+    same = Question(
+        [message.to_dict() for message in messages],
+        "gpt-4o",
+        provider="openai",
+        settings={"sampling": {"temperature": 0.5}},
+    )
+    assert question.key == same.key and len(question.key) == 64
+    other = Question(messages, "gpt-4o", provider="openai", tenant="acme")
+    for each in (cache, store):
+        assert await each.get(question) is None
+        await each.put(question, CachedTurn("Rain."))
+        assert await each.get(same) == CachedTurn("Rain.") and await each.get(other) is None
+    found = cache.find(same)
+    assert found is not None and found.text == "Rain." and cache.find(other) is None
+    with pytest.raises(ConfigError, match="messages must be Messages or their dicts"):
+        Question([{"role": "nobody"}], "m")
+    with pytest.raises(ConfigError, match='must not have "model"'):
+        Question(messages, "m", settings={"model": "n"})

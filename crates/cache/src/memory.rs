@@ -111,12 +111,9 @@ impl InMemoryLlmCache {
         self.lock().entries.contains_key(&key)
     }
 
-    /// The answer under a key that another question led to.
-    pub(crate) fn touch(&self, key: CacheKey) -> Option<Arc<CachedTurn>> {
-        self.find(key)
-    }
-
-    fn find(&self, key: CacheKey) -> Option<Arc<CachedTurn>> {
+    /// The answer under a key, as [`LlmCache::get`] gives it, without waiting.
+    #[must_use]
+    pub fn find(&self, key: CacheKey) -> Option<Arc<CachedTurn>> {
         let mut memory = self.lock();
         let too_old = |entry: &Entry| self.limits.ttl.is_some_and(|ttl| entry.born.elapsed() >= ttl);
         if memory.entries.get(&key).is_some_and(too_old) {
@@ -269,7 +266,7 @@ mod tests {
                     cache.keep(key(number), turn(&"x".repeat(length)));
                     prop_assert!(cache.find(key(number)).is_some());
                 } else {
-                    cache.find(key(number));
+                    let _ = cache.find(key(number));
                 }
                 let memory = cache.lock();
                 prop_assert!(memory.entries.len() <= 8 && memory.stats.bytes <= 4_000);

@@ -63,6 +63,12 @@ impl Question {
         &self.ctx
     }
 
+    /// The same in another call.
+    #[must_use]
+    pub fn within(self, ctx: CallCtx) -> Self {
+        Self { ctx, ..self }
+    }
+
     /// Its last words and the key of everything around them, where it ends with words of the user and nothing else: two
     /// questions with the same frame differ in these words alone.
     #[must_use]

@@ -190,7 +190,7 @@ impl SemanticLlmCache {
                     cosine(&words) >= self.options.word_threshold
                 }
             };
-            if same && let Some(turn) = self.answers.touch(key) {
+            if same && let Some(turn) = self.answers.find(key) {
                 self.hits.fetch_add(1, Ordering::Relaxed);
                 return Ok(Some(turn));
             }

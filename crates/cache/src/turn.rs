@@ -10,6 +10,32 @@ pub struct CachedTurn {
 }
 
 impl CachedTurn {
+    /// An answer of these events; `None` where the last is not its end.
+    ///
+    /// ```
+    /// use atomr_agents_cache::CachedTurn;
+    /// use atomr_agents_core::{FinishReason, ModelEvent};
+    ///
+    /// let end = ModelEvent::Finish { reason: FinishReason::Stop, raw: "stop".into() };
+    /// let turn = CachedTurn::new(vec![ModelEvent::Text("Rain.".into()), end]).unwrap();
+    /// assert_eq!(turn.text(), "Rain.");
+    /// assert!(CachedTurn::new(vec![ModelEvent::Text("Ra".into())]).is_none());
+    /// ```
+    #[must_use]
+    pub fn new(events: Vec<ModelEvent>) -> Option<Self> {
+        matches!(events.last(), Some(ModelEvent::Finish { .. })).then_some(Self { events })
+    }
+
+    /// What it says.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let pieces = self.events.iter().filter_map(|event| match event {
+            ModelEvent::Text(text) => Some(text.as_str()),
+            _ => None,
+        });
+        pieces.collect()
+    }
+
     /// The events, in their order; the last is [`ModelEvent::Finish`].
     #[must_use]
     pub fn events(&self) -> &[ModelEvent] {

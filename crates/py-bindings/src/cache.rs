@@ -6,21 +6,109 @@ use atomr_agents_cache::{
     self as cache, CacheLimits, CacheStats, CachedClient, SemanticOptions, StoreLlmCache, StoredLimits,
 };
 use atomr_agents_cache_redis::{RedisLlmCache, RedisOptions};
+use atomr_agents_core::{CallCtx, FinishReason, ModelEvent, ModelRequest, Value};
 use atomr_agents_inference as inference;
+use atomr_agents_py_bridge::{awaitable, json};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::context::call_ctx;
+use crate::core::{Message, to_py};
 use crate::embed::embedder_of;
-use crate::errors::{config, from_kinded};
+use crate::errors::{Fault, config, from_kinded};
 use crate::seconds;
 use crate::state::{moment, store_of};
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<CachedTurn>()?;
+    module.add_class::<Question>()?;
     module.add_class::<LlmCache>()?;
     module.add_class::<InMemoryLlmCache>()?;
     module.add_class::<SemanticLlmCache>()?;
     module.add_function(wrap_pyfunction!(store_llm_cache, module)?)?;
     module.add_function(wrap_pyfunction!(redis_llm_cache, module)?)
+}
+
+/// What is asked of a cache.
+#[pyclass(frozen, module = "atomr_agents._native.cache")]
+pub(crate) struct Question(cache::Question);
+
+#[pymethods]
+impl Question {
+    #[new]
+    #[pyo3(signature = (messages, model, *, provider = "", tenant = "", scope = "", settings = None))]
+    fn new(
+        messages: &Bound<'_, PyAny>,
+        model: &str,
+        provider: &str,
+        tenant: &str,
+        scope: &str,
+        settings: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let messages = match messages.extract::<Vec<PyRef<'_, Message>>>() {
+            Ok(messages) => messages.iter().map(|message| message.0.clone()).collect(),
+            Err(_) => serde_json::from_value(json::from_py(messages)?)
+                .map_err(|error| config(format!("messages must be Messages or their dicts: {error}")))?,
+        };
+        let mut request = ModelRequest::new(model, messages);
+        if let Some(settings) = settings {
+            request = with_settings(&request, json::from_py(settings)?)?;
+        }
+        cache::Question::new(tenant, scope, provider, Arc::new(request), CallCtx::new())
+            .map(Self)
+            .map_err(|error| config(error.to_string()))
+    }
+
+    #[getter]
+    fn key(&self) -> String {
+        self.0.key().to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Question {}>", self.0.key())
+    }
+}
+
+/// A request with fields such as `sampling` and `tools`, as they stand in the requests that a scripted model tells of.
+fn with_settings(request: &ModelRequest, settings: Value) -> PyResult<ModelRequest> {
+    let failed = |error: serde_json::Error| config(format!("settings are no fields of a request: {error}"));
+    let mut whole = serde_json::to_value(request).map_err(failed)?;
+    if let (Value::Object(whole), Value::Object(settings)) = (&mut whole, settings) {
+        if let Some(known) = ["model", "messages"].into_iter().find(|known| settings.contains_key(*known)) {
+            return Err(config(format!("settings must not have {known:?}, which is said before")));
+        }
+        whole.extend(settings);
+    }
+    serde_json::from_value(whole).map_err(failed)
+}
+
+/// A finished answer.
+#[pyclass(frozen, eq, module = "atomr_agents._native.cache")]
+#[derive(PartialEq)]
+pub(crate) struct CachedTurn(Arc<cache::CachedTurn>);
+
+#[pymethods]
+impl CachedTurn {
+    #[new]
+    fn new(text: String) -> PyResult<Self> {
+        let end = ModelEvent::Finish { reason: FinishReason::Stop, raw: "stop".to_owned() };
+        let turn = cache::CachedTurn::new(vec![ModelEvent::Text(text), end]);
+        turn.map(|turn| Self(Arc::new(turn))).ok_or_else(|| config("an answer has an end"))
+    }
+
+    #[getter]
+    fn text(&self) -> String {
+        self.0.text()
+    }
+
+    #[getter]
+    fn events<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_py(py, &self.0.events())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("CachedTurn({:?})", self.0.text())
+    }
 }
 
 #[pyclass(frozen, subclass, module = "atomr_agents._native.cache")]
@@ -31,6 +119,21 @@ impl LlmCache {
     #[getter]
     fn name(&self) -> &str {
         self.0.name()
+    }
+
+    fn get(&self, py: Python<'_>, question: &Question) -> PyResult<Py<PyAny>> {
+        let (cache, question) = (Arc::clone(&self.0), question.0.clone());
+        awaitable(py, move |scope| async move {
+            let question = question.within(call_ctx(&scope, None));
+            cache.get(&question).await.map(|found| found.map(CachedTurn)).map_err(Fault)
+        })
+    }
+
+    fn put(&self, py: Python<'_>, question: &Question, turn: &CachedTurn) -> PyResult<Py<PyAny>> {
+        let (cache, question, turn) = (Arc::clone(&self.0), question.0.clone(), Arc::clone(&turn.0));
+        awaitable(py, move |scope| async move {
+            cache.put(&question.within(call_ctx(&scope, None)), turn).await.map_err(Fault)
+        })
     }
 }
 
@@ -157,6 +260,10 @@ impl InMemoryLlmCache {
     fn new(max_entries: usize, max_bytes: usize, ttl: Option<f64>) -> PyResult<PyClassInitializer<Self>> {
         let memory = cache::InMemoryLlmCache::new(limits(max_entries, max_bytes, ttl)?);
         Ok(PyClassInitializer::from(LlmCache(Arc::new(memory.clone()))).add_subclass(Self(memory)))
+    }
+
+    fn find(&self, question: &Question) -> Option<CachedTurn> {
+        self.0.find(question.0.key()).map(CachedTurn)
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

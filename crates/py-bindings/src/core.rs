@@ -2,6 +2,7 @@
 
 use atomr_agents_core::{self as core, Part, Role};
 use atomr_agents_py_bridge::json;
+use atomr_agents_tokens::{BpeCounter, TokenCounter as _};
 use pyo3::prelude::*;
 use serde::Serialize;
 
@@ -14,7 +15,14 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Usage>()?;
     module.add_class::<crate::document::Document>()?;
     module.add_class::<crate::document::Span>()?;
-    module.add_class::<Event>()
+    module.add_class::<Event>()?;
+    module.add_function(wrap_pyfunction!(count_tokens, module)?)
+}
+
+/// How many tokens a text is for a model.
+#[pyfunction]
+fn count_tokens(py: Python<'_>, text: &str, model: &str) -> u64 {
+    py.detach(|| BpeCounter.count_text(model, text))
 }
 
 /// Plain data as Python values.

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use atomr_agents_agent::{AgentError, RunError};
+use atomr_agents_cache::CacheError;
 use atomr_agents_callable::CallableError;
 use atomr_agents_core::Kind;
 use atomr_agents_embed::EmbedError;
@@ -228,6 +229,7 @@ macro_rules! kinded {
 
 kinded!(
     AgentError,
+    CacheError,
     CallableError,
     EmbedError,
     HarnessError,

@@ -1,10 +1,21 @@
 """Answers kept in front of a model client."""
 
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypedDict, final, type_check_only
 
 from typing_extensions import disjoint_base
 
-__all__ = ["InMemoryLlmCache", "LlmCache", "SemanticLlmCache", "redis_llm_cache", "store_llm_cache"]
+from .core import Message
+
+__all__ = [
+    "CachedTurn",
+    "InMemoryLlmCache",
+    "LlmCache",
+    "Question",
+    "SemanticLlmCache",
+    "redis_llm_cache",
+    "store_llm_cache",
+]
 
 @type_check_only
 class _Stats(TypedDict):
@@ -18,6 +29,47 @@ class _Stats(TypedDict):
 class _SemanticStats(_Stats):
     by_meaning: int
 
+@final
+class Question:
+    """What is asked of a cache: what makes two of them the same is all of it.
+
+    Args:
+        messages: `Message`s, or their dicts.
+        model: The model.
+        provider: The provider.
+        tenant: For whom it is asked.
+        scope: What else keeps answers apart, such as the address of the server.
+        settings: Other fields of the request, such as `{"sampling": {"temperature": 0}}`.
+    """
+
+    def __new__(
+        cls,
+        messages: Sequence[Message] | Sequence[Mapping[str, Any]],
+        model: str,
+        *,
+        provider: str = "",
+        tenant: str = "",
+        scope: str = "",
+        settings: dict[str, Any] | None = None,
+    ) -> Question: ...
+    @property
+    def key(self) -> str:
+        """64 hex digits: two questions with the same key are the same."""
+
+@final
+class CachedTurn:
+    """A finished answer. `CachedTurn(text)` makes one that says this and nothing else."""
+
+    def __new__(cls, text: str) -> CachedTurn: ...
+    @property
+    def text(self) -> str:
+        """What it says."""
+    @property
+    def events(self) -> list[Any]:
+        """The events of its stream."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
 @disjoint_base
 class LlmCache:
     """Where answers are kept."""
@@ -25,6 +77,10 @@ class LlmCache:
     @property
     def name(self) -> str:
         """Its name in events."""
+    def get(self, question: Question) -> Coroutine[Any, Any, CachedTurn | None]:
+        """The answer to a question, if it is there and not too old; await what comes back."""
+    def put(self, question: Question, turn: CachedTurn) -> Coroutine[Any, Any, None]:
+        """Keeps an answer; await what comes back."""
 
 @final
 class InMemoryLlmCache(LlmCache):
@@ -39,6 +95,8 @@ class InMemoryLlmCache(LlmCache):
     def __new__(
         cls, max_entries: int = 1000, max_bytes: int = 67108864, ttl: float | None = 3600.0
     ) -> InMemoryLlmCache: ...
+    def find(self, question: Question) -> CachedTurn | None:
+        """As `get`, without waiting."""
     def stats(self) -> _Stats:
         """What it holds and what it did so far."""
     def clear(self) -> None:

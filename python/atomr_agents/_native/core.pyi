@@ -4,7 +4,7 @@ from typing import Any, final
 
 from .._event_kinds import EventKind
 
-__all__ = ["Budget", "Document", "Event", "Message", "Span", "Usage"]
+__all__ = ["Budget", "Document", "Event", "Message", "Span", "Usage", "count_tokens"]
 
 @final
 class Budget:
@@ -288,3 +288,6 @@ class Event:
         """How long until it is tried again."""
     def to_dict(self) -> dict[str, Any]:
         """The fields that it has, as JSON values."""
+
+def count_tokens(text: str, model: str) -> int:
+    """How many tokens a text is for a model: exactly for OpenAI's models, estimated from above for others."""
