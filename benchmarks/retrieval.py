@@ -11,8 +11,10 @@ import json
 import random
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from common import child, failures, save, table, target
@@ -37,7 +39,7 @@ Search = Callable[[str], list[tuple[int, float]]]
 
 
 def corpus(count: int = DOCUMENTS) -> tuple[list[str], list[str]]:
-    """Documents of 40 to 160 words and queries of 2 to 5, the same in each process."""
+    """Documents of 40 to 160 words and queries of 2 to 5, the same in each run."""
     chance = random.Random(1)
     names = [f"w{word}" for word in range(WORDS)]
     sums = list(itertools.accumulate(1 / (rank + 1) for rank in range(WORDS)))
@@ -105,7 +107,8 @@ def bm25s(texts: list[str]) -> Search:
     def search(query: str) -> list[tuple[int, float]]:
         words = bm25s.tokenize([query], stopwords=None, show_progress=False, return_ids=False)
         ids, scores = index.retrieve(words, k=TOP, show_progress=False, n_threads=1)
-        return list(zip(ids[0].tolist(), scores[0].tolist(), strict=True))
+        found = zip(ids[0].tolist(), scores[0].tolist(), strict=True)
+        return [(id, score) for id, score in found if score > 0]
 
     return search
 
@@ -132,11 +135,8 @@ MAKERS: dict[str, Callable[[list[str]], Search]] = {
 }
 
 
-def measured(peer: str) -> dict[str, Any]:
-    texts, queries = corpus()
-    import gc
-
-    gc.collect()
+def measured(peer: str, path: str) -> dict[str, Any]:
+    texts, queries = json.loads(Path(path).read_text())
     wall, cpu = time.perf_counter(), time.process_time()
     search = MAKERS[peer](texts)
     built = {"build_s": time.perf_counter() - wall, "build_cpu_s": time.process_time() - cpu}
@@ -160,7 +160,10 @@ def measured(peer: str) -> dict[str, Any]:
 
 
 def main(peers: list[str]) -> dict[str, dict]:
-    rows = {peer: child("retrieval.py", "--peer", peer) for peer in peers}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "corpus.json"
+        path.write_text(json.dumps(corpus()))
+        rows = {peer: child("retrieval.py", "--peer", peer, str(path)) for peer in peers}
     lines = [
         [
             PEERS[peer],
@@ -198,6 +201,6 @@ def main(peers: list[str]) -> dict[str, dict]:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--peer"]:
-        print(json.dumps(measured(sys.argv[2])))
+        print(json.dumps(measured(*sys.argv[2:4])))
     else:
         main(sys.argv[1:] or list(PEERS))

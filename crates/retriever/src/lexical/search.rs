@@ -152,14 +152,14 @@ impl Inverted {
         let least = |at: usize| bar * slack - after(at);
         let mut found = self.collect(order.get(..used).unwrap_or(order), &mut room, least(used), wanted.accept);
         self.give_back(room);
-        let means = self.factors();
-        for (at, term) in order.iter().enumerate().skip(used) {
-            let mut finger = Finger::new(term.postings);
-            for (slot, score) in &mut found {
-                if let Some(count) = finger.count(*slot) {
-                    *score += part(term.weight as f32, count, means, self.rough.get(*slot as usize));
-                }
-            }
+        let rest_of = order.get(used..).unwrap_or_default();
+        if let Some(whole) = self.whole(&found, rest_of, wanted.k) {
+            bar = bar.max(whole);
+            let least = bar * slack - after(used);
+            found.retain(|(_, score)| *score >= least);
+        }
+        for (at, term) in (used + 1..).zip(rest_of) {
+            self.look_up(term, &mut found);
             if found.len() > wanted.k {
                 let mut best = Best::new(wanted.k, bar);
                 for (_, score) in &found {
@@ -168,11 +168,36 @@ impl Inverted {
                     }
                 }
                 bar = best.bar;
-                let least = bar * slack - after(at + 1);
+                let least = bar * slack - after(at);
                 found.retain(|(_, score)| *score >= least);
             }
         }
         found.into_iter().map(|(slot, _)| slot).collect()
+    }
+
+    /// The least of the whole scores of those `k` that are best so far: a bar that is nearly the final one. `None` where so few
+    /// are left that it is not worth it.
+    fn whole(&self, found: &[(u32, f32)], rest: &[&Term<'_>], k: usize) -> Option<f32> {
+        if rest.is_empty() || found.len() / 4 <= k {
+            return None;
+        }
+        let mut top = found.to_vec();
+        top.select_nth_unstable_by(k.saturating_sub(1), |(_, a), (_, b)| b.total_cmp(a));
+        top.truncate(k);
+        top.sort_unstable_by_key(|(slot, _)| *slot);
+        rest.iter().for_each(|term| self.look_up(term, &mut top));
+        top.into_iter().map(|(_, score)| score).min_by(f32::total_cmp)
+    }
+
+    /// Adds a term to the scores of these documents, which are in order.
+    fn look_up(&self, term: &Term<'_>, found: &mut [(u32, f32)]) {
+        let factors = self.factors();
+        let mut finger = Finger::new(term.postings);
+        for (slot, score) in found {
+            if let Some(count) = finger.count(*slot) {
+                *score += part(term.weight as f32, count, factors, self.rough.get(*slot as usize));
+            }
+        }
     }
 
     /// `k1 · (1 - b)` and `k1 · b / mean`, for the quick pass. The second is never 0, so that a document that is gone weighs
