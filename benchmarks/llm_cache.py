@@ -1,4 +1,4 @@
-"""Caches of answers beside peers: an exact hit for a chat of ten messages with 4 KB, and the nearest of 10,000 questions.
+"""Caches of answers beside peers: an exact hit of a chat of ten messages (4 KB), and the nearest of 10,000 questions.
 
 `python llm_cache.py` measures in one process, rounds of all alternating; the figures are medians of wall time per call.
 """

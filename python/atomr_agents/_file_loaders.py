@@ -297,9 +297,9 @@ class DirectoryLoader(Loader):
         from ._native.ingest import load_directory
 
         _checks.flag("hidden", hidden)
-        decoding = _text(encoding, errors, max_bytes)
+        read_as, replaced, limit = _text(encoding, errors, max_bytes)
         included, excluded = _texts("include", include), _texts("exclude", exclude)
-        super().__init__("directory", load_directory(root, included, excluded, hidden, *decoding))
+        super().__init__("directory", load_directory(root, included, excluded, hidden, read_as, replaced, limit))
 
 
 class HttpPolicy:
