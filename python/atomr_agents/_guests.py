@@ -52,3 +52,22 @@ def _required(call: Any) -> list[str]:
         return []
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return [each.name for each in parameters if each.kind in kinds and each.default is each.empty]
+
+
+def named(target: Any, name: str | None) -> tuple[Any, str | None]:
+    """What to decorate and its name, which may stand first."""
+    return (None, target) if isinstance(target, str) else (target, name)
+
+
+def registering(kind: str, target: Any, name: str | None) -> Any:
+    """Writes an object to the registry and gives it back; without one, what does so with the object it decorates."""
+    from . import _checks
+    from ._native.guest import register
+
+    _checks.optional(_checks.filled)("name", name)
+
+    def decorate(target: Any) -> Any:
+        register(kind, name or name_of(target), target)
+        return target
+
+    return decorate if target is None else decorate(target)
