@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from . import guest as guest
     from . import harness as harness
     from . import ingest as ingest
+    from . import memory as memory
     from . import middleware as middleware
     from . import observability as observability
     from . import state as state

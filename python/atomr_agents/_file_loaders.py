@@ -25,7 +25,7 @@ def _paths(paths: Paths) -> list[str]:
         return [os.fspath(paths)]
     found = list(paths)
     for path in found:
-        if not isinstance(path, (str, os.PathLike)):
+        if not isinstance(path, (str, os.PathLike)):  # pyright: ignore[reportUnnecessaryIsInstance]
             _checks.fail("paths", "a path or a list of them", path)
     return [os.fspath(path) for path in found]
 
@@ -361,7 +361,7 @@ class WebLoader(Loader):
         from ._native.ingest import load_web
 
         rules = HttpPolicy() if policy is None else policy
-        if not isinstance(rules, HttpPolicy):
+        if not isinstance(rules, HttpPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]
             _checks.fail("policy", "an HttpPolicy", rules)
         limits = rules.max_redirects, rules.max_bytes, rules.timeout
         super().__init__("web", load_web(_texts("urls", urls), rules.hosts, rules.allowed, *limits))
