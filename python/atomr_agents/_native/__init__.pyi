@@ -11,6 +11,7 @@ from . import embed as embed
 from . import errors as errors
 from . import guest as guest
 from . import harness as harness
+from . import ingest as ingest
 from . import memory as memory
 from . import observability as observability
 from . import parser as parser
@@ -34,6 +35,7 @@ __all__ = [
     "errors",
     "guest",
     "harness",
+    "ingest",
     "memory",
     "observability",
     "parser",
