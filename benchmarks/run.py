@@ -13,6 +13,7 @@ import decoders
 import fan_out
 import idle_sessions
 import import_time
+import ingestion
 import llm_cache
 import many_turns
 import nearest
@@ -77,6 +78,7 @@ BENCHMARKS = {
     "decoders": decoders.main,
     "import": lambda: import_time.main(list(import_time.IMPORTS)),
     "tools": lambda: tools_at_once.main(tools_at_once.DEFAULT),
+    "ingestion": ingestion.ingestion,
     "llm_cache": llm_cache.llm_cache,
     "splitting": splitting.main,
     "steps": lambda: steps.main(list(steps.LOOPS)),

@@ -61,6 +61,7 @@ pub use atomr_agents_embed_remote as embed_remote;
 pub use atomr_agents_embed_tools as embed_tools;
 pub use atomr_agents_harness as harness;
 pub use atomr_agents_inference as inference;
+pub use atomr_agents_ingest as ingest;
 pub use atomr_agents_memory as memory;
 pub use atomr_agents_observability as observability;
 pub use atomr_agents_parser as parser;
