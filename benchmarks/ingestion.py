@@ -1,7 +1,7 @@
 """From files to an index: loading, cutting, embedding, words and vectors, with SQLite to know what is in it.
 
-`python ingestion.py` makes a folder of texts, about 100,000 pieces of 400 characters, and runs the pipeline over it: once
-from nothing, and once more when nothing has changed. Then it asks 500 questions of the index.
+`python ingestion.py` makes a folder of texts, about 100,000 pieces of 400 characters, and runs the pipeline over it
+once from nothing, and again when nothing has changed. Then it asks 500 questions of the index.
 """
 
 from __future__ import annotations
