@@ -1,7 +1,6 @@
 //! What makes two requests the same.
 
 use std::fmt;
-use std::io::Write;
 
 use atomr_agents_core::ModelRequest;
 use serde::{Deserialize, Serialize};
@@ -31,10 +30,9 @@ impl CacheKey {
     /// # Errors
     /// The writer's error for a request that cannot be written as JSON; it cannot be cached.
     pub fn of(tenant: &str, scope: &str, provider: &str, request: &ModelRequest) -> Result<Self, serde_json::Error> {
-        let mut hasher = blake3::Hasher::new();
-        // One JSON array: where a field ends is never in doubt.
-        serde_json::to_writer(&mut Hashing(&mut hasher), &(VERSION, tenant, scope, provider, request))?;
-        Ok(Self(hasher.finalize().into()))
+        // One JSON array: where a field ends is never in doubt. Hashed in one go, which is quicker than piece by piece.
+        let written = serde_json::to_vec(&(VERSION, tenant, scope, provider, request))?;
+        Ok(Self(blake3::hash(&written).into()))
     }
 
     /// The 32 bytes, for stores.
@@ -57,19 +55,6 @@ impl fmt::Debug for CacheKey {
 }
 
 /// Takes the writer's small pieces to the hash, without a copy of the request.
-struct Hashing<'a>(&'a mut blake3::Hasher);
-
-impl Write for Hashing<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
