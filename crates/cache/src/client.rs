@@ -30,7 +30,7 @@ struct Settings {
 
 /// A model client that answers an equal request from a cache, with the same stream of events.
 ///
-/// - Equal means equal in every byte; see [`CacheKey`].
+/// - Equal means equal in every byte; see [`crate::CacheKey`].
 /// - Kept are answers that the model finished (`stop`, `tool_calls`). Errors, interrupted streams, refusals, answers cut by a limit or a
 ///   filter, answers of a fallback and answers with alternatives are not.
 /// - Of equal requests at the same time one makes the call; the others wait until it has ended and get its answer. If it fails,

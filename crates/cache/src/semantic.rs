@@ -65,7 +65,9 @@ impl Default for SemanticOptions {
 /// use atomr_agents_testkit::ScriptedModel;
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let cache = SemanticLlmCache::new(Arc::new(MockEmbedder::new(256)?), SemanticOptions::default())?;
+/// // The embedder of tests knows words and no meaning; for a model that does, the default is right.
+/// let options = SemanticOptions { threshold: 0.6, ..SemanticOptions::default() };
+/// let cache = SemanticLlmCache::new(Arc::new(MockEmbedder::new(256)?), options)?;
 /// let model = ScriptedModel::new().text("Rain.").text("Sun.");
 /// let client = CachedClient::new(Arc::new(model), Arc::new(cache));
 /// let ask = async |text: &str| {
