@@ -18,7 +18,7 @@ use segments::Segments;
 /// 60 MB that stay.
 ///
 /// A text is cut where no token reaches across, and how many tokens the short parts are is remembered: the same words come
-/// again and again. Each thread that counts remembers for itself, in 256 KB.
+/// again and again. Each thread that counts remembers for itself, in 2 MB.
 ///
 /// ```
 /// use atomr_agents_tokens::{BpeCounter, TokenCounter};

@@ -2,8 +2,8 @@
 
 /// The longest part that is remembered, in bytes: its bytes and its length have room in three words.
 const LONGEST: usize = 23;
-/// How many parts are remembered, as a power of two: 256 KB for each vocabulary and thread that counts.
-const BITS: u32 = 13;
+/// How many parts are remembered, as a power of two: 2 MB for each vocabulary and thread that counts.
+const BITS: u32 = 16;
 
 /// A part: its bytes, zeros, its length.
 type Name = [u64; 3];
