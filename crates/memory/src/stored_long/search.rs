@@ -1,10 +1,10 @@
 //! How a [`StoredLong`] is searched.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
 
-use atomr_agents_core::{CallCtx, Value};
+use atomr_agents_core::{CallCtx, Document, Value};
 use atomr_agents_embed::EmbedError;
+use atomr_agents_retriever::{RRF_K, fuse};
 use serde_json::Map;
 
 use super::vector::{Kept, unit};
@@ -13,9 +13,6 @@ use crate::clock::now_ms;
 use crate::item::text_of;
 use crate::keeper::{by_words, read};
 use crate::{By, MemoryError, Namespace, Search, StoreItem};
-
-/// The constant of reciprocal rank fusion, as in Cormack, Clarke and Büttcher (2009).
-const RANKS: f64 = 60.0;
 
 impl StoredLong {
     pub(super) async fn find(&self, search: &Search, ctx: &CallCtx) -> Result<Vec<StoreItem>, MemoryError> {
@@ -159,17 +156,12 @@ fn item(place: &str, stored: Stored, score: Option<f64>) -> Result<StoreItem, Me
     Ok(StoreItem { score, ..stored.item(namespace, key) })
 }
 
-/// Two rankings as one, by the sum of 1 / (60 + rank); ties by place.
+/// Two rankings as one, by reciprocal ranks; equals by place.
 fn fused(rankings: [Vec<(String, f64)>; 2], top_k: usize) -> Vec<(String, f64)> {
-    let mut scores: HashMap<String, f64> = HashMap::new();
-    for ranking in rankings {
-        for (rank, (place, _)) in (1u32..).zip(ranking) {
-            *scores.entry(place).or_default() += 1.0 / (RANKS + f64::from(rank));
-        }
-    }
-    // By place first: the order of a hash map is nobody's.
-    let mut fused: Vec<_> = scores.into_iter().collect::<BTreeMap<_, _>>().into_iter().collect();
-    fused.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+    let named = |ranking: Vec<(String, f64)>| ranking.into_iter().map(|(place, _)| Document::new(place, "")).collect();
+    let fused = fuse(rankings.map(|ranking| (1.0, named(ranking))).into(), RRF_K);
+    let mut fused: Vec<_> = fused.into_iter().map(|one| (one.id, one.score.unwrap_or_default())).collect();
+    fused.sort_by(|(a, one), (b, other)| other.total_cmp(one).then_with(|| a.cmp(b)));
     fused.truncate(top_k);
     fused
 }
