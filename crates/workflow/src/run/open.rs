@@ -168,6 +168,9 @@ impl Engine {
             let mut stand = self.stand(&journal, &read.stored, true).await?;
             stand.passes = read.pending.iter().any(|interrupt| interrupt.kind == InterruptKind::Before);
             let live = Live::of(journal.clone(), ctx.clone());
+            // Of a run that was killed the store says already that it runs: what is staged here goes with its next effect.
+            let says_nothing = commands.iter().all(|command| matches!(command, Command::Continue));
+            let runs = status == RunStatus::Running && !read.back && says_nothing;
             // What is answered, and that it runs, is written before anything goes on, and before it is told.
             let hold = call.events.as_ref().map(RunEvents::hold);
             self.started(&ctx);
@@ -177,7 +180,7 @@ impl Engine {
             let edited = self.obey(&live, &mut stand, &read, commands).await?;
             if status == RunStatus::Finished {
                 journal.begin_turn_as(ctx.run, &Value::Null).await?;
-            } else {
+            } else if !runs {
                 journal.status(RunStatus::Running);
                 journal.commit().await?;
             }
