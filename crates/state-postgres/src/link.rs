@@ -1,20 +1,22 @@
 //! Connections.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use rand::RngExt;
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_postgres::{CancelToken, Client};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{CancelToken, Client, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use uuid::Uuid;
 
 use crate::dsn::Dsn;
 use crate::fault::Fault;
-use crate::tasks::Tasks;
 
 /// The pauses between attempts to connect: the first, and what they grow to.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
@@ -30,11 +32,14 @@ pub(crate) struct Ticket {
 }
 
 /// A connection. It carries no state of a session: behind a pooler each call may reach another server process.
+///
+/// No task of its own moves its bytes: whoever waits for an answer does ([`Link::call`]), so that a round trip crosses no
+/// thread.
 pub(crate) struct Link {
-    pub(crate) client: Client,
+    client: Client,
+    wire: Wire,
     writer: Uuid,
     number: i64,
-    task: AbortHandle,
 }
 
 impl Link {
@@ -49,9 +54,34 @@ impl Link {
         self.client.cancel_token()
     }
 
-    /// Ends it whatever it is doing.
-    pub(crate) fn give_up(self) {
-        self.task.abort();
+    /// Waits for what `call` asks the database, and moves the bytes meanwhile.
+    pub(crate) async fn call<T>(&mut self, call: impl AsyncFnOnce(&mut Client) -> T) -> T {
+        let Self { client, wire, .. } = self;
+        let mut call = pin!(call(client));
+        poll_fn(|cx| match call.as_mut().poll(cx) {
+            Poll::Pending => {
+                wire.move_bytes(cx);
+                // What has come is for this call, or tells it that nothing will.
+                call.as_mut().poll(cx)
+            }
+            ready => ready,
+        })
+        .await
+    }
+}
+
+/// The two ends of a socket, until it is closed.
+struct Wire(Option<Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>>);
+
+impl Wire {
+    /// Writes and reads as much as is possible now. Once the other side is gone, so is the connection, and a call that waits for
+    /// an answer learns of it.
+    fn move_bytes(&mut self, cx: &mut Context<'_>) {
+        if let Some(connection) = &mut self.0
+            && Pin::new(connection).poll(cx).is_ready()
+        {
+            self.0 = None;
+        }
     }
 }
 
@@ -62,8 +92,6 @@ pub(crate) struct Links {
     connect_timeout: Duration,
     /// The next attempt, and the pause after it if it fails, too.
     gate: Mutex<(Instant, Duration)>,
-    /// The tasks that read and write the sockets.
-    sockets: Tasks,
 }
 
 pub(crate) type Pool = managed::Pool<Links>;
@@ -71,7 +99,7 @@ pub(crate) type Pool = managed::Pool<Links>;
 impl Links {
     pub(crate) fn new(dsn: Dsn, tls: MakeRustlsConnect, connect_timeout: Duration) -> Self {
         let gate = Mutex::new((Instant::now(), PAUSE_MIN));
-        Self { dsn, tls, connect_timeout, gate, sockets: Tasks::default() }
+        Self { dsn, tls, connect_timeout, gate }
     }
 
     /// Tells the database to stop what `token` stands for. It may not hear it.
@@ -102,11 +130,7 @@ impl Links {
             return Err(Fault::Outage(format!("no connection within {:?}", self.connect_timeout)));
         };
         let (client, connection) = connected.map_err(|error| Fault::of(&self.dsn.to_string(), &error))?;
-        let task = self.sockets.begin(async move {
-            // Who asked learns of it by its own call.
-            let _ended = connection.await;
-        });
-        Ok(Link { client, writer: Uuid::now_v7(), number: 0, task })
+        Ok(Link { client, wire: Wire(Some(connection)), writer: Uuid::now_v7(), number: 0 })
     }
 }
 
@@ -125,7 +149,9 @@ impl managed::Manager for Links {
     }
 
     async fn recycle(&self, link: &mut Link, _: &Metrics) -> RecycleResult<Fault> {
-        if link.client.is_closed() { Err(RecycleError::message("closed")) } else { Ok(()) }
+        // What the server said while nobody asked, above all that it has gone.
+        link.wire.move_bytes(&mut Context::from_waker(Waker::noop()));
+        if link.wire.0.is_none() { Err(RecycleError::message("closed")) } else { Ok(()) }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Error, Row};
 
 use crate::dsn::Dsn;
 use crate::fault::Fault;
-use crate::link::{Link, Links, Pool};
+use crate::link::{Links, Pool};
 use crate::options::{PostgresOptions, Schema};
 use crate::tls;
 
@@ -98,11 +98,11 @@ impl Server {
     /// Runs one statement on `link`. Where it does not answer in time or is gone, the connection is given up.
     pub(crate) async fn within<T>(
         &self,
-        link: Object<Links>,
+        mut link: Object<Links>,
         limit: Duration,
-        call: impl AsyncFnOnce(&Client) -> Result<T, Error>,
+        call: impl AsyncFnOnce(&mut Client) -> Result<T, Error>,
     ) -> Result<T, Fault> {
-        let fault = match timeout(limit, call(&link.client)).await {
+        let fault = match timeout(limit, link.call(call)).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => Fault::of(&self.place, &error),
             Err(_) => {
@@ -111,7 +111,7 @@ impl Server {
             }
         };
         if matches!(fault, Fault::Outage(_)) {
-            Link::give_up(Object::take(link));
+            drop(Object::take(link));
         }
         Err(fault)
     }
@@ -169,7 +169,7 @@ impl Server {
         work: impl AsyncFnOnce(&mut Client) -> Result<T, TransactError>,
     ) -> Result<T, StoreError> {
         let mut link = self.link(patience).await?;
-        let done = timeout(self.options.call_timeout, work(&mut link.client)).await;
+        let done = timeout(self.options.call_timeout, link.call(work)).await;
         let error = match done {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(TransactError::Store(error))) => error,
@@ -180,7 +180,7 @@ impl Server {
             },
             Err(_) => self.unavailable(format!("no answer within {:?}", self.options.call_timeout)),
         };
-        Link::give_up(Object::take(link));
+        drop(Object::take(link));
         Err(error)
     }
 }

@@ -86,8 +86,7 @@ impl PostgresStore {
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        let ended = self.shared.calls.read(call(Arc::clone(&self.shared.inner))).await;
-        ended.unwrap_or_else(|| Err(self.cut()))
+        self.shared.calls.read(call(Arc::clone(&self.shared.inner))).await
     }
 
     /// As [`PostgresStore::read`], for one that writes: the next call waits for it even if its caller has gone.
@@ -96,12 +95,7 @@ impl PostgresStore {
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        let ended = self.shared.calls.write(call(Arc::clone(&self.shared.inner))).await;
-        ended.unwrap_or_else(|| Err(self.cut()))
-    }
-
-    fn cut(&self) -> StoreError {
-        self.shared.inner.server.unavailable("the call was ended before the database answered".to_owned())
+        self.shared.calls.write(call(Arc::clone(&self.shared.inner))).await
     }
 }
 
