@@ -1,5 +1,6 @@
 //! Connections.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -11,12 +12,14 @@ use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use rand::RngExt;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{CancelToken, Client, Connection, Socket};
+use tokio_postgres::types::Type;
+use tokio_postgres::{CancelToken, Client, Connection, Error, Socket, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use uuid::Uuid;
 
 use crate::dsn::Dsn;
 use crate::fault::Fault;
+use crate::server::Args;
 
 /// The pauses between attempts to connect: the first, and what they grow to.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
@@ -31,12 +34,38 @@ pub(crate) struct Ticket {
     pub(crate) number: i64,
 }
 
-/// A connection. It carries no state of a session: behind a pooler each call may reach another server process.
+/// The side of a connection on which questions are asked.
+pub(crate) struct Asking {
+    pub(crate) client: Client,
+    /// What was prepared by its text, where that may be.
+    prepared: Option<BTreeMap<String, Statement>>,
+}
+
+impl Asking {
+    /// Runs a statement that comes again and again.
+    pub(crate) async fn execute(&mut self, sql: &str, args: &Args<'_>) -> Result<(), Error> {
+        let Some(prepared) = &mut self.prepared else {
+            return self.client.execute_typed(sql, args).await.map(drop);
+        };
+        let statement = match prepared.get(sql) {
+            Some(statement) => statement.clone(),
+            None => {
+                let types: Vec<Type> = args.iter().map(|(_, kind)| kind.clone()).collect();
+                let statement = self.client.prepare_typed(sql, &types).await?;
+                prepared.insert(sql.to_owned(), statement.clone());
+                statement
+            }
+        };
+        self.client.execute_raw(&statement, args.iter().map(|(value, _)| *value)).await.map(drop)
+    }
+}
+
+/// A connection. Unless it may prepare, it carries no state of a session: behind a pooler each call may reach another server process.
 ///
 /// No task of its own moves its bytes: whoever waits for an answer does ([`Link::call`]), so that a round trip crosses no
 /// thread.
 pub(crate) struct Link {
-    client: Client,
+    asking: Asking,
     wire: Wire,
     writer: Uuid,
     number: i64,
@@ -51,13 +80,13 @@ impl Link {
 
     /// What stops the statement that is under way.
     pub(crate) fn cancel_token(&self) -> CancelToken {
-        self.client.cancel_token()
+        self.asking.client.cancel_token()
     }
 
     /// Waits for what `call` asks the database, and moves the bytes meanwhile.
-    pub(crate) async fn call<T>(&mut self, call: impl AsyncFnOnce(&mut Client) -> T) -> T {
-        let Self { client, wire, .. } = self;
-        let mut call = pin!(call(client));
+    pub(crate) async fn call<T>(&mut self, call: impl AsyncFnOnce(&mut Asking) -> T) -> T {
+        let Self { asking, wire, .. } = self;
+        let mut call = pin!(call(asking));
         poll_fn(|cx| match call.as_mut().poll(cx) {
             Poll::Pending => {
                 wire.move_bytes(cx);
@@ -90,6 +119,7 @@ pub(crate) struct Links {
     dsn: Dsn,
     tls: MakeRustlsConnect,
     connect_timeout: Duration,
+    prepare: bool,
     /// The next attempt, and the pause after it if it fails, too.
     gate: Mutex<(Instant, Duration)>,
 }
@@ -97,9 +127,10 @@ pub(crate) struct Links {
 pub(crate) type Pool = managed::Pool<Links>;
 
 impl Links {
-    pub(crate) fn new(dsn: Dsn, tls: MakeRustlsConnect, connect_timeout: Duration) -> Self {
+    pub(crate) fn new(dsn: Dsn, tls: MakeRustlsConnect, connect_timeout: Duration, prepare: bool) -> Self {
         let gate = Mutex::new((Instant::now(), PAUSE_MIN));
-        Self { dsn, tls, connect_timeout, gate }
+        let prepare = prepare || dsn.prepare;
+        Self { dsn, tls, connect_timeout, prepare, gate }
     }
 
     /// Tells the database to stop what `token` stands for. It may not hear it.
@@ -130,7 +161,8 @@ impl Links {
             return Err(Fault::Outage(format!("no connection within {:?}", self.connect_timeout)));
         };
         let (client, connection) = connected.map_err(|error| Fault::of(&self.dsn.to_string(), &error))?;
-        Ok(Link { client, wire: Wire(Some(connection)), writer: Uuid::now_v7(), number: 0 })
+        let asking = Asking { client, prepared: self.prepare.then(BTreeMap::new) };
+        Ok(Link { asking, wire: Wire(Some(connection)), writer: Uuid::now_v7(), number: 0 })
     }
 }
 
