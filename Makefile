@@ -45,8 +45,9 @@ run: $(RUN_ENV)-$(WHEEL_KEY) ## build and install the wheel, then run examples/q
 .PHONY: test
 test: test-rust test-python ## every test: Rust, doc examples, then Python against the installed wheel
 
+# After the environment of Python is set up: models are run by the ONNX Runtime that is installed there.
 .PHONY: test-rust
-test-rust: ## the Rust tests and doc examples
+test-rust: $(DEV_ENV) ## the Rust tests and doc examples
 	@if cargo nextest --version >/dev/null 2>&1; then \
 		cargo nextest run $(LOCKED) --workspace; \
 	else \
@@ -56,6 +57,7 @@ test-rust: ## the Rust tests and doc examples
 
 .PHONY: test-python
 test-python: $(DEV_ENV)-$(WHEEL_KEY) ## the Python tests; PYTEST_ARGS goes to pytest
+	@$(DEV)/bin/python tests/embed/minilm_onnx.py
 	$(DEV)/bin/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: soak
