@@ -72,7 +72,7 @@ impl Reranker for PythonReranker {
     ) -> BoxFuture<'a, Result<Vec<f64>, RetrieveError>> {
         let (query, told, count) = (query.to_owned(), documents.to_vec(), documents.len());
         let args = arguments(move |py: Python<'_>| {
-            let told = PyList::new(py, told.into_iter().map(Document))?;
+            let told = PyList::new(py, told.into_iter().map(Document::new))?;
             Ok(Args::positional((query, told).into_pyobject(py)?))
         });
         let scores = move |value: &Bound<'_, PyAny>| {
