@@ -237,7 +237,8 @@ fn what_is_not_harmed_is_read() {
 
 #[test]
 fn a_pdf_that_goes_in_circles_ends() {
-    let circles: [(&str, fn(&mut lopdf::Document, Vec<lopdf::ObjectId>)); 6] = [
+    type Change = fn(&mut lopdf::Document, Vec<lopdf::ObjectId>);
+    let circles: [(&str, Change); 6] = [
         ("the tree is its own child", |pdf, made| {
             pdf.get_object_mut(made[0]).unwrap().as_dict_mut().unwrap().set("Kids", vec![made[0].into()]);
         }),
