@@ -203,7 +203,7 @@ pub(crate) struct SemanticLlmCache(cache::SemanticLlmCache);
 #[pymethods]
 impl SemanticLlmCache {
     #[new]
-    #[pyo3(signature = (embedder, threshold = 0.9, *, word_threshold = 0.8, max_text = 4_000, max_entries = 1_000,
+    #[pyo3(signature = (embedder, threshold = 0.9, *, word_threshold = 0.86, max_text = 4_000, max_entries = 1_000,
         max_bytes = 67_108_864, ttl = 3600.0))]
     fn new(
         embedder: &Bound<'_, PyAny>,

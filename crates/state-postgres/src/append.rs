@@ -87,7 +87,7 @@ impl<'a> Append<'a> {
         loop {
             let link = server.link(&patience).await.map_err(|error| doubt(error, lost))?;
             let limit = server.options.call_timeout;
-            match server.within(link, limit, async |client| client.execute_typed(&sql.append, &args).await).await {
+            match server.within(link, limit, async |asking| asking.execute(&sql.append, &args).await).await {
                 Ok(_) => return Ok(()),
                 // Whoever was taken over since may have written before: the entry says.
                 Err(Fault::Fenced { .. } | Fault::Conflict { .. })

@@ -138,7 +138,7 @@ pub(crate) async fn commit(server: &Server, sql: &CommitSql, batch: Batch) -> Re
         ];
         let args: Vec<_> = values.into_iter().zip(TYPES).collect();
         let limit = server.options.call_timeout;
-        match server.within(link, limit, async |client| client.execute_typed(&sql.commit, &args).await).await {
+        match server.within(link, limit, async |asking| asking.execute(&sql.commit, &args).await).await {
             Ok(_) => return Ok(()),
             Err(Fault::Fenced { newest }) => return Err(fenced(server, batch.fence.as_ref(), newest)),
             Err(Fault::Conflict { change, found }) => return Err(conflict(server, &batch, change, found)),
@@ -173,7 +173,7 @@ async fn settle(
         let link = server.link(patience).await.map_err(doubt)?;
         let args: [(&(dyn ToSql + Sync), Type); 2] = [(&ticket.writer, Type::UUID), (&ticket.number, Type::INT8)];
         let limit = server.options.call_timeout;
-        match server.within(link, limit, async |client| client.query_typed_one(&sql.settle, &args).await).await {
+        match server.within(link, limit, async |asking| asking.client.query_typed_one(&sql.settle, &args).await).await {
             Ok(row) => return row.try_get(0).map_err(|error| server.odd(error)),
             Err(fault) => server.bear(fault, patience).await.map_err(doubt)?,
         }

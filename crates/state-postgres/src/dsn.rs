@@ -12,6 +12,7 @@ use tokio_postgres::config::{Host, SslMode};
 pub(crate) struct Dsn {
     pub(crate) config: Config,
     pub(crate) root_certificates: Option<PathBuf>,
+    pub(crate) prepare: bool,
     place: String,
 }
 
@@ -39,8 +40,13 @@ impl Dsn {
         if config.get_application_name().is_none() {
             config.application_name("atomr-agents");
         }
+        let prepare = match own.prepare.as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(bad("prepare is true or false".to_owned())),
+        };
         let place = place(&config);
-        Ok(Self { config, root_certificates: own.sslrootcert.map(PathBuf::from), place })
+        Ok(Self { config, root_certificates: own.sslrootcert.map(PathBuf::from), prepare, place })
     }
 }
 
@@ -62,6 +68,7 @@ impl fmt::Debug for Dsn {
 struct Own {
     sslmode: Option<String>,
     sslrootcert: Option<String>,
+    prepare: Option<String>,
 }
 
 impl Own {
@@ -70,6 +77,7 @@ impl Own {
         match name {
             "sslmode" => self.sslmode = Some(value.to_owned()),
             "sslrootcert" => self.sslrootcert = Some(value.to_owned()).filter(|value| value != "system"),
+            "prepare" => self.prepare = Some(value.to_owned()),
             _ => return false,
         }
         true
@@ -212,6 +220,14 @@ mod tests {
         }
         assert_eq!(parse("postgres://a@db.example/b").config.get_ssl_mode(), SslMode::Prefer);
         assert_eq!(parse("postgres://a@localhost/b?sslmode=require").config.get_ssl_mode(), SslMode::Require);
+    }
+
+    #[test]
+    fn statements_are_prepared_where_it_says_so() {
+        assert!(!parse("postgres://a@localhost/b").prepare && !parse("host=localhost prepare=false").prepare);
+        assert!(parse("postgres://a@localhost/b?prepare=true").prepare && parse("host=localhost prepare=true").prepare);
+        let error = Dsn::parse("postgres://a@localhost/b?prepare=yes").unwrap_err();
+        assert!(error.to_string().contains("prepare is true or false"), "{error}");
     }
 
     #[test]

@@ -1,20 +1,25 @@
 //! Connections.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use rand::RngExt;
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_postgres::{CancelToken, Client};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::types::Type;
+use tokio_postgres::{CancelToken, Client, Connection, Error, Socket, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use uuid::Uuid;
 
 use crate::dsn::Dsn;
 use crate::fault::Fault;
-use crate::tasks::Tasks;
+use crate::server::Args;
 
 /// The pauses between attempts to connect: the first, and what they grow to.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
@@ -29,12 +34,41 @@ pub(crate) struct Ticket {
     pub(crate) number: i64,
 }
 
-/// A connection. It carries no state of a session: behind a pooler each call may reach another server process.
-pub(crate) struct Link {
+/// The side of a connection on which questions are asked.
+pub(crate) struct Asking {
     pub(crate) client: Client,
+    /// What was prepared by its text, where that may be.
+    prepared: Option<BTreeMap<String, Statement>>,
+}
+
+impl Asking {
+    /// Runs a statement that comes again and again.
+    pub(crate) async fn execute(&mut self, sql: &str, args: &Args<'_>) -> Result<(), Error> {
+        let Some(prepared) = &mut self.prepared else {
+            return self.client.execute_typed(sql, args).await.map(drop);
+        };
+        let statement = match prepared.get(sql) {
+            Some(statement) => statement.clone(),
+            None => {
+                let types: Vec<Type> = args.iter().map(|(_, kind)| kind.clone()).collect();
+                let statement = self.client.prepare_typed(sql, &types).await?;
+                prepared.insert(sql.to_owned(), statement.clone());
+                statement
+            }
+        };
+        self.client.execute_raw(&statement, args.iter().map(|(value, _)| *value)).await.map(drop)
+    }
+}
+
+/// A connection. Unless it may prepare, it carries no state of a session: behind a pooler each call may reach another server process.
+///
+/// No task of its own moves its bytes: whoever waits for an answer does ([`Link::call`]), so that a round trip crosses no
+/// thread.
+pub(crate) struct Link {
+    asking: Asking,
+    wire: Wire,
     writer: Uuid,
     number: i64,
-    task: AbortHandle,
 }
 
 impl Link {
@@ -46,12 +80,37 @@ impl Link {
 
     /// What stops the statement that is under way.
     pub(crate) fn cancel_token(&self) -> CancelToken {
-        self.client.cancel_token()
+        self.asking.client.cancel_token()
     }
 
-    /// Ends it whatever it is doing.
-    pub(crate) fn give_up(self) {
-        self.task.abort();
+    /// Waits for what `call` asks the database, and moves the bytes meanwhile.
+    pub(crate) async fn call<T>(&mut self, call: impl AsyncFnOnce(&mut Asking) -> T) -> T {
+        let Self { asking, wire, .. } = self;
+        let mut call = pin!(call(asking));
+        poll_fn(|cx| match call.as_mut().poll(cx) {
+            Poll::Pending => {
+                wire.move_bytes(cx);
+                // What has come is for this call, or tells it that nothing will.
+                call.as_mut().poll(cx)
+            }
+            ready => ready,
+        })
+        .await
+    }
+}
+
+/// The two ends of a socket, until it is closed.
+struct Wire(Option<Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>>);
+
+impl Wire {
+    /// Writes and reads as much as is possible now. Once the other side is gone, so is the connection, and a call that waits for
+    /// an answer learns of it.
+    fn move_bytes(&mut self, cx: &mut Context<'_>) {
+        if let Some(connection) = &mut self.0
+            && Pin::new(connection).poll(cx).is_ready()
+        {
+            self.0 = None;
+        }
     }
 }
 
@@ -60,18 +119,18 @@ pub(crate) struct Links {
     dsn: Dsn,
     tls: MakeRustlsConnect,
     connect_timeout: Duration,
+    prepare: bool,
     /// The next attempt, and the pause after it if it fails, too.
     gate: Mutex<(Instant, Duration)>,
-    /// The tasks that read and write the sockets.
-    sockets: Tasks,
 }
 
 pub(crate) type Pool = managed::Pool<Links>;
 
 impl Links {
-    pub(crate) fn new(dsn: Dsn, tls: MakeRustlsConnect, connect_timeout: Duration) -> Self {
+    pub(crate) fn new(dsn: Dsn, tls: MakeRustlsConnect, connect_timeout: Duration, prepare: bool) -> Self {
         let gate = Mutex::new((Instant::now(), PAUSE_MIN));
-        Self { dsn, tls, connect_timeout, gate, sockets: Tasks::default() }
+        let prepare = prepare || dsn.prepare;
+        Self { dsn, tls, connect_timeout, prepare, gate }
     }
 
     /// Tells the database to stop what `token` stands for. It may not hear it.
@@ -102,11 +161,8 @@ impl Links {
             return Err(Fault::Outage(format!("no connection within {:?}", self.connect_timeout)));
         };
         let (client, connection) = connected.map_err(|error| Fault::of(&self.dsn.to_string(), &error))?;
-        let task = self.sockets.begin(async move {
-            // Who asked learns of it by its own call.
-            let _ended = connection.await;
-        });
-        Ok(Link { client, writer: Uuid::now_v7(), number: 0, task })
+        let asking = Asking { client, prepared: self.prepare.then(BTreeMap::new) };
+        Ok(Link { asking, wire: Wire(Some(connection)), writer: Uuid::now_v7(), number: 0 })
     }
 }
 
@@ -125,7 +181,9 @@ impl managed::Manager for Links {
     }
 
     async fn recycle(&self, link: &mut Link, _: &Metrics) -> RecycleResult<Fault> {
-        if link.client.is_closed() { Err(RecycleError::message("closed")) } else { Ok(()) }
+        // What the server said while nobody asked, above all that it has gone.
+        link.wire.move_bytes(&mut Context::from_waker(Waker::noop()));
+        if link.wire.0.is_none() { Err(RecycleError::message("closed")) } else { Ok(()) }
     }
 }
 

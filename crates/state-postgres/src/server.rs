@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Error, Row};
 
 use crate::dsn::Dsn;
 use crate::fault::Fault;
-use crate::link::{Link, Links, Pool};
+use crate::link::{Asking, Links, Pool};
 use crate::options::{PostgresOptions, Schema};
 use crate::tls;
 
@@ -56,7 +56,7 @@ impl Server {
             let message = "a store needs at least one connection".to_owned();
             return Err(StoreError::Config { setting: "connections", message });
         }
-        let pool = Pool::builder(Links::new(dsn, tls, options.connect_timeout))
+        let pool = Pool::builder(Links::new(dsn, tls, options.connect_timeout, options.prepare))
             .max_size(options.connections)
             .runtime(Runtime::Tokio1)
             .build()
@@ -98,11 +98,11 @@ impl Server {
     /// Runs one statement on `link`. Where it does not answer in time or is gone, the connection is given up.
     pub(crate) async fn within<T>(
         &self,
-        link: Object<Links>,
+        mut link: Object<Links>,
         limit: Duration,
-        call: impl AsyncFnOnce(&Client) -> Result<T, Error>,
+        call: impl AsyncFnOnce(&mut Asking) -> Result<T, Error>,
     ) -> Result<T, Fault> {
-        let fault = match timeout(limit, call(&link.client)).await {
+        let fault = match timeout(limit, link.call(call)).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => Fault::of(&self.place, &error),
             Err(_) => {
@@ -111,7 +111,7 @@ impl Server {
             }
         };
         if matches!(fault, Fault::Outage(_)) {
-            Link::give_up(Object::take(link));
+            drop(Object::take(link));
         }
         Err(fault)
     }
@@ -144,7 +144,7 @@ impl Server {
         let mut patience = self.patience();
         loop {
             let link = self.link(&patience).await?;
-            match self.within(link, limit, async |client| client.query_typed(sql, args).await).await {
+            match self.within(link, limit, async |asking| asking.client.query_typed(sql, args).await).await {
                 Ok(rows) => return Ok(rows),
                 Err(fault) => self.bear(fault, &mut patience).await?,
             }
@@ -169,7 +169,7 @@ impl Server {
         work: impl AsyncFnOnce(&mut Client) -> Result<T, TransactError>,
     ) -> Result<T, StoreError> {
         let mut link = self.link(patience).await?;
-        let done = timeout(self.options.call_timeout, work(&mut link.client)).await;
+        let done = timeout(self.options.call_timeout, link.call(async |asking| work(&mut asking.client).await)).await;
         let error = match done {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(TransactError::Store(error))) => error,
@@ -180,7 +180,7 @@ impl Server {
             },
             Err(_) => self.unavailable(format!("no answer within {:?}", self.options.call_timeout)),
         };
-        Link::give_up(Object::take(link));
+        drop(Object::take(link));
         Err(error)
     }
 }

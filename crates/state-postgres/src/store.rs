@@ -19,8 +19,9 @@ use crate::tasks::Tasks;
 
 /// A store in a schema of a PostgreSQL database, shared by as many processes as connect to it.
 ///
-/// - A commit is one statement, one round trip, one transaction. Nothing is prepared and nothing is set for a session, so
-///   it works behind a pooler that gives each transaction another connection.
+/// - A commit is one statement, one round trip, one transaction. Unless [`PostgresOptions::prepare`] asks for
+///   it, nothing is prepared, and nothing is set for a session, so it works behind a pooler that gives each transaction another
+///   connection.
 /// - A call whose future is dropped goes on to its end in a task of the store, and what it writes is written before the
 ///   store's next call begins. Dropping the store ends them.
 /// - While the database cannot be reached, calls wait for it ([`PostgresOptions::outage`]). A commit whose answer was lost
@@ -54,6 +55,7 @@ impl PostgresStore {
     /// `sslmode` is `disable`, `prefer`, `require`, `verify-ca` or `verify-full`; without it a server on this machine is
     /// spoken to without TLS, and any other with it if it can. Where there is TLS, the server's certificate and name are
     /// checked against the machine's roots, or those of `sslrootcert=FILE`, whichever of the last three it is.
+    /// `prepare=true` is [`PostgresOptions::prepare`].
     ///
     /// # Errors
     /// [`StoreError::Config`] for a DSN or a setting that makes no sense, a database that is not there, an encoding other than
@@ -86,8 +88,7 @@ impl PostgresStore {
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        let ended = self.shared.calls.read(call(Arc::clone(&self.shared.inner))).await;
-        ended.unwrap_or_else(|| Err(self.cut()))
+        self.shared.calls.read(call(Arc::clone(&self.shared.inner))).await
     }
 
     /// As [`PostgresStore::read`], for one that writes: the next call waits for it even if its caller has gone.
@@ -96,12 +97,7 @@ impl PostgresStore {
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        let ended = self.shared.calls.write(call(Arc::clone(&self.shared.inner))).await;
-        ended.unwrap_or_else(|| Err(self.cut()))
-    }
-
-    fn cut(&self) -> StoreError {
-        self.shared.inner.server.unavailable("the call was ended before the database answered".to_owned())
+        self.shared.calls.write(call(Arc::clone(&self.shared.inner))).await
     }
 }
 

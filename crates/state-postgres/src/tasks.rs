@@ -2,19 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
-use tokio::sync::{oneshot, watch};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
-/// Tasks that end with their owner.
+/// Calls, and what is left of those whose callers have gone.
 ///
-/// A call that is cut in the middle leaves a connection whose state nobody knows. So calls run here, and dropping the
-/// future of a caller ends only its waiting. What such a call writes is written before the next call begins: who drops a
-/// commit and then looks sees whether it happened.
+/// A call that is cut in the middle leaves a connection whose state nobody knows. So it goes on in a task where its caller drops
+/// its future; until then the caller's own task does it, as handing it to another costs more than many a call. What such a
+/// call writes is written before the next call begins: who drops a commit and then looks sees whether it happened.
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
+    /// Ends with its owner.
     set: Mutex<JoinSet<()>>,
     left: Arc<watch::Sender<Left>>,
 }
@@ -26,43 +29,46 @@ struct Left {
     open: BTreeSet<u64>,
 }
 
-/// The states of a write beside the number that it gets when its caller goes.
-const UNDER_WAY: u64 = 0;
-const ENDED: u64 = u64::MAX;
-
 impl Tasks {
-    /// Begins `task`.
-    pub(crate) fn begin(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-        let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
-        while set.try_join_next().is_some() {}
-        set.spawn(task)
-    }
-
-    /// Runs a call that only reads to its end and gives what it gave; `None` if it could not end.
-    pub(crate) async fn read<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    /// Runs a call that only reads to its end and gives what it gave.
+    pub(crate) async fn read<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> T {
         self.settled().await;
-        let (tell, told) = oneshot::channel();
-        self.begin(async move {
-            // Nobody listens any more where the caller has gone.
-            let _gone = tell.send(call.await);
-        });
-        told.await.ok()
+        self.carried(call, false).await
     }
 
     /// As [`Tasks::read`], for a call that writes.
-    pub(crate) async fn write<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    pub(crate) async fn write<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> T {
         self.settled().await;
-        let (tell, told) = oneshot::channel();
-        let state = Arc::new(AtomicU64::new(UNDER_WAY));
-        let end = End { state: Arc::clone(&state), left: Arc::clone(&self.left) };
-        let _caller = Caller { state, left: &self.left };
-        self.begin(async move {
-            let end = end;
-            let answer = call.await;
-            drop(end);
-            let _gone = tell.send(answer);
+        self.carried(call, true).await
+    }
+
+    fn carried<T: Send + 'static>(
+        &self,
+        call: impl Future<Output = T> + Send + 'static,
+        writes: bool,
+    ) -> Carried<'_, T> {
+        Carried { call: Some(Box::pin(call)), begun: false, writes, runtime: Handle::current(), tasks: self }
+    }
+
+    /// Goes on with a call whose caller has gone.
+    fn go_on<T: Send + 'static>(&self, call: Call<T>, writes: bool, runtime: &Handle) {
+        let end = writes.then(|| {
+            let mut number = 0;
+            self.left.send_modify(|left| {
+                left.last += 1;
+                number = left.last;
+                left.open.insert(number);
+            });
+            End { number, left: Arc::clone(&self.left) }
         });
-        told.await.ok()
+        let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
+        while set.try_join_next().is_some() {}
+        let rest = async move {
+            let _end = end;
+            // Nobody listens any more.
+            let _answer = call.await;
+        };
+        set.spawn_on(rest, runtime);
     }
 
     /// Waits for the writes whose callers have gone by now. Each has its own deadline.
@@ -76,46 +82,59 @@ impl Tasks {
     }
 }
 
-/// The caller's side of a write.
-struct Caller<'a> {
-    state: Arc<AtomicU64>,
-    left: &'a watch::Sender<Left>,
+type Call<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A call while its caller waits for it.
+struct Carried<'a, T: Send + 'static> {
+    /// None after its end.
+    call: Option<Call<T>>,
+    begun: bool,
+    writes: bool,
+    runtime: Handle,
+    tasks: &'a Tasks,
 }
 
-impl Drop for Caller<'_> {
-    fn drop(&mut self) {
-        if self.state.load(Ordering::Acquire) == ENDED {
-            return;
+impl<T: Send + 'static> Future for Carried<'_, T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        // Taken out meanwhile: what panics is not gone on with.
+        let Some(mut call) = self.call.take() else { return Poll::Pending };
+        let polled = call.as_mut().poll(cx);
+        if polled.is_pending() {
+            (self.call, self.begun) = (Some(call), true);
         }
-        self.left.send_modify(|left| {
-            left.last += 1;
-            if self.state.compare_exchange(UNDER_WAY, left.last, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-                left.open.insert(left.last);
-            }
-        });
+        polled
     }
 }
 
-/// The task's side of a write.
+impl<T: Send + 'static> Drop for Carried<'_, T> {
+    fn drop(&mut self) {
+        if let Some(call) = self.call.take().filter(|_| self.begun) {
+            self.tasks.go_on(call, self.writes, &self.runtime);
+        }
+    }
+}
+
+/// A write whose caller has gone is over, however it ended.
 struct End {
-    state: Arc<AtomicU64>,
+    number: u64,
     left: Arc<watch::Sender<Left>>,
 }
 
 impl Drop for End {
     fn drop(&mut self) {
-        let number = self.state.swap(ENDED, Ordering::AcqRel);
-        if number != UNDER_WAY {
-            self.left.send_modify(|left| {
-                left.open.remove(&number);
-            });
-        }
+        self.left.send_modify(|left| {
+            left.open.remove(&self.number);
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::sync::oneshot;
 
     use super::*;
 
@@ -143,20 +162,40 @@ mod tests {
         let mut next = std::pin::pin!(tasks.read(async move { seen.load(Ordering::SeqCst) }));
         touch(next.as_mut()).await;
         go.send(()).unwrap();
-        assert_eq!(next.await, Some(true));
+        assert!(next.await);
         assert!(tasks.left.borrow().open.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_write_outlives_a_caller_that_goes_outside_of_the_runtime() {
+        let tasks = Arc::new(Tasks::default());
+        let (go, wait) = oneshot::channel::<()>();
+        let own = Arc::clone(&tasks);
+        let mut call = Box::pin(async move { own.write(async move { wait.await.unwrap() }).await });
+        touch(call.as_mut()).await;
+        std::thread::spawn(move || drop(call)).join().unwrap();
+        go.send(()).unwrap();
+        assert_eq!(tasks.read(async { 1 }).await, 1);
+        assert!(tasks.left.borrow().open.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_call_that_was_not_begun_does_not_happen() {
+        let tasks = Tasks::default();
+        drop(tasks.write(async { panic!("it was not begun") }));
+        assert_eq!(tasks.write(async { 1 }).await, 1);
     }
 
     #[tokio::test]
     async fn a_read_that_was_left_holds_nobody_up() {
         let tasks = Tasks::default();
         touch(tasks.read(std::future::pending::<()>())).await;
-        assert_eq!(tasks.write(async { 1 }).await, Some(1));
+        assert_eq!(tasks.write(async { 1 }).await, 1);
     }
 
     #[tokio::test]
     async fn a_write_that_panics_holds_nobody_up() {
-        let tasks = Tasks::default();
+        let tasks = Arc::new(Tasks::default());
         let (go, wait) = oneshot::channel::<()>();
         touch(tasks.write(async move {
             let _went = wait.await;
@@ -164,19 +203,24 @@ mod tests {
         }))
         .await;
         go.send(()).unwrap();
-        assert_eq!(tasks.read(async { 1 }).await, Some(1));
-        assert_eq!(tasks.write(async { panic!("on purpose") }).await, None::<()>);
+        assert_eq!(tasks.read(async { 1 }).await, 1);
+        let mut callers = JoinSet::new();
+        let own = Arc::clone(&tasks);
+        callers.spawn(async move { own.write(async { panic!("on purpose") }).await });
+        assert!(callers.join_next().await.unwrap().unwrap_err().is_panic());
+        assert_eq!(tasks.read(async { 1 }).await, 1);
     }
 
     #[tokio::test]
-    async fn tasks_end_with_their_owner() {
+    async fn what_is_left_ends_with_its_owner() {
         let tasks = Tasks::default();
         let held = Arc::new(());
         let weak = Arc::downgrade(&held);
-        tasks.begin(async move {
+        touch(tasks.read(async move {
             std::future::pending::<()>().await;
             drop(held);
-        });
+        }))
+        .await;
         drop(tasks);
         while weak.strong_count() > 0 {
             tokio::task::yield_now().await;

@@ -3,7 +3,7 @@
 //! last line is JSON.
 //!
 //! `cargo run --release -p atomr-agents-state-proof --example step_cost [PLACE…]`, with places of `memory`, `sqlite normal`,
-//! `sqlite full`, `postgres`.
+//! `sqlite full`, `postgres`, `resume`.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement that fails has nothing to say")]
 
@@ -78,7 +78,7 @@ struct Place {
 /// The floor: what is new in a step is inserted, and nothing else.
 enum Bare {
     None,
-    Sqlite(Connection),
+    Sqlite(Mutex<Connection>),
     Postgres(tokio_postgres::Client, tokio_postgres::Statement),
 }
 
@@ -103,6 +103,7 @@ impl Place {
         match &self.bare {
             Bare::None => return None,
             Bare::Sqlite(connection) => {
+                let connection = connection.lock().unwrap();
                 let mut insert = connection.prepare("INSERT INTO steps VALUES (?, ?, ?)").unwrap();
                 for (at, body) in (0i64..).zip(bodies) {
                     insert.execute((run, at, body)).unwrap();
@@ -192,11 +193,18 @@ fn sqlite(name: &'static str, folder: &std::path::Path, synchronous: &str, durab
     bare.execute_batch("CREATE TABLE steps (run TEXT, at INTEGER, body TEXT, PRIMARY KEY (run, at))").unwrap();
     let path = folder.join(format!("{synchronous}-ours.db"));
     let store = Arc::new(SqliteStore::open(&path, SqliteOptions::default()).unwrap());
-    Place { name, store, durability, bare: Bare::Sqlite(bare) }
+    Place { name, store, durability, bare: Bare::Sqlite(Mutex::new(bare)) }
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
+    // As in a server: a task of the runtime, not its main thread.
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(measure());
+    tasks.join_next().await.unwrap().unwrap();
+}
+
+async fn measure() {
     let asked: Vec<String> = std::env::args().skip(1).collect();
     let wants = |name: &str| asked.is_empty() || asked.iter().any(|each| each == name);
     let folder = tempfile::tempdir().unwrap();
@@ -217,7 +225,8 @@ async fn main() {
     if let Some(server) = server.as_ref().filter(|_| wants("postgres")) {
         let (client, connection) = tokio_postgres::connect(server.dsn(), tokio_postgres::NoTls).await.unwrap();
         tasks.spawn(connection);
-        let options = PostgresOptions { schema: schema.clone(), ..PostgresOptions::default() };
+        // As the bare loop: there is no pooler.
+        let options = PostgresOptions { schema: schema.clone(), prepare: true, ..PostgresOptions::default() };
         let store = Arc::new(PostgresStore::connect(server.dsn(), options).await.unwrap());
         let table = format!("CREATE TABLE {schema}.steps (run TEXT, at BIGINT, body TEXT, PRIMARY KEY (run, at))");
         client.batch_execute(&table).await.unwrap();
@@ -234,7 +243,7 @@ async fn main() {
         place.steps(&mut figures).await;
         place.fan_out(&mut figures).await;
     }
-    if wants("sqlite full") {
+    if wants("resume") {
         resume(&mut figures).await;
     }
     for place in places {

@@ -12,6 +12,7 @@ use crate::high::{self, High};
 use crate::place::Place;
 use crate::schema;
 use crate::tables::Head;
+use crate::watch::Counted;
 
 /// Older ones can lose a reset of the write-ahead log between two processes.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -26,7 +27,7 @@ const LOG_LIMIT: u32 = 32_000;
 /// An open database.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    pub(crate) conn: Connection,
+    pub(crate) conn: Counted,
     pub(crate) high: High,
 }
 
@@ -82,9 +83,9 @@ fn log_ahead(conn: &Connection, place: &Place, patience: Duration) -> Result<(),
 }
 
 /// One more connection to a database that is there.
-pub(crate) fn connect(place: &Place) -> Result<Connection, Fault> {
+pub(crate) fn connect(place: &Place) -> Result<Counted, Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let conn = Connection::open_with_flags(place.path(), flags)?;
+    let conn = Counted::open(place.path(), flags)?;
     conn.set_prepared_statement_cache_capacity(64);
     // A log that a failed flush has left in doubt is not copied by closing: it is read anew.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
@@ -96,14 +97,14 @@ pub(crate) fn connect(place: &Place) -> Result<Connection, Fault> {
 }
 
 /// One more connection, which cannot write.
-pub(crate) fn reader(place: &Place) -> Result<Connection, Fault> {
+pub(crate) fn reader(place: &Place) -> Result<Counted, Fault> {
     let conn = connect(place)?;
     conn.pragma_update(None, "query_only", true)?;
     Ok(conn)
 }
 
 /// Gives a connection up after a failure of the medium. Nothing is copied out of the log on the way.
-pub(crate) fn abandon(conn: Connection) {
+pub(crate) fn abandon(conn: Counted) {
     let _ = conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
     drop(conn);
 }

@@ -23,7 +23,8 @@
 //! sees everything that was committed before it, and waits for [`SqliteOptions::patience`] for a foreign one to end
 //! ([`StoreError::Locked`](atomr_agents_state::StoreError::Locked) after that). Who may write a run is decided by leases,
 //! which are checked in the same transaction: there is no lock file, and a process that dies leaves nothing to clean up.
-//! The file must be on a local file system, and no other SQLite library of the same process may open it.
+//! The file must be on a local file system, and no other SQLite library of the same process may open it: that is noticed on
+//! Linux, when the store is opened and every few dozen commits, and warned of once ([`on_warning`]).
 //!
 //! # What a commit survives
 //!
@@ -53,8 +54,10 @@ mod store;
 mod sum;
 mod tables;
 mod verify;
+mod watch;
 mod writer;
 
 pub use options::SqliteOptions;
 pub use store::SqliteStore;
 pub use verify::Damage;
+pub use watch::on_warning;

@@ -68,6 +68,26 @@ pub(crate) fn is_read_only(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|data| data.permissions().readonly())
 }
 
+/// What names a file whatever it is called: its device and its number there.
+pub(crate) type Inode = (u64, u64);
+
+#[cfg(unix)]
+pub(crate) fn inode(path: &Path) -> Option<Inode> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).ok().map(|data| (data.dev(), data.ino()))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn inode(_path: &Path) -> Option<Inode> {
+    None
+}
+
+/// How many descriptors of this process are on a file; none where the system has no list of them.
+pub(crate) fn descriptors(file: Inode) -> usize {
+    let Ok(all) = std::fs::read_dir("/proc/self/fd") else { return 0 };
+    all.flatten().filter(|each| inode(&each.path()) == Some(file)).count()
+}
+
 /// What this start of the machine is called; `None` where that cannot be known.
 pub(crate) fn boot() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;

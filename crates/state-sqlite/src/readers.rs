@@ -12,7 +12,8 @@ use crate::connect;
 use crate::fault::Fault;
 use crate::options::SqliteOptions;
 use crate::place::Place;
-use crate::store::until;
+use crate::store::{may_wait, until};
+use crate::watch::Counted;
 
 /// A small set of connections. Cheap to clone; clones share them.
 #[derive(Clone, Debug)]
@@ -25,7 +26,7 @@ struct Shared {
     place: Place,
     patience: Duration,
     room: Semaphore,
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<Counted>>,
     /// Counts how often all connections were given up.
     epoch: AtomicU64,
 }
@@ -61,7 +62,7 @@ impl Readers {
                 _ => return Err(shared.late()),
             },
         };
-        if reading == Reading::Little {
+        if reading == Reading::Little && may_wait() {
             match shared.once(Duration::ZERO, &job) {
                 Err(fault) if fault.is_busy() => {}
                 result => return result.map_err(told),

@@ -88,8 +88,8 @@ impl SqliteStore {
     /// # Ok(()) }
     /// ```
     pub async fn backup(&self, to: impl AsRef<Path>) -> Result<(), StoreError> {
-        let to = Place::find(to.as_ref())?;
-        self.inner.readers.read(Reading::Much, move |conn| backup(conn, &to)).await
+        let to = to.as_ref().to_owned();
+        self.inner.readers.read(Reading::Much, move |conn| backup(conn, &Place::find(&to)?)).await
     }
 
     /// Where the database is, with every symbolic link resolved.
@@ -102,6 +102,13 @@ impl SqliteStore {
 /// Milliseconds since the Unix epoch.
 pub(crate) fn clock_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Whether the caller's thread may wait for the medium for a moment. A task of the runtime holds up one thread of it for no
+/// longer than handing the work over would take. Who polls a call outside of a task may be anything, such as a thread that
+/// runs the event loop of another language, and is not held up at all.
+pub(crate) fn may_wait() -> bool {
+    tokio::task::try_id().is_some()
 }
 
 /// Waits for at most `patience` of real time: what is waited for happens on other threads, which a test that has stopped the

@@ -1,5 +1,7 @@
 //! Several jobs in one transaction.
 
+use std::time::Instant;
+
 use atomr_agents_state::Durability;
 
 use super::Shared;
@@ -62,6 +64,7 @@ pub(super) fn commit(shared: &Shared, jobs: Vec<Box<dyn Job>>) {
 fn together(shared: &Shared, session: &mut Session, jobs: &mut Vec<Box<dyn Job>>) -> Result<(), Fault> {
     let full = jobs.iter().any(|job| job.durability() == Durability::Full);
     let durability = if full { Durability::Full } else { Durability::Relaxed };
+    let began = Instant::now();
     let tx = session.begin(&shared.place, durability)?;
     let mut results = Vec::with_capacity(jobs.len());
     // One alone is taken back with the transaction.
@@ -80,6 +83,7 @@ fn together(shared: &Shared, session: &mut Session, jobs: &mut Vec<Box<dyn Job>>
     if results.iter().any(Result::is_ok) {
         let head = tx.head.into_inner();
         session.commit(durability, head)?;
+        shared.pace.note(durability, began.elapsed());
     } else {
         session.roll_back();
     }

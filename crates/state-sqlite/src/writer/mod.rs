@@ -1,11 +1,12 @@
 //! The connection that writes.
 //!
-//! Who finds it free commits on the spot: handing a batch to another thread costs more than a relaxed commit. Who does
-//! not find it free puts the batch into a queue, and the writer's thread does everything that waits there in one SQLite
+//! Who finds it free commits on the spot: handing a batch to another thread costs more than a relaxed commit, and as much as
+//! a flush of a quick disk. Who does not find it free puts the batch into a queue, and the writer's thread does everything that waits there in one SQLite
 //! transaction, a savepoint for each, so that a batch that fails fails alone.
 
 mod group;
 mod job;
+mod pace;
 mod session;
 mod thread;
 
@@ -18,13 +19,14 @@ use atomr_agents_state::{Durability, StoreError};
 use tokio::sync::{Semaphore, oneshot};
 
 use self::job::{Job, Waiting};
+use self::pace::Pace;
 use self::session::Session;
 use crate::connect::Opened;
 use crate::fault::Fault;
 use crate::options::SqliteOptions;
 use crate::place::Place;
 use crate::readers::Readers;
-use crate::store::until;
+use crate::store::{may_wait, until};
 use crate::tables::Tx;
 
 /// The one writer of a store. Dropping it ends its thread after the transaction that is under way.
@@ -48,6 +50,10 @@ struct Shared {
     room: Semaphore,
     /// About how many pages were written since the last checkpoint.
     pages: AtomicU32,
+    /// How many transactions there were since it was looked who else has the file open, and whether somebody was found.
+    commits: AtomicU32,
+    warned: AtomicBool,
+    pace: Pace,
     closed: AtomicBool,
 }
 
@@ -62,9 +68,13 @@ impl Writer {
             wake: Condvar::new(),
             room: Semaphore::new(options.queue),
             pages: AtomicU32::new(0),
+            commits: AtomicU32::new(0),
+            warned: AtomicBool::new(false),
+            pace: Pace::default(),
             closed: AtomicBool::new(false),
             options,
         };
+        shared.look();
         Self { shared: Arc::new(shared), thread: Mutex::default() }
     }
 
@@ -76,10 +86,10 @@ impl Writer {
         T: Send + 'static,
     {
         let shared = &*self.shared;
-        if inline(durability, bytes)
+        if shared.inline(durability, bytes)
             && let Some(result) = shared.try_now(durability, &job)
         {
-            self.checkpoint_if_due(bytes);
+            self.after(bytes);
             return result;
         }
         let Some(Ok(_room)) = until(shared.options.patience, shared.room.acquire()).await else {
@@ -100,8 +110,9 @@ impl Writer {
         self.wake();
     }
 
-    fn checkpoint_if_due(&self, bytes: usize) {
-        if self.shared.wrote(bytes) {
+    fn after(&self, bytes: usize) {
+        self.shared.wrote(bytes);
+        if self.shared.has_chores() {
             self.wake();
         }
     }
@@ -142,16 +153,21 @@ impl Drop for Writer {
     }
 }
 
-/// What is done on the caller's thread. Flushing takes as long as the medium takes: that is no work for a thread of the
-/// runtime, on which every other stream would stand still meanwhile.
-fn inline(durability: Durability, bytes: usize) -> bool {
-    durability == Durability::Relaxed && bytes <= INLINE_BYTES
-}
-
-/// A batch that is larger is written by the writer's thread.
+/// A batch that is larger is written by the writer's thread: a relaxed one, and one that is flushed.
 const INLINE_BYTES: usize = 256 << 10;
+const FLUSH_BYTES: usize = 32 << 10;
 
 impl Shared {
+    /// Whether a batch may be written on the caller's thread. Flushing takes as long as the medium takes, and every other
+    /// stream of the runtime's thread stands still meanwhile: only while it takes no longer than handing it over, twice.
+    fn inline(&self, durability: Durability, bytes: usize) -> bool {
+        let quick = match durability {
+            Durability::Relaxed => bytes <= INLINE_BYTES,
+            Durability::Full => bytes <= FLUSH_BYTES && self.pace.is_quick(),
+        };
+        quick && may_wait()
+    }
+
     fn queue(&self) -> MutexGuard<'_, VecDeque<Box<dyn Job>>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,7 +183,7 @@ impl Shared {
         }
         let mut guard = self.session.try_lock().ok()?;
         let session = guard.as_mut()?;
-        match session.one(&self.place, durability, job) {
+        match self.pace.of(durability, || session.one(&self.place, durability, job)) {
             Ok(value) => Some(Ok(value)),
             Err(fault) if fault.is_busy() => None,
             Err(fault) => {
@@ -187,15 +203,61 @@ impl Shared {
         self.readers.abandon();
     }
 
-    /// Counts what was written. True if it is time for a checkpoint.
-    fn wrote(&self, bytes: usize) -> bool {
+    /// Counts what was written.
+    fn wrote(&self, bytes: usize) {
         // Each commit writes a page of three trees at least.
         let pages = u32::try_from(bytes / 2_048).unwrap_or(u32::MAX).saturating_add(3);
-        let before = self.pages.fetch_add(pages, Ordering::AcqRel);
-        before.saturating_add(pages) >= self.options.checkpoint_pages
+        self.pages.fetch_add(pages, Ordering::AcqRel);
+        self.commits.fetch_add(1, Ordering::AcqRel);
     }
 
     fn late(&self, message: &str) -> StoreError {
         StoreError::Unavailable { store: self.place.shown(), message: message.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::{self, ThreadId};
+    use std::time::Duration;
+
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::connect;
+    use crate::readers::Reading;
+
+    /// On which threads something is written (relaxed and full) and read.
+    async fn threads(writer: &Writer, pace: Duration) -> [ThreadId; 3] {
+        let here = |_: &Tx<'_>| Ok(thread::current().id());
+        writer.shared.pace.note(Durability::Full, pace);
+        [
+            writer.write(Durability::Relaxed, 0, here).await.unwrap(),
+            writer.write(Durability::Full, 0, here).await.unwrap(),
+            writer.shared.readers.read(Reading::Little, |_| Ok(thread::current().id())).await.unwrap(),
+        ]
+    }
+
+    #[tokio::test]
+    async fn only_a_task_of_the_runtime_waits_for_the_medium_and_for_a_quick_one_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, options) = (Place::find(&folder.path().join("x.db")).unwrap(), SqliteOptions::default());
+        let opened = connect::open(&place, options.patience).unwrap();
+        let readers = Readers::new(place.clone(), &options);
+        let writer = Arc::new(Writer::new(place, options, readers, opened));
+        let own = thread::current().id();
+        // The body of this test is polled by `block_on`, as by the event loop of another language: it is no task.
+        assert!(!threads(&writer, Duration::ZERO).await.contains(&own));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let slow = threads(&writer, Duration::from_secs(1)).await;
+            for _ in 0..100 {
+                writer.shared.pace.note(Durability::Full, Duration::ZERO);
+            }
+            (slow, threads(&writer, Duration::ZERO).await)
+        });
+        let (slow, quick) = tasks.join_next().await.unwrap().unwrap();
+        assert_eq!(slow.map(|thread| thread == own), [true, false, true]);
+        assert_eq!(quick, [own; 3]);
     }
 }

@@ -12,10 +12,11 @@ use crate::high::High;
 use crate::place::Place;
 use crate::store::clock_ms;
 use crate::tables::{Head, Known, Tx};
+use crate::watch::Counted;
 
 #[derive(Debug)]
 pub(super) struct Session {
-    conn: Connection,
+    conn: Counted,
     high: High,
     /// What the connection's `synchronous` is set to. It is changed only when another is needed: the statement has to be
     /// compiled anew each time.

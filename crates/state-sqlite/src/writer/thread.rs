@@ -4,11 +4,10 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
-
 use super::{Shared, group};
 use crate::connect;
 use crate::fault::Fault;
+use crate::watch::{self, Counted};
 
 /// A writer that waits for each of its commits brings the next one soon after the last. Waking this thread for it takes about
 /// as long as a flush of a quick disk: so for this long it looks itself, if the last one has come as soon.
@@ -22,7 +21,7 @@ pub(super) fn run(shared: &Shared) {
             std::hint::spin_loop();
         }
         let mut queue = shared.queue();
-        while queue.is_empty() && !shared.checkpoint_due() && !shared.closed.load(Ordering::Acquire) {
+        while queue.is_empty() && !shared.has_chores() && !shared.closed.load(Ordering::Acquire) {
             queue = shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         if shared.closed.load(Ordering::Acquire) && queue.is_empty() {
@@ -38,6 +37,10 @@ pub(super) fn run(shared: &Shared) {
             shared.wrote(bytes);
         }
         ended = Instant::now();
+        if shared.look_due() {
+            shared.commits.store(0, Ordering::Release);
+            shared.look();
+        }
         if shared.checkpoint_due() {
             shared.pages.store(0, Ordering::Release);
             if let Err(fault) = checkpoint(shared, &mut copier)
@@ -50,7 +53,25 @@ pub(super) fn run(shared: &Shared) {
     }
 }
 
+/// After so many transactions it is looked who else has the file open.
+const LOOK: u32 = 64;
+
 impl Shared {
+    pub(super) fn has_chores(&self) -> bool {
+        self.checkpoint_due() || self.look_due()
+    }
+
+    fn look_due(&self) -> bool {
+        self.commits.load(Ordering::Acquire) >= LOOK && !self.warned.load(Ordering::Acquire)
+    }
+
+    /// Looks who else has the file open. It is told once.
+    pub(super) fn look(&self) {
+        if watch::look(&self.place) {
+            self.warned.store(true, Ordering::Release);
+        }
+    }
+
     fn checkpoint_due(&self) -> bool {
         self.pages.load(Ordering::Acquire) >= self.options.checkpoint_pages
     }
@@ -62,7 +83,7 @@ const TOO_LONG: i64 = 4;
 /// Copies the log while others go on writing. Only a log that was copied whole begins anew, and where somebody writes all the
 /// time there is always a rest: when the log has become too long, the rest is copied while nobody writes. A checkpoint that
 /// another process is busy with is its own business.
-fn checkpoint(shared: &Shared, copier: &mut Option<Connection>) -> Result<(), Fault> {
+fn checkpoint(shared: &Shared, copier: &mut Option<Counted>) -> Result<(), Fault> {
     let conn = match copier {
         Some(conn) => conn,
         None => copier.insert(connect::connect(&shared.place)?),
@@ -81,6 +102,6 @@ fn checkpoint(shared: &Shared, copier: &mut Option<Connection>) -> Result<(), Fa
 }
 
 /// How many pages the log had when it was begun to be copied.
-fn copy(conn: &Connection) -> Result<i64, Fault> {
+fn copy(conn: &rusqlite::Connection) -> Result<i64, Fault> {
     Ok(conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))?)
 }

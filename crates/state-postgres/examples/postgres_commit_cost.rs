@@ -1,6 +1,6 @@
 //! What a fenced commit costs beside a bare `INSERT` of the same bytes, in turns on one server.
 //!
-//! `cargo run --release -p atomr-agents-state-postgres --example commit_cost [ROUNDS]`
+//! `cargo run --release -p atomr-agents-state-postgres --example postgres_commit_cost [ROUNDS]`
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement that fails has nothing to say")]
 

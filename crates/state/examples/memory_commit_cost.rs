@@ -1,6 +1,6 @@
 //! What a commit of a run costs in memory: a counter and a list that grows by one message, a checkpoint after each step.
 //!
-//! `cargo run --release -p atomr-agents-state --example commit_cost`
+//! `cargo run --release -p atomr-agents-state --example memory_commit_cost`
 
 use std::sync::Arc;
 use std::time::Instant;
