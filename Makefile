@@ -45,8 +45,9 @@ run: $(RUN_ENV)-$(WHEEL_KEY) ## build and install the wheel, then run examples/q
 .PHONY: test
 test: test-rust test-python ## every test: Rust, doc examples, then Python against the installed wheel
 
+# After the environment of Python is set up: models are run by the ONNX Runtime that is installed there.
 .PHONY: test-rust
-test-rust: ## the Rust tests and doc examples
+test-rust: $(DEV_ENV) ## the Rust tests and doc examples
 	@if cargo nextest --version >/dev/null 2>&1; then \
 		cargo nextest run $(LOCKED) --workspace; \
 	else \
@@ -56,11 +57,13 @@ test-rust: ## the Rust tests and doc examples
 
 .PHONY: test-python
 test-python: $(DEV_ENV)-$(WHEEL_KEY) ## the Python tests; PYTEST_ARGS goes to pytest
+	@$(DEV)/bin/python tests/embed/minilm_onnx.py
 	$(DEV)/bin/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: soak
-soak: ## the tests of durable runs at full length: thousands of kills, every boundary, a million states (an hour or two)
+soak: ## the tests of durable runs at full length: thousands of kills, every boundary, a million states (two or three hours)
 	ATOMR_CRASH_KILLS=1000 ATOMR_CRASH_STEPS=200 ATOMR_CRASH_FIGHTS=25 ATOMR_CRASH_IMAGES=5000 ATOMR_CRASH_FAULTS=2000 \
+		ATOMR_STRESS_SECONDS=3600 \
 		cargo test $(LOCKED) --profile wheel -p atomr-agents-state-proof -- --nocapture --test-threads 1
 	ATOMR_WALK=wide cargo test $(LOCKED) -p atomr-agents-state --lib model_tests
 	ATOMR_WORKER_RUNS=500 ATOMR_MODEL_CASES=1000 ATOMR_POSTMASTER_KILLS=20 \

@@ -4,6 +4,7 @@
 |---|---|
 | `Embedder` | makes vectors: `await embed(text)`, `await embed_batch(texts)` |
 | `MockEmbedder` | one for tests: no model, the same vectors everywhere |
+| `OnnxEmbedder` | one of a model in this process: an ONNX file and its tokenizer |
 | `InMemoryAnnIndex` | keeps vectors and finds the nearest: exactly, or through a graph where there are many |
 | `embedding_tool_strategy` | offers an agent the tools that are nearest to what is asked |
 | `AnnIndex` | any index, awaited; also one of yours |
@@ -29,12 +30,14 @@ from ._embedders import (
     mock_embedder,
 )
 from ._native.embed import InMemoryAnnIndex
+from ._onnx import OnnxEmbedder
 
 __all__ = [
     "AnnIndex",
     "Embedder",
     "InMemoryAnnIndex",
     "MockEmbedder",
+    "OnnxEmbedder",
     "ann_index_from_factory",
     "embedder_from_factory",
     "embedding_tool_strategy",

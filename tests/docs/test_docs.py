@@ -23,6 +23,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "ai-skills").rglob("*.md"))]
 FENCE = re.compile(r"^(?P<fence>`{3,})(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=fence)[ ]*$", re.M | re.S)
+# Where a reader of the pages would have put a model.
+MODEL = "models/all-MiniLM-L6-v2"
 LANGUAGES = {"python", "sh", "text", "rust", "json", "toml"}
 
 
@@ -73,7 +75,17 @@ def execute(block: Block, module: types.ModuleType) -> None:
 
 
 @pytest.mark.parametrize("title", [title for title, blocks in PROGRAMS.items() if "pytest" not in blocks[0].info])
-def test_a_block_runs(title: str, provider_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_block_runs(
+    title: str,
+    provider_environment: dict[str, str],
+    minilm: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    if any(MODEL in block.source for block in PROGRAMS[title]):
+        (tmp_path / MODEL).parent.mkdir()
+        (tmp_path / MODEL).symlink_to(minilm)
+        monkeypatch.chdir(tmp_path)
     module = types.ModuleType(re.sub(r"\W", "_", title))
     monkeypatch.setitem(sys.modules, module.__name__, module)  # dataclasses and pydantic look there
     for block in PROGRAMS[title]:

@@ -1,15 +1,19 @@
 """Splitters: what a piece is, where texts are cut, and what is refused."""
 
 import asyncio
+import copy
+import gc
 import itertools
+import pickle
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atomr_agents import Document, clear_factories, splitter
+from atomr_agents import Document, Span, clear_factories, splitter
 from atomr_agents.errors import AgentError, ConfigError, ContractError
 from atomr_agents.ingest import (
     CodeLang,
@@ -57,6 +61,34 @@ def test_pieces_are_slices_with_their_places_and_cover_the_text(text: str):
             assert piece.metadata["a"] == 1 and piece.text and span.bytes[0] <= covered < span.bytes[1]
             covered = span.bytes[1]
         assert covered == len(raw)
+
+
+def test_a_piece_is_a_document_of_its_own():
+    def cut() -> Document:
+        source = Document("s", "# Ä\n\nRain in Oslo.\n", {"a": 1})
+        return MarkdownHeaderSplitter().then(RecursiveSplitter(9)).split(source)[2]
+
+    # Its source is named nowhere any more.
+    piece = cut()
+    gc.collect()
+    assert (piece.text, piece.id) == ("Oslo.\n", "s#2")
+    assert piece.metadata == {"a": 1, "h1": "Ä", "headings": ["Ä"]}
+    assert repr(piece) == 'Document("s#2", "Oslo.\\n")'
+    same = Document("s#2", "Oslo.\n", piece.metadata, span=Span("s", (14, 20), (13, 19)))
+    assert piece == same == copy.deepcopy(piece) == pickle.loads(pickle.dumps(piece))
+    assert Document.from_dict(piece.to_dict()) == piece
+    inner = RecursiveSplitter(3).split(piece)
+    assert [(each.id, each.text, each.span.chars) for each in inner if each.span] == [
+        ("s#2#0", "Osl", (13, 16)),
+        ("s#2#1", "o.\n", (16, 19)),
+    ]
+
+
+def test_many_threads_may_look_at_one_piece():
+    pieces = RecursiveSplitter(10).split(Document("s", "word " * 1_000, {"a": list(range(20))}))
+    with ThreadPoolExecutor(8) as pool:
+        seen = list(pool.map(lambda _: [(piece.id, piece.text, piece.metadata["a"][-1]) for piece in pieces], range(8)))
+    assert seen == [[(f"s#{n}", "word word ", 19) for n in range(500)]] * 8
 
 
 @settings(deadline=None)  # the first one loads the tokens

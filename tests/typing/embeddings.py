@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from typing import Any, assert_type
 
 from atomr_agents import Agent, Embedder, InMemoryAnnIndex, ann_index, embedder, tool
-from atomr_agents.embed import AnnIndex, MockEmbedder, ann_index_from_factory, embedding_tool_strategy
+from atomr_agents.embed import AnnIndex, MockEmbedder, OnnxEmbedder, ann_index_from_factory, embedding_tool_strategy
 from atomr_agents.guest import embedder_from_factory
 
 
@@ -48,6 +48,9 @@ async def embeds() -> None:
     assert_type(made.batched(max_texts=3), Embedder)
     later: Coroutine[Any, Any, list[float]] = Embedder(letters).embed("rain")
     assert_type(await later, list[float])
+    model = OnnxEmbedder("folder", pooling="cls", normalize=False, max_tokens=128, dimensions=384, threads=2)
+    assert_type(await model.embed_batch(["rain"]), list[list[float]])
+    assert_type(Embedder(model).dim, int | None)
     assert_type(Embedder(Both()).embed_sync("rain"), list[float])
     assert_type(embedder_from_factory("letters"), Embedder)
     assert_type(await letters("rain"), list[float])

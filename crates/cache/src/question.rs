@@ -73,13 +73,12 @@ impl Question {
     /// questions with the same frame differ in these words alone.
     #[must_use]
     pub fn frame(&self) -> Option<(CacheKey, &str)> {
-        let last = self.request.messages.last()?;
+        let (last, before) = self.request.messages.split_last()?;
         let (Role::User, [Part::Text { text }]) = (last.role, last.parts.as_slice()) else { return None };
-        let mut around = ModelRequest::clone(&self.request);
-        around.messages.pop();
         // An empty last message: no request that is really asked has this frame for its key.
-        around.messages.push(Message { role: Role::User, parts: Vec::new() });
-        Some((CacheKey::of(&self.tenant, &self.scope, &self.provider, &around).ok()?, text))
+        let nothing = Message { role: Role::User, parts: Vec::new() };
+        let messages = before.iter().chain([&nothing]);
+        Some((CacheKey::of_messages(&self.tenant, &self.scope, &self.provider, &self.request, messages).ok()?, text))
     }
 }
 

@@ -34,7 +34,7 @@ pub use pipeline::{Checkpoint, IngestPipeline, OnProgress, PipelineOptions, Prog
 #[cfg(feature = "tree-sitter")]
 pub use split::Code;
 pub use split::{
-    Breakpoint, CodeLanguage, Length, MarkdownHeader, MarkdownHeaderBuilder, Recursive, RecursiveBuilder, SEPARATORS,
-    Semantic, SemanticBuilder, Token,
+    Breakpoint, CodeLanguage, Cut, Length, MarkdownHeader, MarkdownHeaderBuilder, Piece, Recursive, RecursiveBuilder,
+    SEPARATORS, Semantic, SemanticBuilder, Token,
 };
 pub use splitter::{AsyncSplitter, Chain, Splitter};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use atomr_agents_core::{CallCtx, Document};
 use futures_util::future::BoxFuture;
 
-use crate::IngestError;
+use crate::split::documents;
+use crate::{Cut, IngestError, Piece};
 
 /// Cuts a document into pieces.
 ///
@@ -30,16 +31,32 @@ use crate::IngestError;
 /// # Ok::<(), atomr_agents_ingest::IngestError>(())
 /// ```
 pub trait Splitter: Debug + Send + Sync + 'static {
-    /// The pieces of a document.
+    /// Where the pieces of a document lie in its text.
     ///
     /// # Errors
     /// [`IngestError`] for a document that cannot be cut.
-    fn split(&self, document: &Document) -> Result<Vec<Document>, IngestError>;
+    fn cut(&self, document: &Document) -> Result<Vec<Cut>, IngestError>;
+
+    /// The pieces of a document, which still lie in it.
+    ///
+    /// # Errors
+    /// As [`Self::cut`].
+    fn pieces(&self, document: &Document) -> Result<Vec<Piece>, IngestError> {
+        Ok(Piece::of(document, self.cut(document)?))
+    }
+
+    /// The pieces of a document, each a document of its own.
+    ///
+    /// # Errors
+    /// As [`Self::cut`].
+    fn split(&self, document: &Document) -> Result<Vec<Document>, IngestError> {
+        Ok(documents(document, self.cut(document)?))
+    }
 }
 
 impl<S: Splitter + ?Sized> Splitter for Arc<S> {
-    fn split(&self, document: &Document) -> Result<Vec<Document>, IngestError> {
-        (**self).split(document)
+    fn cut(&self, document: &Document) -> Result<Vec<Cut>, IngestError> {
+        (**self).cut(document)
     }
 }
 
@@ -95,13 +112,11 @@ impl<S: Splitter> AsyncSplitter for S {
 pub struct Chain<A, B>(pub A, pub B);
 
 impl<A: Splitter, B: Splitter> Splitter for Chain<A, B> {
-    fn split(&self, document: &Document) -> Result<Vec<Document>, IngestError> {
-        let mut all = Vec::new();
-        for piece in self.0.split(document)? {
-            all.extend(self.1.split(&piece)?);
-        }
-        for (n, piece) in all.iter_mut().enumerate() {
-            piece.id = format!("{}#{n}", document.id);
+    fn cut(&self, document: &Document) -> Result<Vec<Cut>, IngestError> {
+        let outer = self.0.cut(document)?;
+        let mut all = Vec::with_capacity(outer.len());
+        for (cut, piece) in outer.iter().zip(documents(document, outer.clone())) {
+            all.extend(self.1.cut(&piece)?.into_iter().map(|inner| cut.within(inner)));
         }
         Ok(all)
     }

@@ -164,6 +164,26 @@ fn commonmark(text: &str) -> Vec<(String, Range<usize>)> {
 }
 
 #[test]
+fn pieces_lie_in_their_source_and_are_the_documents_that_it_is_split_into() {
+    let text = "# Ä\n\nRain in Oslo.\n\n## B\n\n```python\nx = 1\n```\n";
+    let source = Document::new("s", text).with("h2", "its own".into());
+    let sections = MarkdownHeader::new().build().unwrap();
+    let splitter = Chain(sections, Code::new("python".parse().unwrap(), 9, 2).unwrap());
+    let pieces = splitter.pieces(&source).unwrap();
+    let documents: Vec<_> = pieces.iter().enumerate().map(|(n, piece)| piece.document(&source, n)).collect();
+    assert_eq!(documents, Splitter::split(&splitter, &source).unwrap());
+    check_pieces(&source, &documents).unwrap();
+    for (piece, document) in pieces.iter().zip(&documents) {
+        assert_eq!(piece.text(&source), document.text);
+        assert!(source.text.as_bytes().as_ptr_range().contains(&piece.text(&source).as_ptr()));
+        assert_eq!((&document.metadata["h1"], &document.metadata["language"]), (&"Ä".into(), &"python".into()));
+    }
+    // What a splitter says of a piece stands in place of what its source says.
+    let below: Vec<_> = documents.iter().map(|document| document.metadata["h2"].as_str().unwrap()).collect();
+    assert_eq!((below.first(), below.last()), (Some(&"its own"), Some(&"B")));
+}
+
+#[test]
 fn words_and_numbers_stay_whole_where_they_have_room() {
     let text = "Pi is 3.14 or so. E is 2.72, more or less.";
     let pieces = check(&Recursive::new(20).build().unwrap(), text, 20, &Length::Chars);

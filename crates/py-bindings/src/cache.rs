@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use atomr_agents_cache::{
-    self as cache, CacheLimits, CacheStats, CachedClient, SemanticOptions, StoreLlmCache, StoredLimits,
+    self as cache, CacheKey, CacheLimits, CacheStats, CachedClient, SemanticOptions, StoreLlmCache, StoredLimits,
 };
 use atomr_agents_cache_redis::{RedisLlmCache, RedisOptions};
-use atomr_agents_core::{CallCtx, FinishReason, ModelEvent, ModelRequest, Value};
+use atomr_agents_core::{self as core, CallCtx, FinishReason, ModelEvent, ModelRequest, Value};
 use atomr_agents_inference as inference;
 use atomr_agents_py_bridge::{awaitable, json};
 use pyo3::prelude::*;
@@ -29,44 +29,73 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(redis_llm_cache, module)?)
 }
 
-/// What is asked of a cache.
+/// What is asked of a cache. The key is made at once, from the messages where they are; the request is put together when a
+/// cache is asked that needs it.
 #[pyclass(frozen, module = "atomr_agents._native.cache")]
-pub(crate) struct Question(cache::Question);
+pub(crate) struct Question {
+    key: CacheKey,
+    tenant: String,
+    scope: String,
+    provider: String,
+    /// The request without its messages.
+    around: ModelRequest,
+    messages: Vec<Py<Message>>,
+}
 
 #[pymethods]
 impl Question {
     #[new]
-    #[pyo3(signature = (messages, model, *, provider = "", tenant = "", scope = "", settings = None))]
+    #[pyo3(signature = (messages, model, *, provider = String::new(), tenant = String::new(), scope = String::new(),
+        settings = None))]
     fn new(
+        py: Python<'_>,
         messages: &Bound<'_, PyAny>,
         model: &str,
-        provider: &str,
-        tenant: &str,
-        scope: &str,
+        provider: String,
+        tenant: String,
+        scope: String,
         settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
-        let messages = match messages.extract::<Vec<PyRef<'_, Message>>>() {
-            Ok(messages) => messages.iter().map(|message| message.0.clone()).collect(),
-            Err(_) => serde_json::from_value(json::from_py(messages)?)
-                .map_err(|error| config(format!("messages must be Messages or their dicts: {error}")))?,
+        let messages = match messages.extract::<Vec<Py<Message>>>() {
+            Ok(messages) => messages,
+            Err(_) => serde_json::from_value::<Vec<core::Message>>(json::from_py(messages)?)
+                .map_err(|error| config(format!("messages must be Messages or their dicts: {error}")))?
+                .into_iter()
+                .map(|message| Py::new(py, Message(message)))
+                .collect::<PyResult<_>>()?,
         };
-        let mut request = ModelRequest::new(model, messages);
+        let mut around = ModelRequest::new(model, Vec::new());
         if let Some(settings) = settings {
-            request = with_settings(&request, json::from_py(settings)?)?;
+            around = with_settings(&around, json::from_py(settings)?)?;
         }
-        cache::Question::new(tenant, scope, provider, Arc::new(request), CallCtx::new())
-            .map(Self)
-            .map_err(|error| config(error.to_string()))
+        let said = messages.iter().map(|message| &message.get().0);
+        let key = CacheKey::of_messages(&tenant, &scope, &provider, &around, said).map_err(unwritten)?;
+        Ok(Self { key, tenant, scope, provider, around, messages })
     }
 
     #[getter]
     fn key(&self) -> String {
-        self.0.key().to_string()
+        self.key.to_string()
     }
 
     fn __repr__(&self) -> String {
-        format!("<Question {}>", self.0.key())
+        format!("<Question {}>", self.key)
     }
+}
+
+impl Question {
+    /// The question as caches have it.
+    fn whole(&self) -> PyResult<cache::Question> {
+        let mut request = self.around.clone();
+        request.messages = self.messages.iter().map(|message| message.get().0.clone()).collect();
+        let (tenant, scope, provider) = (self.tenant.as_str(), self.scope.as_str(), self.provider.as_str());
+        cache::Question::new(tenant, scope, provider, Arc::new(request), CallCtx::new()).map_err(unwritten)
+    }
+}
+
+/// What is asked cannot be written.
+fn unwritten(error: serde_json::Error) -> PyErr {
+    config(error.to_string())
 }
 
 /// A request with fields such as `sampling` and `tools`, as they stand in the requests that a scripted model tells of.
@@ -122,7 +151,7 @@ impl LlmCache {
     }
 
     fn get(&self, py: Python<'_>, question: &Question) -> PyResult<Py<PyAny>> {
-        let (cache, question) = (Arc::clone(&self.0), question.0.clone());
+        let (cache, question) = (Arc::clone(&self.0), question.whole()?);
         awaitable(py, move |scope| async move {
             let question = question.within(call_ctx(&scope, None));
             cache.get(&question).await.map(|found| found.map(CachedTurn)).map_err(Fault)
@@ -130,7 +159,7 @@ impl LlmCache {
     }
 
     fn put(&self, py: Python<'_>, question: &Question, turn: &CachedTurn) -> PyResult<Py<PyAny>> {
-        let (cache, question, turn) = (Arc::clone(&self.0), question.0.clone(), Arc::clone(&turn.0));
+        let (cache, question, turn) = (Arc::clone(&self.0), question.whole()?, Arc::clone(&turn.0));
         awaitable(py, move |scope| async move {
             cache.put(&question.within(call_ctx(&scope, None)), turn).await.map_err(Fault)
         })
@@ -174,7 +203,7 @@ pub(crate) struct SemanticLlmCache(cache::SemanticLlmCache);
 #[pymethods]
 impl SemanticLlmCache {
     #[new]
-    #[pyo3(signature = (embedder, threshold = 0.9, *, word_threshold = 0.8, max_text = 4_000, max_entries = 1_000,
+    #[pyo3(signature = (embedder, threshold = 0.9, *, word_threshold = 0.86, max_text = 4_000, max_entries = 1_000,
         max_bytes = 67_108_864, ttl = 3600.0))]
     fn new(
         embedder: &Bound<'_, PyAny>,
@@ -263,7 +292,7 @@ impl InMemoryLlmCache {
     }
 
     fn find(&self, question: &Question) -> Option<CachedTurn> {
-        self.0.find(question.0.key()).map(CachedTurn)
+        self.0.find(question.key).map(CachedTurn)
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

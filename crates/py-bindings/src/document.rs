@@ -1,6 +1,9 @@
 //! `_native.core`: documents.
 
+use std::sync::OnceLock;
+
 use atomr_agents_core as core;
+use atomr_agents_ingest::Piece;
 use atomr_agents_py_bridge::json;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -59,14 +62,60 @@ impl Span {
 }
 
 #[pyclass(frozen, eq, from_py_object, module = "atomr_agents._native.core")]
-#[derive(Clone, PartialEq)]
-pub(crate) struct Document(pub(crate) core::Document);
+pub(crate) struct Document(Body);
+
+enum Body {
+    Whole(core::Document),
+    Piece(Slice),
+}
+
+/// A piece of a document that still lies in it. Of many pieces only the text is looked at, and that is a slice of the source;
+/// the rest is made when it is asked for.
+struct Slice {
+    source: Py<Document>,
+    number: usize,
+    piece: Piece,
+    whole: OnceLock<Box<core::Document>>,
+}
+
+impl Document {
+    pub(crate) fn new(document: core::Document) -> Self {
+        Self(Body::Whole(document))
+    }
+
+    /// The piece of a source with this number.
+    pub(crate) fn piece(source: Py<Self>, number: usize, piece: Piece) -> Self {
+        Self(Body::Piece(Slice { source, number, piece, whole: OnceLock::new() }))
+    }
+
+    /// The document.
+    pub(crate) fn whole(&self) -> &core::Document {
+        match &self.0 {
+            Body::Whole(document) => document,
+            Body::Piece(slice) => {
+                slice.whole.get_or_init(|| Box::new(slice.piece.document(slice.source.get().whole(), slice.number)))
+            }
+        }
+    }
+}
+
+impl Clone for Document {
+    fn clone(&self) -> Self {
+        Self::new(self.whole().clone())
+    }
+}
+
+impl PartialEq for Document {
+    fn eq(&self, other: &Self) -> bool {
+        self.whole() == other.whole()
+    }
+}
 
 #[pymethods]
 impl Document {
     #[new]
     #[pyo3(signature = (id, text, metadata=None, *, score=None, span=None))]
-    fn new(
+    fn made(
         id: String,
         text: String,
         metadata: Option<&Bound<'_, PyDict>>,
@@ -80,43 +129,46 @@ impl Document {
         if score.is_some_and(f64::is_nan) {
             return Err(config("score must be a number, not NaN"));
         }
-        Ok(Self(core::Document { id, text, metadata, score, span: span.map(|span| span.0.clone()) }))
+        Ok(Self::new(core::Document { id, text, metadata, score, span: span.map(|span| span.0.clone()) }))
     }
 
     #[staticmethod]
     fn from_dict(value: &Bound<'_, PyAny>) -> PyResult<Self> {
         serde_json::from_value(json::from_py(value)?)
-            .map(Self)
+            .map(Self::new)
             .map_err(|error| config(format!("this is no document: {error}")))
     }
 
     #[getter]
     fn id(&self) -> &str {
-        &self.0.id
+        &self.whole().id
     }
 
     #[getter]
     fn text(&self) -> &str {
-        &self.0.text
+        match &self.0 {
+            Body::Whole(document) => &document.text,
+            Body::Piece(slice) => slice.piece.text(slice.source.get().whole()),
+        }
     }
 
     #[getter]
     fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_py(py, &self.0.metadata)
+        to_py(py, &self.whole().metadata)
     }
 
     #[getter]
     fn score(&self) -> Option<f64> {
-        self.0.score
+        self.whole().score
     }
 
     #[getter]
     fn span(&self) -> Option<Span> {
-        self.0.span.clone().map(Span)
+        self.whole().span.clone().map(Span)
     }
 
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_py(py, &self.0)
+        to_py(py, self.whole())
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
@@ -124,11 +176,11 @@ impl Document {
     }
 
     fn __repr__(&self) -> String {
-        let mut start: String = self.0.text.chars().take(60).collect();
-        if start.len() < self.0.text.len() {
+        let mut start: String = self.text().chars().take(60).collect();
+        if start.len() < self.text().len() {
             start.push('…');
         }
-        let score = self.0.score.map(|score| format!(", score={score}")).unwrap_or_default();
-        format!("Document({:?}, {start:?}{score})", self.0.id)
+        let score = self.whole().score.map(|score| format!(", score={score}")).unwrap_or_default();
+        format!("Document({:?}, {start:?}{score})", self.whole().id)
     }
 }

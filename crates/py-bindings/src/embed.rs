@@ -4,9 +4,11 @@ mod arrays;
 mod guests;
 mod index;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use atomr_agents_embed::{self as embed, BatchOptions, Batched, EmbedError, Embedder as _, MockEmbedder, Vectors};
+use atomr_agents_embed_onnx::{OnnxConfig, OnnxEmbedder, Pooling};
 use atomr_agents_embed_remote::{Api, RemoteConfig, RemoteEmbedder};
 use atomr_agents_embed_tools::EmbeddingTools;
 use atomr_agents_http::Secret;
@@ -25,6 +27,7 @@ use crate::tool::NativeTool;
 
 pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<NativeEmbedder>()?;
+    module.add_class::<NativeOnnxSetup>()?;
     module.add_class::<index::NativeAnnIndex>()?;
     module.add_class::<index::InMemoryAnnIndex>()?;
     module.add_function(wrap_pyfunction!(nearest_tools, module)?)
@@ -100,6 +103,54 @@ impl<'py> IntoPyObject<'py> for Made {
     }
 }
 
+/// How a model in this process is set up.
+#[pyclass(frozen, module = "atomr_agents._native.embed")]
+struct NativeOnnxSetup(OnnxConfig);
+
+#[pymethods]
+impl NativeOnnxSetup {
+    /// Of a folder, or of a model with its tokenizer; what is not given is as the folder says, or usual.
+    #[new]
+    #[pyo3(signature = (
+        path, *, tokenizer, pooling, normalize, max_tokens, dimensions, batch_tokens, threads, runtime, usual_runtime, name
+    ))]
+    // One argument for each setting: only Python's names tell them apart.
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        path: PathBuf,
+        tokenizer: Option<PathBuf>,
+        pooling: Option<&str>,
+        normalize: Option<bool>,
+        max_tokens: Option<usize>,
+        dimensions: Option<usize>,
+        batch_tokens: Option<usize>,
+        threads: Option<usize>,
+        runtime: Option<PathBuf>,
+        usual_runtime: Option<PathBuf>,
+        name: Option<String>,
+    ) -> PyResult<Self> {
+        let mut setup = match tokenizer {
+            Some(tokenizer) => OnnxConfig::new(path, tokenizer),
+            None => OnnxConfig::of_folder(path).map_err(from_kinded)?,
+        };
+        setup.pooling = match pooling {
+            Some("mean") => Some(Pooling::Mean),
+            Some("cls") => Some(Pooling::Cls),
+            Some(other) => return Err(config(format!("pooling must be 'mean' or 'cls', not {other:?}"))),
+            None => setup.pooling,
+        };
+        setup.normalize = normalize.unwrap_or(setup.normalize);
+        setup.max_tokens = max_tokens.or(setup.max_tokens);
+        setup.batch_tokens = batch_tokens.unwrap_or(setup.batch_tokens);
+        setup.dimensions = dimensions;
+        setup.threads = threads;
+        setup.runtime = runtime;
+        setup.usual_runtime = usual_runtime;
+        setup.name = name;
+        Ok(Self(setup))
+    }
+}
+
 #[pyclass(frozen, module = "atomr_agents._native.embed")]
 pub(crate) struct NativeEmbedder(pub(crate) Arc<dyn embed::Embedder>);
 
@@ -138,6 +189,13 @@ impl NativeEmbedder {
         }
         let embedder = RemoteEmbedder::new(setup).and_then(|embedder| embedder.batched(None)).map_err(raised)?;
         Ok(Self(Arc::new(embedder)))
+    }
+
+    /// A model in this process. The lock of the interpreter is not held while it is loaded.
+    #[staticmethod]
+    fn onnx(py: Python<'_>, setup: &NativeOnnxSetup) -> PyResult<Self> {
+        let setup = setup.0.clone();
+        py.detach(|| OnnxEmbedder::load(setup)).map(|embedder| Self(Arc::new(embedder))).map_err(from_kinded)
     }
 
     /// Another one in calls of a fair size.

@@ -8,6 +8,7 @@ use atomr_agents_cache::CacheError;
 use atomr_agents_callable::CallableError;
 use atomr_agents_core::Kind;
 use atomr_agents_embed::EmbedError;
+use atomr_agents_embed_onnx::OnnxError;
 use atomr_agents_harness::{HarnessError, HarnessFailure};
 use atomr_agents_inference::InferenceError;
 use atomr_agents_ingest::IngestError;
@@ -237,6 +238,7 @@ kinded!(
     InferenceError,
     IngestError,
     MemoryError,
+    OnnxError,
     ParseError,
     PermissionError,
     ReduceError,

@@ -39,7 +39,7 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// What a guest gives: a list or a tuple of documents.
 fn documents(value: &Bound<'_, PyAny>) -> Result<Vec<core::Document>, BadShape> {
     let one = |each: Bound<'_, PyAny>| match each.cast::<Document>() {
-        Ok(document) => Ok(document.get().0.clone()),
+        Ok(document) => Ok(document.get().whole().clone()),
         Err(_) => Err(shape("a list of Document", &each)),
     };
     if let Ok(list) = value.cast::<PyList>() {
@@ -54,6 +54,6 @@ fn documents(value: &Bound<'_, PyAny>) -> Result<Vec<core::Document>, BadShape> 
 /// Documents as Python has them.
 fn listed<'py>(py: Python<'py>, documents: Vec<core::Document>) -> PyResult<Bound<'py, PyList>> {
     let made =
-        documents.into_iter().map(|document| Bound::new(py, Document(document))).collect::<PyResult<Vec<_>>>()?;
+        documents.into_iter().map(|document| Bound::new(py, Document::new(document))).collect::<PyResult<Vec<_>>>()?;
     PyList::new(py, made)
 }

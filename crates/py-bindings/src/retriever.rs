@@ -39,7 +39,7 @@ fn query(text: String, filter: Option<&Bound<'_, PyAny>>, top_k: Option<usize>) 
 
 /// What was found, for Python.
 fn shown(found: Vec<core::Document>) -> Vec<Document> {
-    found.into_iter().map(Document).collect()
+    found.into_iter().map(Document::new).collect()
 }
 
 #[pyclass(frozen, module = "atomr_agents._native.retriever")]
@@ -228,7 +228,7 @@ fn mmr(
 fn fuse(py: Python<'_>, lists: Vec<(f64, Vec<Py<Document>>)>, k: f64) -> Vec<Document> {
     py.detach(|| {
         let list = |(weight, list): &(f64, Vec<Py<Document>>)| {
-            (*weight, list.iter().map(|document| document.get().0.clone()).collect())
+            (*weight, list.iter().map(|document| document.get().whole().clone()).collect())
         };
         shown(retriever::fuse(lists.iter().map(list).collect(), k))
     })

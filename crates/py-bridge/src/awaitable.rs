@@ -17,6 +17,7 @@ use tokio::task::AbortHandle;
 
 use crate::error::{GuestError, panic_text};
 use crate::in_flight::InFlight;
+use crate::near::Resident;
 use crate::port::{Job, LoopPort, lock};
 use crate::scope::{Corked, Live, Scope};
 use crate::{glue, pool, runtime};
@@ -97,6 +98,31 @@ where
     T: IntoReply,
     E: Into<PyErr> + Send + 'static,
 {
+    coroutine(py, false, make)
+}
+
+/// As [`awaitable()`], for work that goes from guest to guest and does little in between: what follows the end of a guest
+/// runs on the loop's own thread, without the interpreter and outside of any task of the runtime. It must not block.
+///
+/// # Errors
+/// As [`awaitable()`].
+pub fn stepping<M, F, T, E>(py: Python<'_>, make: M) -> PyResult<Py<PyAny>>
+where
+    M: FnOnce(Scope) -> F + Send + 'static,
+    F: Future<Output = Result<T, E>> + Send + 'static,
+    T: IntoReply,
+    E: Into<PyErr> + Send + 'static,
+{
+    coroutine(py, true, make)
+}
+
+fn coroutine<M, F, T, E>(py: Python<'_>, near: bool, make: M) -> PyResult<Py<PyAny>>
+where
+    M: FnOnce(Scope) -> F + Send + 'static,
+    F: Future<Output = Result<T, E>> + Send + 'static,
+    T: IntoReply,
+    E: Into<PyErr> + Send + 'static,
+{
     let start: Start = Box::new(move |scope| {
         Box::pin(async move {
             match make(scope).await {
@@ -105,7 +131,7 @@ where
             }
         })
     });
-    let op = Op { start: Mutex::new(Some(start)), run: OnceLock::new() };
+    let op = Op { start: Mutex::new(Some(start)), near, run: OnceLock::new() };
     Ok(glue::glue(py)?.drive.bind(py).call1((op,))?.unbind())
 }
 
@@ -113,6 +139,7 @@ where
 #[pyclass(frozen, module = "atomr_agents._native")]
 struct Op {
     start: Mutex<Option<Start>>,
+    near: bool,
     run: OnceLock<Arc<Run>>,
 }
 
@@ -151,7 +178,7 @@ impl Op {
         run.registered.store(id, Ordering::Release);
         let work = Finish { run: run.clone(), live: Some(scope.enter()) }.through(start, scope);
         // The first poll may finish the work before the handle is stored; then there is nothing left to abort.
-        let task = handle.spawn(work);
+        let task = if self.near { handle.spawn(Resident::new(port, handle, work)) } else { handle.spawn(work) };
         let _first = run.abort.set(task.abort_handle());
         let _first = self.run.set(run);
         Ok(future)

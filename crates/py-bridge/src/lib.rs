@@ -18,6 +18,7 @@ mod in_flight;
 pub mod json;
 pub mod kinds;
 mod linger;
+mod near;
 mod notify;
 pub mod pool;
 mod port;
@@ -31,7 +32,7 @@ mod ticket;
 mod watch;
 mod wire;
 
-pub use awaitable::{IntoReply, Reply, awaitable};
+pub use awaitable::{IntoReply, Reply, awaitable, stepping};
 pub use blocking::{block_on, detached};
 pub use codec::{arguments, json_args, json_kwargs, no_args, to_json, to_object, to_serde, to_unit};
 pub use error::{BadShape, Breach, GuestError, Raised, original};

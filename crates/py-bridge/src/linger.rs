@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 
 use crate::port::{LoopPort, Turn};
-use crate::{glue, runtime};
+use crate::{glue, near, runtime};
 
 /// How long it looks.
 const LINGER: Duration = Duration::from_micros(25);
@@ -31,23 +31,31 @@ impl LoopPort {
             Ok(())
         };
         if let Err(error) = look() {
+            near::give_back(self.take_near());
             glue::report(py, error, None);
         }
     }
 
     /// Runs all that is queued, and what comes soon after it; only once, so that whatever else the loop has to do gets its turn.
-    pub(crate) fn turn(&self, turn: &Turn<'_>) {
+    pub(crate) fn turn(self: &Arc<Self>, turn: &Turn<'_>) {
         self.drain(turn);
+        self.poll_near(turn);
         if self.expects() && self.lingers(turn.py) {
             self.drain(turn);
+            self.poll_near(turn);
         }
+    }
+
+    /// Nobody need wake the loop: it is about to look. Whoever has claimed a wake-up already makes it; then it looks once
+    /// in vain.
+    pub(crate) fn look_follows(&self) {
+        self.woken.store(true, Ordering::Release);
     }
 
     /// Looks for the next job for a moment, without the interpreter. True if there is something.
     fn lingers(&self, py: Python<'_>) -> bool {
         self.expects.store(false, Ordering::Release);
-        // Nobody need wake the loop meanwhile. Whoever has claimed a wake-up already makes it: then it looks once in vain.
-        self.woken.store(true, Ordering::Release);
+        self.look_follows();
         self.asked.store(false, Ordering::Release);
         let begun = Instant::now();
         let found = self.has_work()
@@ -76,7 +84,8 @@ struct Look(Arc<LoopPort>);
 impl Look {
     fn __call__(&self, py: Python<'_>, event_loop: Bound<'_, PyAny>) {
         // Where something else came in between, nothing is expected any more.
-        if !runtime::forked() && !self.0.is_closed() && self.0.expects() && self.0.lingers(py) {
+        let look = || self.0.has_near() || (self.0.expects() && self.0.lingers(py));
+        if !runtime::forked() && !self.0.is_closed() && look() {
             self.0.turn(&Turn { py, event_loop });
         }
     }

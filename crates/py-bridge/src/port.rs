@@ -19,6 +19,7 @@ use pyo3::types::PyDict;
 use crate::call::CallState;
 use crate::error::{GuestError, panic_text};
 use crate::in_flight::{InFlight, InFlights};
+use crate::near::{self, Near};
 use crate::ticket::Ticket;
 use crate::wire::{Reader, Writer, pair};
 use crate::{glue, pool, runtime, scope};
@@ -78,6 +79,8 @@ struct State {
     queue: Vec<Job>,
     /// Runtime tasks to wake in the next turn, see [`LoopPort::wake_later`].
     wakers: Vec<Waker>,
+    /// Work to poll in the next turn, see [`Near`].
+    near: Vec<Arc<Near>>,
     in_flight: InFlights,
 }
 
@@ -295,7 +298,7 @@ impl LoopPort {
     }
 
     /// Runs all that is queued, on the loop's thread.
-    pub(crate) fn drain(&self, turn: &Turn<'_>) {
+    pub(crate) fn drain(self: &Arc<Self>, turn: &Turn<'_>) {
         self.wake_ups.fetch_add(1, Ordering::Relaxed);
         // Cleared before the queue is taken: whoever pushes after this wakes the loop once more.
         self.woken.store(false, Ordering::Release);
@@ -305,7 +308,8 @@ impl LoopPort {
         };
         wake_all(wakers);
         for job in jobs {
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(turn, job))) {
+            let job = || near::here(self, || run(turn, job));
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(job)) {
                 let error = GuestError::Panicked { message: panic_text(&*panic) };
                 glue::report(turn.py, error.into(), None);
             }
@@ -318,15 +322,36 @@ impl LoopPort {
         !state.queue.is_empty() || !state.wakers.is_empty()
     }
 
+    /// Keeps work for the next turn; false if there is none any more. Whoever may cause it sees to it that the turn comes.
+    pub(crate) fn keep(&self, near: &Arc<Near>) -> bool {
+        let mut state = lock(&self.state);
+        let open = !self.is_closed();
+        if open {
+            state.near.push(Arc::clone(near));
+            // What comes next is brought by this very thread.
+            self.expects.store(false, Ordering::Release);
+        }
+        open
+    }
+
+    pub(crate) fn take_near(&self) -> Vec<Arc<Near>> {
+        std::mem::take(&mut lock(&self.state).near)
+    }
+
+    pub(crate) fn has_near(&self) -> bool {
+        !lock(&self.state).near.is_empty()
+    }
+
     /// Marks the port closed and fails all that waits for it.
     fn close(&self) {
         // After a fork another thread of the parent may have held these locks for ever.
         if runtime::forked() || self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
-        let State { queue, wakers, in_flight } = std::mem::take(&mut *lock(&self.state));
+        let State { queue, wakers, near, in_flight } = std::mem::take(&mut *lock(&self.state));
         drop(lock(&self.writer).take());
         wake_all(wakers);
+        near::give_back(near);
         for work in in_flight.into_all() {
             work.lost();
         }

@@ -7,10 +7,10 @@ use pyo3::types::{PyDict, PyTuple};
 
 use crate::call::{CallState, Outcome};
 use crate::error::GuestError;
-use crate::glue;
 use crate::guest::Method;
 use crate::port::{Job, Turn};
 use crate::scope::Scope;
+use crate::{glue, near};
 
 /// The arguments of a guest call.
 #[derive(Debug)]
@@ -134,9 +134,16 @@ pub(crate) struct Done {
 #[pymethods]
 impl Done {
     fn ok(&self, value: &Bound<'_, PyAny>) {
-        self.state.settle(Outcome::Value(value));
-        if let Some(port) = self.state.port().filter(|port| port.expects()) {
-            port.look_soon(value.py());
+        let settle = || self.state.settle(Outcome::Value(value));
+        match self.state.port() {
+            // On the loop's thread: only coroutines end by this.
+            Some(port) => {
+                near::here(port, settle);
+                if port.has_near() || port.expects() {
+                    port.look_soon(value.py());
+                }
+            }
+            None => settle(),
         }
     }
 

@@ -31,8 +31,8 @@ pub use run::{
     EffectKey, End, EventTail, ForkAt, ForkOptions, Found, Frame, Intent, Item, Journal, JournalOptions, JournalScope,
     NewBody, NewRun, Outcome, Parent, Placed, PruneReport, Pruned, Recorded, RunFilter, RunLogError, RunPage, RunPlace,
     RunReader, RunRecord, RunStatus, Saved, StoredChannel, StoredDelta, StoredError, StoredEvent, StoredState,
-    Verified, When, compact, copy_run, fork, list_runs, note, open_effects, prune, remove, resolve, resolve_with,
-    verify_run, whole,
+    Verified, When, compact, copy_run, fork, inbox_log, inbox_record, list_runs, note, open_effects, prune, remove,
+    resolve, resolve_with, verify_run, whole,
 };
 pub use store::{
     Around, BadBlobId, Batch, BlobId, Change, Durability, Entry, Expect, Fence, Key, Lease, NewEntry, Record, Scan,

@@ -57,6 +57,8 @@ pub use atomr_agents_cache as cache;
 pub use atomr_agents_callable as callable;
 pub use atomr_agents_core as core;
 pub use atomr_agents_embed as embed;
+#[cfg(feature = "embed-onnx")]
+pub use atomr_agents_embed_onnx as embed_onnx;
 pub use atomr_agents_embed_remote as embed_remote;
 pub use atomr_agents_embed_tools as embed_tools;
 pub use atomr_agents_harness as harness;

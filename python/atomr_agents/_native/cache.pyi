@@ -113,7 +113,7 @@ class SemanticLlmCache(LlmCache):
     Args:
         embedder: What makes the vectors: what `Embedder` takes.
         threshold: The least cosine of two questions.
-        word_threshold: The least cosine of the words in which they differ, taken alone.
+        word_threshold: The least cosine of two words in which they differ, taken alone.
         max_text: Bytes of the longest question that is compared by meaning.
         max_entries: How many answers.
         max_bytes: How many bytes they may take together.
@@ -125,7 +125,7 @@ class SemanticLlmCache(LlmCache):
         embedder: Any,
         threshold: float = 0.9,
         *,
-        word_threshold: float = 0.8,
+        word_threshold: float = 0.86,
         max_text: int = 4000,
         max_entries: int = 1000,
         max_bytes: int = 67108864,

@@ -9,7 +9,7 @@ from typing_extensions import Buffer
 from .strategy import ToolStrategyHandle
 from .tool import NativeTool
 
-__all__ = ["InMemoryAnnIndex", "NativeAnnIndex", "NativeEmbedder", "nearest_tools"]
+__all__ = ["InMemoryAnnIndex", "NativeAnnIndex", "NativeEmbedder", "NativeOnnxSetup", "nearest_tools"]
 
 # A vector: an array of float32 is taken as it is, others and lists are rounded to it.
 _Vector: TypeAlias = Sequence[float] | Buffer
@@ -20,6 +20,26 @@ def nearest_tools(
     embedder: NativeEmbedder, tools: Sequence[NativeTool], top_k: int, always: Sequence[str]
 ) -> ToolStrategyHandle:
     """The tools that are nearest to what is asked."""
+
+@final
+class NativeOnnxSetup:
+    """How a model in this process is set up."""
+
+    def __new__(
+        cls,
+        path: str | PathLike[str],
+        *,
+        tokenizer: str | PathLike[str] | None,
+        pooling: str | None,
+        normalize: bool | None,
+        max_tokens: int | None,
+        dimensions: int | None,
+        batch_tokens: int | None,
+        threads: int | None,
+        runtime: str | PathLike[str] | None,
+        usual_runtime: str | PathLike[str] | None,
+        name: str | None,
+    ) -> NativeOnnxSetup: ...
 
 @final
 class NativeEmbedder:
@@ -40,6 +60,8 @@ class NativeEmbedder:
         max_attempts: int | None,
         timeout: float | None,
     ) -> NativeEmbedder: ...
+    @staticmethod
+    def onnx(setup: NativeOnnxSetup) -> NativeEmbedder: ...
     def batched(self, max_texts: int, max_bytes: int, concurrency: int) -> NativeEmbedder: ...
     @property
     def model(self) -> str: ...

@@ -24,6 +24,7 @@ const OWNED: &[Owned] = &[
         owners: &["state-*", "store-*"],
     },
     Owned { packages: &["redis"], owners: &["state-*", "store-*", "cache-redis"] },
+    Owned { packages: &["ort", "tokenizers"], owners: &["embed-onnx"] },
 ];
 
 /// A task that nobody owns outlives the run that started it.

@@ -7,13 +7,13 @@
 use std::sync::Arc;
 
 use atomr_agents_core::Message;
-use atomr_agents_state::{Batch, Change, Expect, Journal, Key, RunLogError, Store, StoreError};
+use atomr_agents_state::{
+    Batch, Change, Expect, Journal, Key, RunLogError, Store, StoreError, inbox_log, inbox_record,
+};
 use serde::{Deserialize, Serialize};
 
 use super::Policy;
 use crate::AgentError;
-
-const SPACE: &str = "inbox";
 
 /// How many entries are read for each input that may wait: those that were taken back stay until a turn begins.
 const ENTRIES: usize = 8;
@@ -58,13 +58,12 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub(crate) fn new(store: Arc<dyn Store>, session: &str, limit: usize) -> Result<Self, AgentError> {
-        let log = Key::new(SPACE, session).map_err(RunLogError::from)?;
+        let log = inbox_log(session).map_err(RunLogError::from)?;
         Ok(Self { store, session: session.to_owned(), log, limit })
     }
 
     fn record(&self, id: &str) -> Result<Key, StoreError> {
-        // The length in front keeps sessions apart whose names begin alike.
-        Key::new(SPACE, &format!("{}:{}:{id}", self.session.len(), self.session))
+        inbox_record(&self.session, id)
     }
 
     /// Puts an input in. When this returns it outlives the process. Gives what became of it if it was sent before; one that was

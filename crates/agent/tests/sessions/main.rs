@@ -4,5 +4,6 @@
 mod history;
 mod others;
 mod policies;
+mod removed;
 mod support;
 mod unfinished;

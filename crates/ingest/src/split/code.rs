@@ -1,13 +1,14 @@
 //! Pieces of programs.
 
+use std::sync::Arc;
+
 use atomr_agents_core::Document;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tree_sitter::{Node, Parser};
 
 use super::cut::{Limits, Seams};
-use super::pieces::Pieces;
 use super::recursive::Separators;
-use super::{CodeLanguage, Length};
+use super::{CodeLanguage, Cut, Length};
 use crate::{IngestError, Splitter};
 
 /// Where no item ends: blank lines, lines, words.
@@ -148,7 +149,7 @@ fn items(text: &str, root: Node<'_>) -> Vec<Item> {
 }
 
 impl Splitter for Code {
-    fn split(&self, document: &Document) -> Result<Vec<Document>, IngestError> {
+    fn cut(&self, document: &Document) -> Result<Vec<Cut>, IngestError> {
         let text = document.text.as_str();
         let unread = |problem: &str| IngestError::invalid(&document.id, problem);
         let mut parser = Parser::new();
@@ -157,12 +158,12 @@ impl Splitter for Code {
         let seams = Items { items: items(text, tree.root_node()), separators: &self.separators };
         let mut ranges = Vec::new();
         self.limits.cut(text, 0..text.len(), &seams, &mut ranges);
-        let mut pieces = Pieces::of(document, ranges.len());
-        for range in ranges {
-            pieces.push(range, |metadata| {
-                metadata.entry("language").or_insert_with(|| Value::from(self.language.name()));
-            });
+        let cuts = ranges.into_iter().map(Cut::new);
+        if document.metadata.contains_key("language") {
+            return Ok(cuts.collect());
         }
-        Ok(pieces.done())
+        let language = Map::from_iter([("language".to_owned(), Value::from(self.language.name()))]);
+        let language = Arc::new(language);
+        Ok(cuts.map(|cut| cut.knowing(Arc::clone(&language))).collect())
     }
 }

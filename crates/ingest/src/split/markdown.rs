@@ -1,15 +1,15 @@
 //! Sections of Markdown.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use atomr_agents_core::Document;
 use serde_json::{Map, Value};
 
-use super::Length;
 use super::cut::Limits;
 use super::markdown_lines::{Heading, headings};
-use super::pieces::Pieces;
 use super::recursive::{SEPARATORS, Separators};
+use super::{Cut, Length};
 use crate::{IngestError, Splitter};
 
 const NAMES: [&str; 6] = ["h1", "h2", "h3", "h4", "h5", "h6"];
@@ -108,14 +108,41 @@ impl MarkdownHeaderBuilder {
 /// A part of the text, and the headings above it.
 struct Section {
     range: Range<usize>,
-    path: [Option<String>; 6],
+    path: Arc<Path>,
+}
+
+/// The headings above a part of a text, by their level.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Path([Option<Arc<str>>; 6]);
+
+impl Path {
+    /// This and nothing below it.
+    fn enter(&mut self, level: usize, title: &str) {
+        self.0.iter_mut().skip(level - 1).for_each(|below| *below = None);
+        if let Some(own) = self.0.get_mut(level - 1) {
+            *own = Some(title.into());
+        }
+    }
+
+    /// Says it in a section's metadata.
+    pub(crate) fn describe(&self, metadata: &mut Map<String, Value>) {
+        let mut headings = Vec::new();
+        for (name, title) in NAMES.iter().zip(&self.0) {
+            let Some(title) = title else { continue };
+            metadata.insert((*name).to_owned(), Value::from(&**title));
+            headings.push(Value::from(&**title));
+        }
+        if !headings.is_empty() {
+            metadata.insert("headings".to_owned(), Value::Array(headings));
+        }
+    }
 }
 
 impl MarkdownHeader {
     fn sections(&self, text: &str) -> Vec<Section> {
         let chosen = |heading: &Heading| self.levels.get(usize::from(heading.level) - 1).copied().unwrap_or(false);
         let mut sections: Vec<Section> = Vec::new();
-        let mut path: [Option<String>; 6] = Default::default();
+        let mut path = Arc::<Path>::default();
         let (mut start, mut last): (usize, Option<(u8, usize)>) = (0, None);
         for heading in headings(text).into_iter().filter(chosen) {
             // Nothing but a deeper heading is below the one before.
@@ -123,15 +150,11 @@ impl MarkdownHeader {
                 level < heading.level && text.get(end..heading.start).is_some_and(|text| text.trim().is_empty())
             };
             if !last.is_some_and(below) && heading.start > start {
-                sections.push(Section { range: start..heading.start, path: path.clone() });
+                sections.push(Section { range: start..heading.start, path: Arc::clone(&path) });
                 start = heading.start;
             }
             last = Some((heading.level, heading.end));
-            let level = usize::from(heading.level);
-            path.iter_mut().skip(level - 1).for_each(|below| *below = None);
-            if let Some(own) = path.get_mut(level - 1) {
-                *own = Some(heading.title);
-            }
+            Arc::make_mut(&mut path).enter(usize::from(heading.level), &heading.title);
         }
         if start < text.len() {
             sections.push(Section { range: start..text.len(), path });
@@ -140,33 +163,19 @@ impl MarkdownHeader {
     }
 }
 
-fn describe(metadata: &mut Map<String, Value>, path: &[Option<String>; 6]) {
-    let titles = NAMES.iter().zip(path).filter_map(|(name, title)| Some((*name, title.as_ref()?)));
-    let mut headings = Vec::new();
-    for (name, title) in titles {
-        metadata.insert(name.to_owned(), Value::String(title.clone()));
-        headings.push(Value::String(title.clone()));
-    }
-    if !headings.is_empty() {
-        metadata.insert("headings".to_owned(), Value::Array(headings));
-    }
-}
-
 impl Splitter for MarkdownHeader {
-    fn split(&self, document: &Document) -> Result<Vec<Document>, IngestError> {
+    fn cut(&self, document: &Document) -> Result<Vec<Cut>, IngestError> {
         let text = &document.text;
         let sections = self.sections(text);
-        let mut pieces = Pieces::of(document, sections.len());
+        let mut cuts = Vec::with_capacity(sections.len());
         let mut ranges = Vec::new();
         for Section { range, path } in sections {
             match &self.within {
                 Some((limits, separators)) => limits.cut(text, range, separators, &mut ranges),
                 None => ranges.push(range),
             }
-            for range in ranges.drain(..) {
-                pieces.push(range, |metadata| describe(metadata, &path));
-            }
+            cuts.extend(ranges.drain(..).map(|range| Cut::new(range).below(Arc::clone(&path))));
         }
-        Ok(pieces.done())
+        Ok(cuts)
     }
 }

@@ -19,6 +19,8 @@ pub use language::CodeLanguage;
 pub use length::Length;
 pub use markdown::{MarkdownHeader, MarkdownHeaderBuilder};
 pub(crate) use markdown_lines::front_matter;
+pub(crate) use pieces::documents;
+pub use pieces::{Cut, Piece};
 pub use recursive::{Recursive, RecursiveBuilder, SEPARATORS};
 pub use semantic::{Breakpoint, Semantic, SemanticBuilder};
 pub use token::Token;

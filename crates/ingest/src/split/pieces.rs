@@ -2,68 +2,140 @@
 
 use std::fmt::Write;
 use std::ops::Range;
+use std::sync::Arc;
 
 use atomr_agents_core::{Document, Span};
 use serde_json::{Map, Value};
 
 use super::chars;
+use super::markdown::Path;
 
-/// Makes documents of slices of a source, whose starts and ends do not fall.
-pub(crate) struct Pieces<'a> {
-    source: &'a Document,
-    /// A text of one byte a character needs no counting.
-    ascii: bool,
-    /// A place, and how many characters stand before it.
-    known: (usize, usize),
-    made: Vec<Document>,
+/// Where a splitter cuts a piece out of a text, and what it knows about the piece.
+///
+/// ```
+/// use atomr_agents_ingest::Cut;
+/// use serde_json::{Map, json};
+///
+/// let known = Map::from_iter([("language".to_owned(), json!("rust"))]);
+/// assert_eq!(Cut::new(0..4).knowing(known).range(), 0..4);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Cut {
+    range: Range<usize>,
+    known: Known,
 }
 
-impl<'a> Pieces<'a> {
-    pub(crate) fn of(source: &'a Document, expected: usize) -> Self {
-        Self { source, ascii: source.text.is_ascii(), known: (0, 0), made: Vec::with_capacity(expected) }
+/// What is known about a piece beyond what is known about its document; told when somebody asks.
+#[derive(Clone, Debug)]
+enum Known {
+    Nothing,
+    Metadata(Arc<Map<String, Value>>),
+    Headings(Arc<Path>),
+}
+
+impl Cut {
+    /// A piece of these bytes.
+    #[must_use]
+    pub fn new(range: Range<usize>) -> Self {
+        Self { range, known: Known::Nothing }
     }
 
-    fn chars(&self, range: Range<usize>) -> usize {
-        if self.ascii {
-            return range.len();
+    /// With this in its metadata, also in place of what its document's say. Many pieces may share it.
+    #[must_use]
+    pub fn knowing(self, metadata: impl Into<Arc<Map<String, Value>>>) -> Self {
+        Self { known: Known::Metadata(metadata.into()), ..self }
+    }
+
+    /// Below these headings.
+    pub(crate) fn below(self, headings: Arc<Path>) -> Self {
+        Self { known: Known::Headings(headings), ..self }
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn range(&self) -> Range<usize> {
+        self.range.clone()
+    }
+
+    /// A piece of a piece, which was cut out by `self`.
+    pub(crate) fn within(&self, inner: Self) -> Self {
+        let range = self.range.start + inner.range.start..self.range.start + inner.range.end;
+        let known = match (&self.known, &inner.known) {
+            (known, Known::Nothing) | (Known::Nothing, known) => known.clone(),
+            _ => {
+                let mut metadata = Map::new();
+                self.describe(&mut metadata);
+                inner.describe(&mut metadata);
+                Known::Metadata(Arc::new(metadata))
+            }
+        };
+        Self { range, known }
+    }
+
+    fn describe(&self, metadata: &mut Map<String, Value>) {
+        match &self.known {
+            Known::Nothing => {}
+            Known::Metadata(more) => metadata.extend(more.iter().map(|(name, value)| (name.clone(), value.clone()))),
+            Known::Headings(path) => path.describe(metadata),
         }
-        chars::count(self.source.text.as_bytes().get(range).unwrap_or_default())
+    }
+}
+
+/// A piece of a document that still lies in it: its place, of which a document is made when one is wanted.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    cut: Cut,
+    chars: Range<usize>,
+}
+
+impl Piece {
+    /// The pieces that are cut out of a source, whose starts and ends do not fall.
+    pub(crate) fn of(source: &Document, cuts: Vec<Cut>) -> Vec<Self> {
+        // A text of one byte a character needs no counting.
+        let ascii = source.text.is_ascii();
+        let count = |range: Range<usize>| {
+            if ascii { range.len() } else { chars::count(source.text.as_bytes().get(range).unwrap_or_default()) }
+        };
+        // A place, and how many characters stand before it.
+        let mut known = (0, 0);
+        let placed = cuts.into_iter().map(|cut| {
+            let before = known.1 + count(known.0..cut.range.start);
+            known = (cut.range.start, before);
+            let chars = before..before + count(cut.range());
+            Self { cut, chars }
+        });
+        placed.collect()
     }
 
-    /// One more piece.
-    pub(crate) fn push(&mut self, range: Range<usize>, more: impl FnOnce(&mut Map<String, Value>)) {
-        let Some(text) = self.source.text.get(range.clone()) else { return };
-        let before = self.known.1 + self.chars(self.known.0..range.start);
-        self.known = (range.start, before);
-        let after = before + self.chars(range.clone());
-        let (name, bytes, chars) = match &self.source.span {
+    /// Its text, in the source that it is a piece of.
+    #[must_use]
+    pub fn text<'a>(&self, source: &'a Document) -> &'a str {
+        source.text.get(self.cut.range()).unwrap_or_default()
+    }
+
+    /// Its document, as the one with this number of the source that it is a piece of.
+    #[must_use]
+    pub fn document(&self, source: &Document, number: usize) -> Document {
+        let (name, bytes, chars) = match &source.span {
             Some(span) => (&span.source, span.byte_start, span.char_start),
-            None => (&self.source.id, 0, 0),
+            None => (&source.id, 0, 0),
         };
         let span = Span {
             source: name.clone(),
-            byte_start: bytes + range.start,
-            byte_end: bytes + range.end,
-            char_start: chars + before,
-            char_end: chars + after,
+            byte_start: bytes + self.cut.range.start,
+            byte_end: bytes + self.cut.range.end,
+            char_start: chars + self.chars.start,
+            char_end: chars + self.chars.end,
         };
-        let mut id = String::with_capacity(self.source.id.len() + 8);
-        let _ = write!(id, "{}#{}", self.source.id, self.made.len());
-        let mut metadata = self.source.metadata.clone();
-        more(&mut metadata);
-        self.made.push(Document { id, text: text.to_owned(), metadata, score: None, span: Some(span) });
-    }
-
-    pub(crate) fn done(self) -> Vec<Document> {
-        self.made
+        let mut id = String::with_capacity(source.id.len() + 8);
+        let _ = write!(id, "{}#{number}", source.id);
+        let mut metadata = source.metadata.clone();
+        self.cut.describe(&mut metadata);
+        Document { id, text: self.text(source).to_owned(), metadata, score: None, span: Some(span) }
     }
 }
 
-/// Pieces without more metadata than their source has.
-pub(crate) fn plain(source: &Document, ranges: Vec<Range<usize>>) -> Vec<Document> {
-    let mut pieces = Pieces::of(source, ranges.len());
-    for range in ranges {
-        pieces.push(range, |_| {});
-    }
-    pieces.done()
+/// Documents of pieces.
+pub(crate) fn documents(source: &Document, cuts: Vec<Cut>) -> Vec<Document> {
+    Piece::of(source, cuts).iter().enumerate().map(|(number, piece)| piece.document(source, number)).collect()
 }

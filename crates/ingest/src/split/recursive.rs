@@ -6,7 +6,7 @@ use atomr_agents_core::Document;
 use memchr::{memchr_iter, memrchr_iter};
 
 use super::cut::{Limits, Seams};
-use super::{Length, pieces};
+use super::{Cut, Length};
 use crate::{IngestError, Splitter};
 
 /// Paragraphs, lines, sentences, words.
@@ -154,7 +154,7 @@ impl RecursiveBuilder {
 }
 
 impl Splitter for Recursive {
-    fn split(&self, document: &Document) -> Result<Vec<Document>, IngestError> {
-        Ok(pieces::plain(document, self.ranges(&document.text)))
+    fn cut(&self, document: &Document) -> Result<Vec<Cut>, IngestError> {
+        Ok(self.ranges(&document.text).into_iter().map(Cut::new).collect())
     }
 }

@@ -10,7 +10,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::cut::{Limits, Seams};
 use super::recursive::{SEPARATORS, Separators};
-use super::{Length, chars, pieces};
+use super::{Cut, Length, chars, pieces};
 use crate::{AsyncSplitter, IngestError};
 
 /// Between which sentences a text is cut.
@@ -218,7 +218,7 @@ impl AsyncSplitter for Semantic {
                 self.limits.cut(text, start..end, &seams, &mut ranges);
                 start = end;
             }
-            Ok(pieces::plain(document, ranges))
+            Ok(pieces::documents(document, ranges.into_iter().map(Cut::new).collect()))
         })
     }
 }

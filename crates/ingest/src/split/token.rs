@@ -6,7 +6,7 @@ use atomr_agents_core::Document;
 use atomr_agents_tokens::TokenCounter;
 
 use super::cut::{Limits, Seams};
-use super::{Length, pieces};
+use super::{Cut, Length};
 use crate::{IngestError, Splitter};
 
 /// Cuts texts into pieces of at most `chunk_size` tokens, as full as can be: between words, with the space before the word
@@ -71,9 +71,9 @@ impl Seams for Words {
 }
 
 impl Splitter for Token {
-    fn split(&self, document: &Document) -> Result<Vec<Document>, IngestError> {
+    fn cut(&self, document: &Document) -> Result<Vec<Cut>, IngestError> {
         let mut ranges = Vec::new();
         self.limits.cut(&document.text, 0..document.text.len(), &Words, &mut ranges);
-        Ok(pieces::plain(document, ranges))
+        Ok(ranges.into_iter().map(Cut::new).collect())
     }
 }

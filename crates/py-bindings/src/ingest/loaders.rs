@@ -48,8 +48,8 @@ impl NativeLoader {
     }
 
     #[staticmethod]
-    fn documents(documents: Vec<crate::document::Document>) -> Self {
-        let documents: Vec<core::Document> = documents.into_iter().map(|document| document.0).collect();
+    fn documents(documents: Vec<Py<crate::document::Document>>) -> Self {
+        let documents: Vec<core::Document> = documents.iter().map(|document| document.get().whole().clone()).collect();
         Self(Arc::new(documents))
     }
 

@@ -74,14 +74,17 @@ impl NativeSplitter {
         Self(Arc::new(Chain(Arc::clone(&self.0), Arc::clone(&other.0))))
     }
 
-    fn split<'py>(&self, py: Python<'py>, document: &Document) -> PyResult<Bound<'py, PyList>> {
-        let pieces = py.detach(|| self.0.split(&document.0)).map_err(from_kinded)?;
-        super::listed(py, pieces)
+    fn split<'py>(&self, py: Python<'py>, document: &Bound<'py, Document>) -> PyResult<Bound<'py, PyList>> {
+        let source = document.get().whole();
+        let pieces = py.detach(|| self.0.pieces(source)).map_err(from_kinded)?;
+        let numbered = pieces.into_iter().enumerate();
+        PyList::new(py, numbered.map(|(n, piece)| Document::piece(document.clone().unbind(), n, piece)))
     }
 
     fn split_text<'py>(&self, py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyList>> {
-        let pieces = py.detach(|| self.0.split(&core::Document::new("", text))).map_err(from_kinded)?;
-        PyList::new(py, pieces.iter().map(|piece| PyString::new(py, &piece.text)).collect::<Vec<_>>())
+        let source = core::Document::new("", text);
+        let pieces = py.detach(|| self.0.pieces(&source)).map_err(from_kinded)?;
+        PyList::new(py, pieces.iter().map(|piece| PyString::new(py, piece.text(&source))))
     }
 
     /// The same as one that may wait.

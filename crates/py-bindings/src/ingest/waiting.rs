@@ -46,7 +46,7 @@ impl AsyncSplitter for PythonSplitter {
         ctx: &'a CallCtx,
     ) -> BoxFuture<'a, Result<Vec<core::Document>, IngestError>> {
         let scope = ctx.get::<Scope>();
-        let document = Document(document.clone());
+        let document = Document::new(document.clone());
         let args =
             arguments(move |py: Python<'_>| Ok(Args::positional(PyTuple::new(py, [Bound::new(py, document)?])?)));
         let running = self.0.split(args, super::documents, scope.as_deref());
@@ -82,7 +82,7 @@ impl NativeAsyncSplitter {
     }
 
     fn split(&self, py: Python<'_>, document: &Document) -> PyResult<Py<PyAny>> {
-        let (splitter, document) = (self.0.clone(), document.0.clone());
+        let (splitter, document) = (self.0.clone(), document.whole().clone());
         awaitable(py, move |scope| async move {
             let ctx = call_ctx(&scope, None);
             let _end = ctx.cancel.clone().drop_guard();

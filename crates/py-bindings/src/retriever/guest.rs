@@ -26,7 +26,7 @@ impl PythonRetriever {
 fn documents(value: &Bound<'_, PyAny>) -> Result<Vec<core::Document>, BadShape> {
     let wrong = || shape("a list of Document", value);
     let document = |one: Bound<'_, PyAny>| match one.cast::<Document>() {
-        Ok(document) => Ok(document.get().0.clone()),
+        Ok(document) => Ok(document.get().whole().clone()),
         Err(_) => serde_json::from_value(json::from_py(&one).map_err(|_| wrong())?).map_err(|_| wrong()),
     };
     value.cast::<PyList>().map_err(|_| wrong())?.iter().map(document).collect()

@@ -56,7 +56,7 @@ impl NativeIndex {
 
 /// Copies of documents; made without the lock.
 fn copied(documents: &[Py<Document>]) -> Vec<core::Document> {
-    documents.iter().map(|document| document.get().0.clone()).collect()
+    documents.iter().map(|document| document.get().whole().clone()).collect()
 }
 
 /// How words are found.
@@ -201,7 +201,7 @@ impl NativeIndex {
     fn get(&self, py: Python<'_>, ids: Vec<String>) -> PyResult<Vec<Option<Document>>> {
         let index = self.shared();
         let found = Self::at_once(py.detach(|| index.get(&ids).now_or_never()))?;
-        Ok(found.into_iter().map(|one| one.map(Document)).collect())
+        Ok(found.into_iter().map(|one| one.map(Document::new)).collect())
     }
 
     fn ids_of(&self, py: Python<'_>, source: String) -> PyResult<Vec<String>> {

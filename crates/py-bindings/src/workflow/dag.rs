@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use atomr_agents_core::{RunId, Value};
-use atomr_agents_py_bridge::{Json, awaitable, json};
+use atomr_agents_py_bridge::{Json, json, stepping};
 use atomr_agents_state::{EffectClass, MemoryStore, Store};
 use atomr_agents_workflow::{
     Approval, Dag, InputMapping, JoinStrategy, RunOptions, RunnerOptions, Source, Step, StepOptions, WorkflowError,
@@ -186,7 +186,7 @@ where
     F: Future<Output = Result<WorkflowOutcome, WorkflowError>> + Send + 'static,
 {
     let outer = served(py);
-    awaitable(py, move |scope| async move {
+    stepping(py, move |scope| async move {
         let ctx = match outer {
             None => call_ctx(&scope, None),
             Some(outer) => outer.scoped().with(scope),

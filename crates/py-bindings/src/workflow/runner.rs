@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use atomr_agents_core::{CallCtx, Kind, RunId, Value};
-use atomr_agents_py_bridge::{Scope, awaitable};
+use atomr_agents_py_bridge::{Scope, awaitable, stepping};
 use atomr_agents_state::{MemoryStore, RunLogError, Store, remove};
 use atomr_agents_workflow::{
     Command, Existing, OnChange, RunOptions, RunOutcome, RunnerOptions, StatefulRunner, WorkflowError,
@@ -206,7 +206,7 @@ impl GraphRunner {
     fn run(&self, py: Python<'_>, given: Given<'_>) -> PyResult<Py<PyAny>> {
         let call = given.call(py)?;
         let (runner, shape, loose) = (self.runner.clone(), Arc::clone(&self.shape), self.loose.clone());
-        awaitable(py, move |scope| async move {
+        stepping(py, move |scope| async move {
             tidy(&runner, loose.as_deref()).await;
             let mirrors = call.mirrors.clone();
             let (ctx, left) = (call.context(&scope), left(&call, loose));

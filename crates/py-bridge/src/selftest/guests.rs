@@ -46,7 +46,7 @@ impl From<Carrier> for PyErr {
     }
 }
 
-fn guest(py: Python<'_>, object: &Bound<'_, PyAny>, inline: bool) -> PyResult<GuestCallable> {
+pub(super) fn guest(py: Python<'_>, object: &Bound<'_, PyAny>, inline: bool) -> PyResult<GuestCallable> {
     Ok(GuestCallable::wrap(py, "guest", object, GuestOptions { inline })?)
 }
 

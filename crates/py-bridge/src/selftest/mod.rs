@@ -1,6 +1,7 @@
 //! Functions by which the Python tests and benchmarks walk every rule of the bridge over the real package.
 
 mod guests;
+mod steps;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     }
     add!(identity, json_round_trip, unit, sleep, spin, panic, panic_in_reply, blocking, block_on_sleep);
     add!(drop_on_thread, heartbeat, stats);
+    module.add_function(pyo3::wrap_pyfunction!(steps::steps, module)?)?;
     guests::register(module)
 }
 

@@ -262,6 +262,14 @@ impl Journal {
         }
     }
 
+    /// Lets what is staged be written while the run goes on, unless all of it is written at the end of a turn
+    /// ([`When::Exit`]). What goes wrong comes out of the next commit, and nothing is lost by it.
+    pub fn commit_soon(&self) {
+        if self.0.options.when != When::Exit {
+            self.0.pen.spawn_write(&self.0);
+        }
+    }
+
     /// Writes what is staged, now.
     ///
     /// # Errors

@@ -102,7 +102,7 @@ fn has_checkpoint(frame: &Frame) -> bool {
     frame.items.iter().any(|item| matches!(item, Item::Checkpoint(_)))
 }
 
-fn base_key(run: &str, at: u64) -> Result<Key, RunLogError> {
+pub(super) fn base_key(run: &str, at: u64) -> Result<Key, RunLogError> {
     Ok(Key::new(BASES, &format!("{}{at:020}", base_prefix(run)))?)
 }
 
@@ -126,36 +126,4 @@ pub async fn compact(store: &Arc<dyn Store>, run: &str) -> Result<(), RunLogErro
         journal.flush().await?;
     }
     journal.release().await
-}
-
-/// Removes a run: its record, its log, its marks. A run that others were forked from is refused.
-///
-/// # Errors
-/// [`RunLogError::Needed`] while forks of it are there; [`crate::StoreError::Held`] while somebody writes it;
-/// [`RunLogError::NoSuchRun`]; and when the store fails.
-pub async fn remove(store: &Arc<dyn Store>, run: &str) -> Result<(), RunLogError> {
-    let key = run_key(run)?;
-    let Some(stored) = store.get(&key).await? else { return Err(RunLogError::NoSuchRun { run: run.to_owned() }) };
-    let record = RunRecord::decode(run, &stored.value)?;
-    let options = JournalOptions::default();
-    let lease = acquire(&**store, &key, &options.owner, LEASE).await?;
-    let forks: Vec<String> = children(&**store, run).await?.into_iter().map(|(child, _)| child).collect();
-    let result = if forks.is_empty() {
-        let mut batch = Batch::new()
-            .fenced(lease.fence())
-            .delete(&key, Expect::Version(stored.version))
-            .with(Change::Drop { stream: key.clone() });
-        for base in bases(&**store, run).await? {
-            batch = batch.delete(&base_key(run, base)?, Expect::Any);
-        }
-        if let Some(parent) = &record.parent {
-            batch = batch.delete(&child_key(&parent.run, run)?, Expect::Any);
-        }
-        store.commit(batch).await.map_err(RunLogError::from)
-    } else {
-        Err(RunLogError::Needed { run: run.to_owned(), forks })
-    };
-    let released = store.release(&lease).await;
-    result?;
-    Ok(released?)
 }

@@ -1,49 +1,79 @@
-//! How many tokens the parts of texts are that were counted before.
+//! How many tokens the pieces of texts are that were counted before.
 
-/// The longest part that is remembered, in bytes: its bytes and its length have room in three words.
+/// The longest piece that is remembered, in bytes: its bytes and its length have room in three words.
 const LONGEST: usize = 23;
-/// How many parts are remembered, as a power of two: 2 MB for each vocabulary and thread that counts.
+/// How many pieces are remembered, as a power of two: 2 MB for each vocabulary and thread that counts.
 const BITS: u32 = 16;
 
-/// A part: its bytes, zeros, its length.
+/// A piece: its bytes, zeros, its length.
 type Name = [u64; 3];
 
-/// A table of parts and their counts. Of two parts with the same place the later one stays.
+/// A piece and its count.
+#[derive(Clone, Copy)]
+// A place never lies across two lines of the processor's cache.
+#[repr(align(32))]
+struct Place {
+    name: Name,
+    count: u64,
+}
+
+/// A table of pieces and their counts. Of two pieces with the same place the later one stays.
 pub(super) struct Known {
-    places: Box<[(Name, u64)]>,
+    places: Box<[Place]>,
 }
 
 impl Known {
     pub(super) fn new() -> Self {
-        Self { places: vec![([0; 3], 0); 1 << BITS].into_boxed_slice() }
+        Self { places: vec![Place { name: [0; 3], count: 0 }; 1 << BITS].into_boxed_slice() }
     }
 
-    /// How many tokens a part is: remembered, or counted now.
+    /// How many tokens the piece of a text from one place to another is: remembered, or counted now.
     #[inline]
-    pub(super) fn count(&mut self, part: &str, count: impl FnOnce(&str) -> u64) -> u64 {
-        let Some(name) = name_of(part.as_bytes()) else { return count(part) };
-        let Some(place) = self.places.get_mut(place_of(&name)) else { return count(part) };
-        if place.0 != name {
-            // No part is empty, so none has the name of a place that was never used.
-            *place = (name, count(part));
+    pub(super) fn count(&mut self, text: &[u8], from: usize, to: usize, count: impl FnOnce(&[u8]) -> u64) -> u64 {
+        let Some(piece) = text.get(from..to) else { return 0 };
+        let Some(name) = name_of(text, from, piece) else { return count(piece) };
+        let Some(place) = self.places.get_mut(place_of(&name)) else { return count(piece) };
+        if place.name != name {
+            // No piece is empty, so none has the name of a place that was never used.
+            *place = Place { name, count: count(piece) };
         }
-        place.1
+        place.count
     }
 }
+
+/// The bits of a name's words that are bytes of a piece, by the length of the piece.
+const MASKS: [Name; LONGEST + 1] = {
+    let mut masks = [[0; 3]; LONGEST + 1];
+    let mut length = 0;
+    while length <= LONGEST {
+        let mut byte = 0;
+        while byte < length {
+            masks[length][byte / 8] |= 0xff << (byte % 8 * 8);
+            byte += 1;
+        }
+        length += 1;
+    }
+    masks
+};
 
 #[inline]
-fn name_of(part: &[u8]) -> Option<Name> {
-    if part.len() > LONGEST {
-        return None;
-    }
-    let mut bytes = [0u8; 24];
-    bytes.get_mut(..part.len())?.copy_from_slice(part);
-    *bytes.last_mut()? = u8::try_from(part.len()).ok()?;
-    let word = |at: usize| bytes.as_chunks::<8>().0.get(at).map(|eight| u64::from_le_bytes(*eight));
-    Some([word(0)?, word(1)?, word(2)?])
+fn name_of(text: &[u8], from: usize, piece: &[u8]) -> Option<Name> {
+    let mask = MASKS.get(piece.len())?;
+    let bytes = match text.get(from..)?.first_chunk::<24>() {
+        Some(bytes) => *bytes,
+        None => {
+            let mut bytes = [0; 24];
+            bytes.get_mut(..piece.len())?.copy_from_slice(piece);
+            bytes
+        }
+    };
+    let words = bytes.as_chunks::<8>().0;
+    let mut name: Name = std::array::from_fn(|at| u64::from_le_bytes(words[at]) & mask[at]);
+    name[2] |= (piece.len() as u64) << 56;
+    Some(name)
 }
 
-/// Where a part is looked for: its words, mixed by multiplication with odd constants (the fractions of the golden ratio and of
+/// Where a piece is looked for: its words, mixed by multiplication with odd constants (the fractions of the golden ratio and of
 /// the square roots of 3 and 5).
 #[inline]
 fn place_of([a, b, c]: &Name) -> usize {
@@ -60,12 +90,22 @@ mod tests {
     #[test]
     fn what_was_counted_is_remembered_and_what_is_long_is_counted_again() {
         let mut known = Known::new();
-        assert_eq!(known.count(" cat", |_| 7), 7);
-        assert_eq!(known.count(" cat", |_| 8), 7);
-        assert_eq!(known.count(" cat\0", |_| 9), 9, "another length is another part");
+        let mut count = |piece: &str, tokens| known.count(piece.as_bytes(), 0, piece.len(), |_| tokens);
+        assert_eq!(count(" cat", 7), 7);
+        assert_eq!(count(" cat", 8), 7);
+        assert_eq!(count(" cat\0", 9), 9, "another length is another piece");
         let long = "x".repeat(LONGEST + 1);
-        assert_eq!((known.count(&long, |_| 1), known.count(&long, |_| 2)), (1, 2));
+        assert_eq!((count(&long, 1), count(&long, 2)), (1, 2));
         let most = "x".repeat(LONGEST);
-        assert_eq!((known.count(&most, |_| 1), known.count(&most, |_| 2)), (1, 1));
+        assert_eq!((count(&most, 1), count(&most, 2)), (1, 1));
+    }
+
+    #[test]
+    fn the_same_piece_is_found_again_whatever_follows_it() {
+        let mut known = Known::new();
+        let text = b"a piece within a text and again piece";
+        assert_eq!(known.count(text, 2, 7, |piece| piece.len() as u64), 5);
+        assert_eq!(known.count(text, 32, 37, |_| 0), 5);
+        assert_eq!(known.count(text, 30, 99, |_| 1), 0, "no piece of this text");
     }
 }

@@ -168,10 +168,8 @@ impl Engine {
             let mut stand = self.stand(&journal, &read.stored, true).await?;
             stand.passes = read.pending.iter().any(|interrupt| interrupt.kind == InterruptKind::Before);
             let live = Live::of(journal.clone(), ctx.clone());
-            // Of a run that was killed the store says already that it runs: what is staged here goes with its next effect.
-            let says_nothing = commands.iter().all(|command| matches!(command, Command::Continue));
-            let runs = status == RunStatus::Running && !read.back && says_nothing;
-            // What is answered, and that it runs, is written before anything goes on, and before it is told.
+            let goes_on = !read.back && commands.iter().all(|command| matches!(command, Command::Continue));
+            // What is answered is written before anything goes on, and before it is told.
             let hold = call.events.as_ref().map(RunEvents::hold);
             self.started(&ctx);
             if read.back {
@@ -180,9 +178,13 @@ impl Engine {
             let edited = self.obey(&live, &mut stand, &read, commands).await?;
             if status == RunStatus::Finished {
                 journal.begin_turn_as(ctx.run, &Value::Null).await?;
-            } else if !runs {
+            } else if !goes_on {
                 journal.status(RunStatus::Running);
                 journal.commit().await?;
+            } else if status != RunStatus::Running {
+                // Nothing was said that could be lost. Of a run that was killed not even this is to be written.
+                journal.status(RunStatus::Running);
+                journal.commit_soon();
             }
             drop(hold);
             let kept = hot.take(name).filter(|kept| !edited.moved && kept.mark == read.mark && !read.mark.is_empty());
