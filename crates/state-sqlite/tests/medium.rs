@@ -173,7 +173,7 @@ async fn a_medium_that_cannot_be_written_can_be_read_or_says_so() {
 async fn a_process_that_keeps_the_file_for_itself_is_waited_for_and_then_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("runs.db");
-    let options = SqliteOptions { patience: std::time::Duration::from_millis(30), ..SqliteOptions::default() };
+    let options = SqliteOptions { patience: std::time::Duration::from_millis(200), ..SqliteOptions::default() };
     let store = SqliteStore::open(&path, options).unwrap();
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();

@@ -1,8 +1,8 @@
 //! The connection that writes.
 //!
 //! Who finds it free commits on the spot: handing a batch to another thread costs more than a relaxed commit, and as much as
-//! a flush of a quick disk. Who does not find it free puts the batch into a queue, and the writer's thread does everything that waits there in one SQLite
-//! transaction, a savepoint for each, so that a batch that fails fails alone.
+//! a flush of a quick disk. Who does not find it free puts the batch into a queue, and the writer's thread does everything
+//! that waits there in one SQLite transaction, a savepoint for each, so that a batch that fails fails alone.
 
 mod group;
 mod job;
@@ -153,19 +153,21 @@ impl Drop for Writer {
     }
 }
 
-/// A batch that is larger is written by the writer's thread: a relaxed one, and one that is flushed.
+/// A batch that is larger is written by the writer's thread.
 const INLINE_BYTES: usize = 256 << 10;
-const FLUSH_BYTES: usize = 32 << 10;
+/// One that is larger is flushed by the writer's thread, and written by it for who must not wait.
+const LITTLE_BYTES: usize = 32 << 10;
 
 impl Shared {
     /// Whether a batch may be written on the caller's thread. Flushing takes as long as the medium takes, and every other
-    /// stream of the runtime's thread stands still meanwhile: only while it takes no longer than handing it over, twice.
+    /// stream of the runtime's thread stands still meanwhile: only while it takes no longer than handing it over, twice. Little
+    /// that is not flushed goes no further than the system's memory: that is for every thread.
     fn inline(&self, durability: Durability, bytes: usize) -> bool {
-        let quick = match durability {
-            Durability::Relaxed => bytes <= INLINE_BYTES,
-            Durability::Full => bytes <= FLUSH_BYTES && self.pace.is_quick(),
-        };
-        quick && may_wait()
+        let little = bytes <= LITTLE_BYTES;
+        match durability {
+            Durability::Relaxed => little || (bytes <= INLINE_BYTES && may_wait()),
+            Durability::Full => little && self.pace.is_quick() && may_wait(),
+        }
     }
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<Box<dyn Job>>> {
@@ -231,6 +233,10 @@ mod tests {
     async fn threads(writer: &Writer, pace: Duration) -> [ThreadId; 3] {
         let here = |_: &Tx<'_>| Ok(thread::current().id());
         writer.shared.pace.note(Durability::Full, pace);
+        // It answers before it lets go of the connection.
+        while writer.shared.waiting.load(Ordering::Acquire) > 0 || writer.shared.session.try_lock().is_err() {
+            tokio::task::yield_now().await;
+        }
         [
             writer.write(Durability::Relaxed, 0, here).await.unwrap(),
             writer.write(Durability::Full, 0, here).await.unwrap(),
@@ -247,7 +253,8 @@ mod tests {
         let writer = Arc::new(Writer::new(place, options, readers, opened));
         let own = thread::current().id();
         // The body of this test is polled by `block_on`, as by the event loop of another language: it is no task.
-        assert!(!threads(&writer, Duration::ZERO).await.contains(&own));
+        let outside = threads(&writer, Duration::ZERO).await;
+        assert_eq!(outside.map(|thread| thread == own), [true, false, false]);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let slow = threads(&writer, Duration::from_secs(1)).await;
