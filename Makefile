@@ -69,6 +69,24 @@ soak: ## the tests of durable runs at full length: thousands of kills, every bou
 	ATOMR_WORKER_RUNS=500 ATOMR_MODEL_CASES=1000 ATOMR_POSTMASTER_KILLS=20 \
 		cargo test $(LOCKED) -p atomr-agents-state-postgres -- --test-threads 1
 
+# Each is a binary of the workspace in `fuzz`, which is apart: its flags would compile everything else anew.
+FUZZ_TARGETS := $(patsubst fuzz/fuzz_targets/%.rs,%,$(sort $(wildcard fuzz/fuzz_targets/*.rs)))
+SECONDS ?= 60
+SANITIZER ?= none
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for SECONDS=60 each; ARGS names some of them, SANITIZER=address looks at memory, too
+	@cargo fuzz --version >/dev/null 2>&1 || { \
+		echo "make fuzz needs a C++ compiler and cargo-fuzz: cargo install --locked cargo-fuzz" >&2; exit 1; }
+	@for target in $(or $(ARGS),$(FUZZ_TARGETS)); do \
+		echo "fuzzing $$target for $(SECONDS) s"; \
+		mkdir -p fuzz/corpus/$$target; \
+		RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/fuzz \
+			cargo fuzz run --sanitizer $(SANITIZER) $$target fuzz/corpus/$$target $$(ls -d fuzz/seeds/$$target 2>/dev/null) -- \
+			-max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+			|| { echo "$$target failed: what did it is in fuzz/artifacts/$$target" >&2; exit 1; }; \
+	done
+
 .PHONY: bench
 bench: $(BENCH_ENV)-$(WHEEL_KEY) ## the benchmarks beside their peers; ARGS names some of them
 	$(BENCH)/bin/python benchmarks/run.py $(ARGS)

@@ -6,14 +6,26 @@ from ._retrievers import Bm25Retriever, Retriever, _count, _Index, native_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable as Function
     from collections.abc import Iterable, Sequence
-    from typing import Any, Literal
+    from typing import Any, Literal, Protocol
 
     from ._embedders import AnyEmbedder
     from ._native.agent import InferenceClient
     from ._native.core import Document
     from ._native.retriever import NativeCompressor, NativeReranker
     from ._retrievers import AnyRetriever
+
+    class HasRerank(Protocol):
+        """An object that scores documents for a query."""
+
+        def rerank(self, query: str, documents: list[Document], /) -> Any: ...
+
+    class HasCompress(Protocol):
+        """An object that finds in a text what belongs to a query."""
+
+        def compress(self, query: str, text: str, /) -> Any: ...
+
 
 CANDIDATES = 50
 
@@ -105,6 +117,8 @@ class ContextualCompressionRetriever(Retriever):
     Args:
         base: The retriever.
         model: What picks the passages, if not the words.
+        compressor: Instead of both, one of yours: `compress(query, text)`, or a function of these two, plain or async,
+            that gives the text that belongs to the query, or None.
         language: The language whose stems and stop words are used to compare words; English stop words, if nothing
         is said.
 
@@ -117,15 +131,27 @@ class ContextualCompressionRetriever(Retriever):
 
     __slots__ = ()
 
-    def __init__(self, base: AnyRetriever, *, model: Any = None, language: str | None = None) -> None:
+    def __init__(
+        self,
+        base: AnyRetriever,
+        *,
+        model: Any = None,
+        language: str | None = None,
+        compressor: HasCompress | Function[[str, str], Any] | None = None,
+    ) -> None:
         from ._native.retriever import NativeCompressor, NativeRetriever
+        from .errors import ConfigError
 
-        compressor: NativeCompressor
-        if model is None:
-            compressor = NativeCompressor.sentences(language)
+        if compressor is not None and (model is not None or language is not None):
+            raise ConfigError("texts are shortened by a compressor of yours, a model or words: give one of them")
+        native: NativeCompressor
+        if compressor is not None:
+            native = NativeCompressor.guest(_function("compressor", compressor, "compress"))
+        elif model is None:
+            native = NativeCompressor.sentences(language)
         else:
-            compressor = NativeCompressor.model(*_model(model))
-        self.label, self.native = "compression", NativeRetriever.compressed(native_of(base), compressor)
+            native = NativeCompressor.model(*_model(model))
+        self.label, self.native = "compression", NativeRetriever.compressed(native_of(base), native)
 
 
 class ParentDocumentRetriever(Retriever):
@@ -324,6 +350,8 @@ class RerankedRetriever(Retriever):
         base: The retriever.
         model: What scores them, from 0 to 10, in one call: the name of a model or a client.
         embedder: Instead of a model: what scores them by the cosine with the query.
+        reranker: Instead of both, one of yours: `rerank(query, documents)`, or a function of these two, plain or async,
+            that gives a number for each document; higher is better.
         top_k: How many documents are found where a call does not say.
         candidates: How many are scored again, at least.
 
@@ -344,6 +372,7 @@ class RerankedRetriever(Retriever):
         model: Any = None,
         *,
         embedder: AnyEmbedder | None = None,
+        reranker: HasRerank | Function[[str, list[Document]], Any] | None = None,
         top_k: int = 5,
         candidates: int = CANDIDATES,
     ) -> None:
@@ -351,15 +380,27 @@ class RerankedRetriever(Retriever):
         from ._native.retriever import NativeReranker, NativeRetriever
         from .errors import ConfigError
 
-        reranker: NativeReranker
-        if model is not None and embedder is None:
-            reranker = NativeReranker.model(*_model(model))
-        elif embedder is not None and model is None:
-            reranker = NativeReranker.embeddings(Embedder(embedder).native)
+        if (model is not None) + (embedder is not None) + (reranker is not None) != 1:
+            raise ConfigError("documents are scored by a model, an embedder or a reranker of yours: give one of them")
+        scores: NativeReranker
+        if reranker is not None:
+            scores = NativeReranker.guest(_function("reranker", reranker, "rerank"))
+        elif embedder is not None:
+            scores = NativeReranker.embeddings(Embedder(embedder).native)
         else:
-            raise ConfigError("documents are scored by a model, or by an embedder: give one of the two")
-        native = NativeRetriever.reranked(native_of(base), reranker, _count(top_k), _count(candidates))
+            scores = NativeReranker.model(*_model(model))
+        native = NativeRetriever.reranked(native_of(base), scores, _count(top_k), _count(candidates))
         self.label, self.native = "reranked", native
+
+
+def _function(name: str, target: Any, method: str) -> Any:
+    """What is called of an object of the user's: its method, or itself."""
+    from . import _checks
+
+    found = getattr(target, method, target)
+    if not callable(found):
+        _checks.fail(name, f"a function, or an object with {method}()", target)
+    return found
 
 
 def _model(model: Any) -> tuple[InferenceClient, str]:

@@ -30,15 +30,13 @@ def _paths(paths: Paths) -> list[str]:
     return [os.fspath(path) for path in found]
 
 
-def _text(encoding: str | None, errors: Errors, max_bytes: int) -> tuple[str | None, bool, int]:
+def _text(encoding: str | None, errors: Errors, limit: int, limited: str = "max_bytes") -> tuple[str | None, bool, int]:
     from . import _checks
 
     _checks.optional(_checks.filled)("encoding", encoding)
     _checks.one_of("strict", "replace")("errors", errors)
-    _checks.integer("max_bytes", max_bytes)
-    if max_bytes < 1:
-        _checks.fail("max_bytes", "at least 1", max_bytes)
-    return encoding, errors == "replace", max_bytes
+    _checks.whole(1)(limited, limit)
+    return encoding, errors == "replace", limit
 
 
 class TextLoader(Loader):
@@ -169,6 +167,10 @@ class CsvLoader(Loader):
     """Each row of a table is a document; its other columns are metadata. Fields in quotes may have separators, line
     ends and doubled quotes in them.
 
+    The file is read row by row and may be larger than memory; `load` makes a list of all rows, a pipeline does not.
+    Before the first row, all of it is looked at: a byte that is no text, a quote that is never closed, and a row that
+    is too large are an error of the file.
+
     Args:
         paths: One path or several.
         text_column: The column with the text; without it the text is every column, as `name: value` in lines.
@@ -179,9 +181,9 @@ class CsvLoader(Loader):
         header: The first row has the names of the columns; else they are "0", "1", …
         lenient: Takes rows that are shorter or longer than the first; else such a row is an error that names it and the
             column.
-        encoding: As for `TextLoader`, and so `errors` and `max_bytes`.
+        encoding: As for `TextLoader`, and so `errors`.
         errors: What becomes of bytes that are no text.
-        max_bytes: How large a file may be.
+        max_row_bytes: How large a row may be.
     """
 
     __slots__ = ()
@@ -198,7 +200,7 @@ class CsvLoader(Loader):
         lenient: bool = False,
         encoding: str | None = None,
         errors: Errors = "strict",
-        max_bytes: int = MAX_BYTES,
+        max_row_bytes: int = 16 << 20,
     ) -> None:
         from . import _checks
         from ._native.ingest import load_csv
@@ -208,7 +210,7 @@ class CsvLoader(Loader):
         _checks.text("quote", quote)
         _checks.flag("header", header)
         _checks.flag("lenient", lenient)
-        decoding = _text(encoding, errors, max_bytes)
+        decoding = _text(encoding, errors, max_row_bytes, "max_row_bytes")
         native = load_csv(_paths(paths), text_column, id_column, separator, quote, header, lenient, *decoding)
         super().__init__("csv", native)
 
@@ -277,7 +279,7 @@ class DirectoryLoader(Loader):
         hidden: Takes names that begin with a dot, too.
         encoding: As for `TextLoader`, and so `errors` and `max_bytes`.
         errors: What becomes of bytes that are no text.
-        max_bytes: How large a file may be.
+        max_bytes: How large a file may be that is read whole, as all are but `.jsonl` and `.csv`.
     """
 
     __slots__ = ()

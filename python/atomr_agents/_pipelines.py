@@ -185,11 +185,30 @@ class IngestPipeline:
             )
         )
 
-    async def run(self, progress: Function[[dict[str, int]], Any] | None = None) -> IngestReport:
-        """Runs it once. `progress` is told how far it is, as a dict, after each group of documents."""
-        return IngestReport(*await self.native.run(progress))
+    async def run(self, progress: bool | Function[[dict[str, int]], Any] | None = None) -> IngestReport:
+        """Runs it once. `progress` is told how far it is, as a dict, after each group of documents; True draws a bar on
+        standard error, or writes a line now and then where that is no terminal.
+        """
+        if progress is not True:
+            if progress is not None and progress is not False and not callable(progress):
+                from . import _checks
 
-    def run_sync(self, progress: Function[[dict[str, int]], Any] | None = None) -> IngestReport:
+                _checks.fail("progress", "True or what is called with how far it is", progress)
+            return IngestReport(*await self.native.run(progress or None))
+        import sys
+
+        from ._progress import ProgressBar
+
+        bar = ProgressBar(sys.stderr)
+        try:
+            numbers, failures = await self.native.run(bar.tell)
+            # The last group may be told of later than the run ends.
+            bar.tell(numbers)
+        finally:
+            bar.close()
+        return IngestReport(numbers, failures)
+
+    def run_sync(self, progress: bool | Function[[dict[str, int]], Any] | None = None) -> IngestReport:
         """As `run`, where no event loop runs."""
         from ._sync import run
 

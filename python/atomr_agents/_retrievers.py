@@ -178,6 +178,35 @@ class Bm25Retriever(_Index):
         """The documents that fit best, at once: no event loop is needed, and none is in the way."""
         return self.index.search_now(query, filter, _number(top_k))
 
+    def save(self, path: str | PathLike[str]) -> None:
+        """Writes the index to a file; one that is there is replaced when the new one is whole."""
+        self.index.save(path)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | PathLike[str],
+        top_k: int = 5,
+        k1: float = 1.5,
+        b: float = 0.75,
+        *,
+        language: str | None = None,
+        stop_words: bool = False,
+        without: Iterable[str] = (),
+    ) -> Bm25Retriever:
+        """What `save` wrote; the words are indexed anew. Language, `k1` and `b` must be those it was made with.
+
+        Raises:
+            StorageError: the file cannot be read, is not whole, or was written by a newer version.
+            ConfigError: something is not what the index was made with.
+        """
+        from ._native.retriever import NativeIndex
+
+        options = _Words(_count(top_k), float(k1), float(b), language, bool(stop_words), list(without))
+        made = object.__new__(cls)
+        made._keep("bm25", NativeIndex.load_words(path, options))
+        return made
+
 
 class _Awaited(_Index):
     """An index of vectors, which are made by somebody."""

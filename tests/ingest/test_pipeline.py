@@ -1,5 +1,8 @@
 """The pipeline: what is written, what is left alone, what is reported."""
 
+import io
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from atomr_agents.ingest import (
     kv_cache_from_factory,
     semantic_splitter,
 )
-from atomr_agents.retriever import HybridIndex
+from atomr_agents.retriever import Bm25Retriever, HybridIndex
 from atomr_agents.state import in_memory_store
 
 
@@ -113,3 +116,63 @@ async def test_parts_that_do_not_fit_are_refused():
         await IngestPipeline([Document("a", "x")], HybridIndex(MockEmbedder(4))).run()
     with pytest.raises(ConfigError, match="dimension 8"):
         await IngestPipeline([Document("a", "x")], HybridIndex(MockEmbedder(4)), embedder=MockEmbedder(8)).run()
+
+
+class Screen(io.StringIO):
+    """Standard error as a terminal has it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def documents(count: int) -> list[Document]:
+    return [Document(f"d{n}", f"Rain number {n}.") for n in range(count)]
+
+
+def test_a_bar_is_drawn_on_a_terminal_and_its_line_is_ended(monkeypatch: pytest.MonkeyPatch):
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    report = IngestPipeline(documents(300), Bm25Retriever(), batch=16).run_sync(progress=True)
+    drawn = screen.getvalue()
+    assert report.written == 300
+    assert drawn.count("\n") == 1 and drawn.endswith("\x1b[K\n")
+    last = drawn[:-1].split("\r")[-1]
+    assert last == f"[{'#' * 24}] 300/300 documents, 300 pieces (300 written)\x1b[K"
+
+
+def test_elsewhere_there_are_few_lines(monkeypatch: pytest.MonkeyPatch):
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", out)
+    IngestPipeline([*documents(500), Document("d0", "twice")], Bm25Retriever(), batch=8).run_sync(progress=True)
+    lines = out.getvalue().splitlines()
+    assert 1 <= len(lines) <= 4
+    assert lines[-1] == f"[{'#' * 24}] 501/501 documents, 500 pieces (500 written, 1 failed)"
+    assert "\r" not in out.getvalue()
+
+
+@pytest.mark.parametrize("broken", [None, io.TextIOWrapper(io.FileIO(os.open("/dev/full", os.O_WRONLY), "w"))])
+def test_what_cannot_be_drawn_stops_no_run(monkeypatch: pytest.MonkeyPatch, broken: io.TextIOWrapper | None):
+    monkeypatch.setattr(sys, "stderr", broken)
+    assert IngestPipeline(documents(300), Bm25Retriever()).run_sync(progress=True).written == 300
+
+
+def test_progress_is_a_bar_or_a_function():
+    told: list[dict[str, int]] = []
+    pipeline = IngestPipeline(documents(3), Bm25Retriever())
+    assert pipeline.run_sync(told.append).written == 3
+    assert pipeline.run_sync(False).written == 3
+    with pytest.raises(ConfigError, match="progress"):
+        pipeline.run_sync("yes")  # type: ignore[arg-type]
+
+
+def test_a_run_that_fails_ends_the_line(monkeypatch: pytest.MonkeyPatch):
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+
+    def refuse() -> None:
+        raise RuntimeError("no room")
+
+    pipeline = IngestPipeline(documents(5), Bm25Retriever(), store=in_memory_store(), checkpoint=refuse)
+    with pytest.raises(RuntimeError, match="no room"):
+        pipeline.run_sync(progress=True)
+    assert screen.getvalue() == "" or screen.getvalue().endswith("\n")

@@ -157,6 +157,34 @@ def test_a_hybrid_index_is_saved_and_loaded(tmp_path):
         HybridIndex.load(path, "mock:64")
 
 
+def test_an_index_of_words_is_saved_and_loaded(tmp_path):
+    path = tmp_path / "notes.words"
+    notes = Bm25Retriever(documents(), language="english")
+    notes.save(path)
+    notes.remove("a")
+    notes.add([Document("f", "Raining again", {"n": 9})])
+    notes.save(path)
+    loaded = Bm25Retriever.load(path, language="english")
+    assert len(loaded) == 4 and loaded.retrieve_sync("raining") == notes.retrieve_sync("raining")
+    assert loaded.get("f").metadata == {"n": 9}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["notes.words"]
+    loaded.add([Document("g", "rain")])
+    assert len(loaded) == 5
+    with pytest.raises(ConfigError, match="analyzer is"):
+        Bm25Retriever.load(path)
+    with pytest.raises(ConfigError, match="k1 is"):
+        Bm25Retriever.load(path, k1=1.2, language="english")
+    whole = path.read_bytes()
+    for broken, said in [(whole[:-1], "checksum"), (b"", "begin"), (b"x" * 99, "begin"), (whole[:60], "checksum")]:
+        path.write_bytes(broken)
+        with pytest.raises(StorageError, match=said):
+            Bm25Retriever.load(path, language="english")
+    with pytest.raises(AgentError, match="nowhere"):
+        Bm25Retriever.load(tmp_path / "nowhere")
+    with pytest.raises(AgentError, match="no-folder"):
+        notes.save(tmp_path / "no-folder" / "notes")
+
+
 def test_an_embedder_of_ones_own_is_asked_once_for_all_documents():
     calls: list[int] = []
 
@@ -265,6 +293,54 @@ def test_models_write_queries_and_pick_and_score():
     broken = MultiQueryRetriever(notes, ScriptedModel().text("no").text("no JSON either"))
     with pytest.raises(InvalidOutputError, match="search queries by"):
         broken.retrieve_sync("rain")
+
+
+def test_a_reranker_and_a_compressor_of_ones_own():
+    notes = Bm25Retriever(documents())
+
+    class Mine:
+        async def rerank(self, query: str, documents: list[Document]) -> list[float]:
+            assert query == "rain" and all(isinstance(document, Document) for document in documents)
+            return [document.metadata["n"] for document in documents]
+
+        def compress(self, query: str, text: str) -> str | None:
+            return text[:4] if "Rain" in text else None
+
+    assert ids(RerankedRetriever(notes, reranker=Mine(), top_k=2).retrieve_sync("rain")) == ["c", "b"]
+    by_length = RerankedRetriever(notes, reranker=lambda query, found: [-len(one.text) for one in found])
+    assert ids(by_length.retrieve_sync("rain")) == ["a", "c", "b"]
+    assert {one.text for one in ContextualCompressionRetriever(notes, compressor=Mine()).retrieve_sync("rain")} == {
+        "Rain"
+    }
+    assert ContextualCompressionRetriever(notes, compressor=lambda query, text: " ").retrieve_sync("rain") == []
+
+
+@pytest.mark.parametrize("answer", [[1.0], [1.0, 2.0, float("nan")], "123", None, [1, 2, "x"]])
+def test_wrong_scores_break_the_contract(answer):
+    wrong = RerankedRetriever(Bm25Retriever(documents()), reranker=lambda query, found: answer)
+    with pytest.raises(ContractError, match="a list of 3 finite numbers"):
+        wrong.retrieve_sync("rain")
+
+
+def test_what_ones_own_parts_raise_comes_out():
+    def broken(query, other):
+        raise LookupError("no")
+
+    notes = Bm25Retriever(documents())
+    for search in (
+        RerankedRetriever(notes, reranker=broken),
+        ContextualCompressionRetriever(notes, compressor=broken),
+    ):
+        with pytest.raises(LookupError, match="no"):
+            search.retrieve_sync("rain")
+    with pytest.raises(ContractError, match="a str, or None"):
+        ContextualCompressionRetriever(notes, compressor=lambda query, text: 3).retrieve_sync("rain")
+    with pytest.raises(ConfigError, match="reranker"):
+        RerankedRetriever(notes, reranker=3)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="give one of them"):
+        RerankedRetriever(notes, embedder="mock:8", reranker=broken)
+    with pytest.raises(ConfigError, match="give one of them"):
+        ContextualCompressionRetriever(notes, compressor=broken, language="english")
 
 
 def test_a_question_has_its_own_conditions_and_a_url_is_none():

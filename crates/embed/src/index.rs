@@ -11,6 +11,7 @@ mod nearest;
 mod options;
 mod rows;
 mod state;
+mod stop;
 mod upkeep;
 
 use std::collections::HashMap;
@@ -25,6 +26,7 @@ pub use self::metric::Metric;
 pub use self::options::IndexOptions;
 use self::rows::Rows;
 use self::state::State;
+use self::stop::Stop;
 use self::upkeep::Due;
 use crate::{Allowed, AnnIndex, EmbedError, Neighbour, Vectors};
 
@@ -32,6 +34,8 @@ use crate::{Allowed, AnnIndex, EmbedError, Neighbour, Vectors};
 const MOST: usize = u32::MAX as usize - 1;
 /// From here on a change is made on a thread that may block.
 const LONG: usize = 256;
+/// How many rows are linked between two looks at whether anybody still waits.
+const MOST_AT_ONCE: usize = 4096;
 
 /// An index of vectors in memory. Cheap to clone: clones share the vectors. Any number of threads may search while one
 /// changes it; a search sees the index before a change or after it.
@@ -161,7 +165,40 @@ impl VectorIndex {
     /// As [`AnnIndex::upsert`]; [`EmbedError::NotFinite`] for a vector whose length is beyond 32-bit numbers;
     /// [`EmbedError::Failed`] where the index would hold more than `max_vectors`, or there is no memory.
     pub fn insert(&self, ids: &[u64], vectors: &Vectors) -> Result<(), EmbedError> {
-        self.shared.insert(ids, vectors)
+        self.shared.stage(ids, vectors)?;
+        self.settle_now()
+    }
+
+    /// Keeps each vector under its id, as [`VectorIndex::insert`], and leaves the rest of the work to [`VectorIndex::settle`].
+    ///
+    /// # Errors
+    /// As [`VectorIndex::insert`].
+    pub fn stage(&self, ids: &[u64], vectors: &Vectors) -> Result<(), EmbedError> {
+        self.shared.stage(ids, vectors)
+    }
+
+    /// Does what is due after changes, on a thread that may block: packs what is left, builds or extends the graph. Searches
+    /// go on meanwhile, and are the same before and after, but for their speed.
+    ///
+    /// Dropping the future stops the work soon, and leaves the index as it was; it is due again after the next change.
+    ///
+    /// # Errors
+    /// [`EmbedError::Failed`] where there is no memory.
+    pub async fn settle(&self) -> Result<(), EmbedError> {
+        if self.shared.due() == Due::Nothing {
+            return Ok(());
+        }
+        let (shared, stop) = (Arc::clone(&self.shared), Stop::default());
+        let _dropped = stop.on_drop();
+        apart(move || shared.tidy(&stop)).await
+    }
+
+    /// As [`VectorIndex::settle`], without waiting for a thread, and to the end.
+    ///
+    /// # Errors
+    /// As [`VectorIndex::settle`].
+    pub fn settle_now(&self) -> Result<(), EmbedError> {
+        self.shared.tidy(&Stop::default())
     }
 
     /// Forgets the vectors of these ids, as [`AnnIndex::remove`] without waiting for a thread; answers how many were there.
@@ -169,7 +206,15 @@ impl VectorIndex {
     /// # Errors
     /// [`EmbedError::Failed`] where there is no memory to pack what is left.
     pub fn delete(&self, ids: &[u64]) -> Result<usize, EmbedError> {
-        self.shared.delete(ids)
+        let removed = self.shared.forget(ids);
+        self.settle_now()?;
+        Ok(removed)
+    }
+
+    /// Forgets the vectors of these ids at once, and leaves the rest of the work to [`VectorIndex::settle`]; answers how many
+    /// were there.
+    pub fn forget(&self, ids: &[u64]) -> usize {
+        self.shared.forget(ids)
     }
 
     /// The `k` nearest, as [`AnnIndex::search`] without waiting for a thread. The filter must not change the index.
@@ -219,7 +264,7 @@ impl Shared {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn insert(&self, ids: &[u64], vectors: &Vectors) -> Result<(), EmbedError> {
+    fn stage(&self, ids: &[u64], vectors: &Vectors) -> Result<(), EmbedError> {
         if vectors.dim() != self.dim {
             return Err(EmbedError::Dimension { expected: self.dim, found: vectors.dim() });
         }
@@ -250,44 +295,47 @@ impl Shared {
             rows.push(&kept, &prepared)?;
             rows.places.extend(kept.iter().copied().zip(first..));
         }
-        self.tidy()
+        Ok(())
     }
 
-    fn delete(&self, ids: &[u64]) -> Result<usize, EmbedError> {
+    fn forget(&self, ids: &[u64]) -> usize {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let removed = {
-            let rows = &mut self.write().rows;
-            ids.iter().filter(|id| rows.places.remove(id).is_some()).count()
-        };
-        self.tidy()?;
-        Ok(removed)
+        let rows = &mut self.write().rows;
+        ids.iter().filter(|id| rows.places.remove(id).is_some()).count()
     }
 
-    /// Brings the index into order after a change. Called by the one that changes it.
-    fn tidy(&self) -> Result<(), EmbedError> {
-        let due = upkeep::due(&self.read(), &self.options);
+    fn due(&self) -> Due {
+        upkeep::due(&self.read(), &self.options)
+    }
+
+    /// Brings the index into order after a change, unless it is asked to stop: then it stays as it is.
+    fn tidy(&self, stop: &Stop) -> Result<(), EmbedError> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         // Made while others search, and put in place in a moment.
-        let made = match due {
+        let made = match self.due() {
             Due::Nothing => return Ok(()),
-            Due::Extend => return self.extend(),
+            Due::Extend => return self.extend(stop),
             Due::Pack => upkeep::packed(&self.read())?,
-            Due::Build => upkeep::built(&self.read(), &self.options)?,
+            Due::Build => match upkeep::built(&self.read(), &self.options, stop) {
+                Err(_) if stop.asked() => return Ok(()),
+                made => made?,
+            },
         };
         let mut state = self.write();
         let ef = state.ef;
         *state = State { ef, ..made };
         drop(state);
         // What was kept out of the graph to measure it.
-        self.extend()
+        self.extend(stop)
     }
 
-    /// Links the rows behind the graph, batch by batch.
-    fn extend(&self) -> Result<(), EmbedError> {
-        loop {
+    /// Links the rows behind the graph, batch by batch, until it is asked to stop.
+    fn extend(&self, stop: &Stop) -> Result<(), EmbedError> {
+        while !stop.asked() {
             let (end, rows) = {
                 let mut state = self.write();
                 let State { rows, graph: Some(graph), .. } = &mut *state else { return Ok(()) };
-                let end = rows.len().min(graph.linked + upkeep::TAIL.max(graph.linked / 32));
+                let end = rows.len().min(graph.linked + (graph.linked / 32).clamp(upkeep::TAIL, MOST_AT_ONCE));
                 let space = graph::Space { coded: rows.coded(), metric: rows.metric };
                 graph.grow(space, end)?;
                 (end, (graph.linked as u32..end as u32).collect::<Vec<_>>())
@@ -304,6 +352,7 @@ impl Shared {
                 graph.linked = end;
             }
         }
+        Ok(())
     }
 }
 
@@ -355,17 +404,20 @@ impl AnnIndex for VectorIndex {
     fn upsert<'a>(&'a self, ids: &'a [u64], vectors: &'a Vectors) -> BoxFuture<'a, Result<(), EmbedError>> {
         Box::pin(async move {
             if ids.len() < LONG {
-                return self.insert(ids, vectors);
+                self.stage(ids, vectors)?;
+            } else {
+                let (shared, ids, vectors) = (Arc::clone(&self.shared), ids.to_vec(), vectors.clone());
+                apart(move || shared.stage(&ids, &vectors)).await?;
             }
-            let (shared, ids, vectors) = (Arc::clone(&self.shared), ids.to_vec(), vectors.clone());
-            apart(move || shared.insert(&ids, &vectors)).await
+            self.settle().await
         })
     }
 
     fn remove<'a>(&'a self, ids: &'a [u64]) -> BoxFuture<'a, Result<usize, EmbedError>> {
         Box::pin(async move {
-            let (shared, ids) = (Arc::clone(&self.shared), ids.to_vec());
-            apart(move || shared.delete(&ids)).await
+            let removed = self.shared.forget(ids);
+            self.settle().await?;
+            Ok(removed)
         })
     }
 

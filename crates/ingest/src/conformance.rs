@@ -1,5 +1,8 @@
 //! What every splitter must do, as a check that any implementation can run in its tests.
 
+use std::fs::File;
+use std::io::Seek as _;
+
 use atomr_agents_core::{CallCtx, Document};
 use serde_json::json;
 use unicode_segmentation::UnicodeSegmentation;
@@ -122,6 +125,41 @@ pub async fn check_loader(loader: &dyn crate::Loader) -> Result<(), String> {
     match after.errors.last() {
         Some(crate::IngestError::Cancelled) if after.documents.len() <= 64 => Ok(()),
         _ => Err("a cancelled context does not end the reading with an error".into()),
+    }
+}
+
+/// Checks the rules of [`Format`](crate::Format) on a file: it ends, reading it again gives the same, and whatever is wrong
+/// names the file. Answers what was read.
+///
+/// # Errors
+/// The first rule that was broken, in words.
+pub fn check_format(format: &dyn crate::Format, id: &str, file: &File) -> Result<crate::Loaded, String> {
+    let again = || {
+        let mut file = file.try_clone().map_err(|error| error.to_string())?;
+        file.rewind().map_err(|error| error.to_string())?;
+        let source = crate::Source::new(id, file).map_err(|error| error.to_string())?;
+        let mut read = crate::Loaded::default();
+        for record in format.read(source) {
+            match record {
+                Ok(document) => read.documents.push(document),
+                Err(error) => read.errors.push(error),
+            }
+        }
+        Ok::<_, String>(read)
+    };
+    let (first, second) = (again()?, again()?);
+    let said = |read: &crate::Loaded| read.errors.iter().map(ToString::to_string).collect::<Vec<_>>();
+    if first.documents != second.documents || said(&first) != said(&second) {
+        return Err("reading it again gave something else".into());
+    }
+    for error in &first.errors {
+        if !error.id().is_some_and(|named| named.starts_with(id)) {
+            return Err(format!("an error does not name the file: {error}"));
+        }
+    }
+    match first.documents.iter().find(|document| document.id.is_empty()) {
+        Some(document) => Err(format!("a document has no id: {document:?}")),
+        None => Ok(first),
     }
 }
 

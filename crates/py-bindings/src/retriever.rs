@@ -181,6 +181,12 @@ impl NativeCompressor {
         Ok(Self(Arc::new(compressor)))
     }
 
+    /// A function of a query and a text.
+    #[staticmethod]
+    fn guest(target: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self(Arc::new(guest::PythonCompressor::wrap(target)?)))
+    }
+
     #[staticmethod]
     fn model(client: &InferenceClient, model: &str) -> Self {
         Self(Arc::new(retriever::ModelCompressor::new(client_of(client), model)))
@@ -195,6 +201,12 @@ impl NativeReranker {
     #[staticmethod]
     fn embeddings(embedder: &NativeEmbedder) -> Self {
         Self(Arc::new(retriever::EmbeddingReranker(Arc::clone(&embedder.0))))
+    }
+
+    /// A function of a query and documents.
+    #[staticmethod]
+    fn guest(target: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self(Arc::new(guest::PythonReranker::wrap(target)?)))
     }
 
     #[staticmethod]

@@ -1,5 +1,6 @@
 //! Documents found by their words.
 
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use atomr_agents_core::{CallCtx, Document};
@@ -7,6 +8,7 @@ use atomr_agents_embed::Vectors;
 use futures_util::future::BoxFuture;
 
 use crate::lexical::{Corpus, Params, distinct};
+use crate::persist;
 use crate::{Analyzer, DocumentIndex, Query, RetrieveError, Retriever, Words};
 
 /// How a [`Bm25`] scores, and what it takes for a word.
@@ -103,6 +105,41 @@ impl Bm25 {
         let found = corpus.search(&query.text, query.top_k.unwrap_or(self.top_k), query.filter.as_ref());
         let document = |(key, score)| corpus.by_key(key).map(|document| document.clone().scored(score));
         Ok(found.into_iter().filter_map(document).collect())
+    }
+
+    /// Writes the index to a file; one that is there is replaced when the new one is whole. Searches go on meanwhile.
+    ///
+    /// # Errors
+    /// [`RetrieveError::Io`]; then the file is what it was.
+    ///
+    /// ```
+    /// use atomr_agents_core::Document;
+    /// use atomr_agents_retriever::{Bm25, Bm25Options};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("words");
+    /// let index = Bm25::new(Bm25Options::default())?;
+    /// index.add(vec![Document::new("a", "Rain in Oslo")])?;
+    /// index.save(&path)?;
+    /// assert_eq!(Bm25::load(&path, Bm25Options::default())?.search(&"oslo".into())?[0].id, "a");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), RetrieveError> {
+        persist::save_words(path.as_ref(), &self.read())
+    }
+
+    /// Reads what [`Bm25::save`] wrote; the words are indexed anew.
+    ///
+    /// # Errors
+    /// [`RetrieveError::Io`], [`RetrieveError::Damaged`] for a file that is not whole or something else,
+    /// [`RetrieveError::Version`] for one of a newer version, [`RetrieveError::Invalid`] where analyzer, `k1` or `b` is not
+    /// that of the index.
+    pub fn load(path: impl AsRef<Path>, options: Bm25Options) -> Result<Self, RetrieveError> {
+        let loaded = persist::load_words(path.as_ref())?;
+        loaded.expect_options(&options)?;
+        let index = Self::new(options)?;
+        index.write().restore(loaded.documents);
+        Ok(index)
     }
 
     // No code that is not ours runs under the lock but the analyzer; if that panicked, at most its document is incomplete.

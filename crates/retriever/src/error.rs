@@ -1,6 +1,7 @@
 //! What can go wrong when documents are kept or looked for.
 
 use std::error::Error as StdError;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use atomr_agents_core::Kind;
@@ -100,7 +101,10 @@ impl RetrieveError {
             Self::Embed(error) => error.kind(),
             Self::Damaged { .. } => Kind::Corrupt,
             Self::Version { .. } => Kind::UnsupportedFormat,
-            Self::Io { .. } => Kind::Storage,
+            Self::Io { source, .. } => match source.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Kind::StorageFull,
+                _ => Kind::Storage,
+            },
             Self::Failed { kind, .. } => *kind,
         }
     }

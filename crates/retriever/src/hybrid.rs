@@ -8,7 +8,7 @@ use atomr_agents_embed::{Embedder, IndexOptions, VectorIndex, Vectors};
 use futures_util::future::BoxFuture;
 
 use crate::lexical::{Corpus, Params, distinct};
-use crate::persist::{self, Parts};
+use crate::persist::{self, Loaded};
 use crate::vector::{embedded, matched, of_query, rows};
 use crate::{Bm25Options, DocumentIndex, Query, RRF_K, RetrieveError, Retriever, fuse};
 
@@ -92,7 +92,8 @@ impl HybridIndex {
     /// [`RetrieveError`]; then none is kept.
     pub async fn add(&self, documents: Vec<Document>, ctx: &CallCtx) -> Result<(), RetrieveError> {
         let vectors = embedded(&*self.embedder, &documents, ctx).await?;
-        self.insert(documents, &vectors)
+        self.keep(documents, &vectors)?;
+        self.settle(ctx).await
     }
 
     /// Keeps documents with their vectors.
@@ -100,15 +101,27 @@ impl HybridIndex {
     /// # Errors
     /// [`RetrieveError`]; then none is kept.
     pub fn insert(&self, documents: Vec<Document>, vectors: &Vectors) -> Result<(), RetrieveError> {
+        self.keep(documents, vectors)?;
+        Ok(self.vectors.settle_now()?)
+    }
+
+    /// Keeps documents, and leaves to others what is due afterwards.
+    fn keep(&self, documents: Vec<Document>, vectors: &Vectors) -> Result<(), RetrieveError> {
         let count = documents.len();
         let documents = distinct(documents)?;
         let vectors = matched(count, Some(vectors), self.vectors.dim())?;
         let vectors = rows(vectors, documents.iter().map(|(at, _)| *at))?;
         let mut corpus = self.write();
         let keys: Vec<u64> = (corpus.next_key()..).take(documents.len()).collect();
-        self.vectors.insert(&keys, &vectors)?;
+        self.vectors.stage(&keys, &vectors)?;
         let replaced = corpus.upsert(documents.into_iter().map(|(_, document)| document));
-        self.vectors.delete(&replaced)?;
+        self.vectors.forget(&replaced);
+        Ok(())
+    }
+
+    /// Brings the vectors into order on a thread that may block. What was kept is kept, also where nobody waits for this.
+    async fn settle(&self, ctx: &CallCtx) -> Result<(), RetrieveError> {
+        ctx.cancel.run_until_cancelled(self.vectors.settle()).await.unwrap_or(Ok(()))?;
         Ok(())
     }
 
@@ -164,12 +177,7 @@ impl HybridIndex {
     /// [`RetrieveError::Io`], [`RetrieveError::Embed`].
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<(), RetrieveError> {
         let corpus = self.read();
-        let parts = Parts {
-            model: self.embedder.model(),
-            params: Params { k1: self.options.words.k1, b: self.options.words.b },
-            analyzer: &self.options.words.analyzer.name(),
-        };
-        persist::save(folder.as_ref(), &parts, &corpus, &self.vectors)
+        persist::save(folder.as_ref(), self.embedder.model(), &corpus, &self.vectors)
     }
 
     /// Reads what [`HybridIndex::save`] wrote. Vectors and their graph are read where they lie; the words are indexed anew.
@@ -183,14 +191,13 @@ impl HybridIndex {
         options: HybridOptions,
     ) -> Result<Self, RetrieveError> {
         let loaded = persist::load(folder.as_ref())?;
-        loaded.expect("embedder", &loaded.model, embedder.model())?;
-        loaded.expect("analyzer", &loaded.analyzer, &options.words.analyzer.name())?;
-        loaded.expect("metric", &loaded.vectors.metric().to_string(), &options.vectors.metric.to_string())?;
-        loaded.expect("k1", &loaded.k1.to_string(), &options.words.k1.to_string())?;
-        loaded.expect("b", &loaded.b.to_string(), &options.words.b.to_string())?;
-        let index = Self::new(embedder, loaded.vectors.dim(), options)?;
-        index.write().restore(loaded.documents);
-        Ok(Self { vectors: loaded.vectors, ..index })
+        let Loaded { words, vectors } = loaded;
+        words.expect("embedder", words.model.as_deref().unwrap_or_default(), embedder.model())?;
+        words.expect("metric", &vectors.metric().to_string(), &options.vectors.metric.to_string())?;
+        words.expect_options(&options.words)?;
+        let index = Self::new(embedder, vectors.dim(), options)?;
+        index.write().restore(words.documents);
+        Ok(Self { vectors, ..index })
     }
 
     // As in `Bm25`: what runs under the lock is ours, and leaves nothing half done that a later call could trip over.
@@ -240,23 +247,29 @@ impl DocumentIndex for HybridIndex {
         &'a self,
         documents: Vec<Document>,
         vectors: Option<Vectors>,
-        _ctx: &'a CallCtx,
+        ctx: &'a CallCtx,
     ) -> BoxFuture<'a, Result<(), RetrieveError>> {
         Box::pin(async move {
             match vectors {
-                Some(vectors) => self.insert(documents, &vectors),
+                Some(vectors) => {
+                    self.keep(documents, &vectors)?;
+                    self.settle(ctx).await
+                }
                 None if documents.is_empty() => Ok(()),
                 None => matched(documents.len(), None, self.vectors.dim()).map(drop),
             }
         })
     }
 
-    fn remove<'a>(&'a self, ids: &'a [String], _ctx: &'a CallCtx) -> BoxFuture<'a, Result<usize, RetrieveError>> {
+    fn remove<'a>(&'a self, ids: &'a [String], ctx: &'a CallCtx) -> BoxFuture<'a, Result<usize, RetrieveError>> {
         Box::pin(async move {
-            let mut corpus = self.write();
-            let removed = corpus.remove(ids.iter().map(String::as_str));
-            self.vectors.delete(&removed)?;
-            Ok(removed.len())
+            let removed = {
+                let mut corpus = self.write();
+                let removed = corpus.remove(ids.iter().map(String::as_str));
+                self.vectors.forget(&removed)
+            };
+            self.settle(ctx).await?;
+            Ok(removed)
         })
     }
 

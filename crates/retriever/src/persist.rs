@@ -1,4 +1,5 @@
-//! A hybrid index in a folder: the documents, the vectors, and a file that says which two belong together.
+//! An index of words in a file, and a hybrid index in a folder: the documents, the vectors, and a file that says which two
+//! belong together.
 //!
 //! `documents-…` and `vectors-…` are written under new names; then `index`, which names them, takes the place of the old one at
 //! once. So a reader, and a crash at any moment, finds two files of one moment.
@@ -14,10 +15,12 @@ use atomr_agents_core::Document;
 use atomr_agents_embed::VectorIndex;
 use serde::{Deserialize, Serialize};
 
-use crate::RetrieveError;
 use crate::lexical::{Corpus, Params};
+use crate::{Bm25Options, RetrieveError};
 
 const MARK: &[u8; 8] = b"atomrIDX";
+/// That of a file which is a whole index of words.
+const WORDS: &[u8; 8] = b"atomrBM1";
 const VERSION: u32 = 1;
 /// The file that names the others.
 const INDEX: &str = "index";
@@ -26,15 +29,10 @@ const ATTEMPTS: usize = 5;
 const CHECKSUM: usize = blake3::OUT_LEN;
 
 /// What a file says about an index, beside the documents.
-pub(crate) struct Parts<'a> {
-    pub(crate) model: &'a str,
-    pub(crate) params: Params,
-    pub(crate) analyzer: &'a str,
-}
-
 #[derive(Serialize, Deserialize)]
 struct Header {
-    model: String,
+    /// What made the vectors; none where there are words alone.
+    model: Option<String>,
     k1: f64,
     b: f64,
     analyzer: String,
@@ -48,25 +46,37 @@ struct Names {
     vectors: String,
 }
 
-/// What was read.
+/// A hybrid index that was read.
 pub(crate) struct Loaded {
-    path: String,
-    pub(crate) model: String,
-    pub(crate) k1: f64,
-    pub(crate) b: f64,
-    pub(crate) analyzer: String,
-    /// With their keys, which rise.
-    pub(crate) documents: Vec<(u64, Document)>,
+    pub(crate) words: Words,
     pub(crate) vectors: VectorIndex,
 }
 
-impl Loaded {
+/// Documents that were read, and how they were found by their words.
+pub(crate) struct Words {
+    path: String,
+    pub(crate) model: Option<String>,
+    k1: f64,
+    b: f64,
+    analyzer: String,
+    /// With their keys, which rise.
+    pub(crate) documents: Vec<(u64, Document)>,
+}
+
+impl Words {
     /// Refuses what would not find the way it found before.
     pub(crate) fn expect(&self, option: &'static str, saved: &str, given: &str) -> Result<(), RetrieveError> {
         if saved == given {
             return Ok(());
         }
         Err(RetrieveError::invalid(option, format!("is {given:?}, and the index in {} has {saved:?}", self.path)))
+    }
+
+    /// Refuses options that would score otherwise.
+    pub(crate) fn expect_options(&self, options: &Bm25Options) -> Result<(), RetrieveError> {
+        self.expect("analyzer", &self.analyzer, &options.analyzer.name())?;
+        self.expect("k1", &self.k1.to_string(), &options.k1.to_string())?;
+        self.expect("b", &self.b.to_string(), &options.b.to_string())
     }
 }
 
@@ -100,10 +110,10 @@ fn unique() -> String {
 }
 
 /// Writes to a new file: the mark, the version, what `fill` writes, and a checksum.
-fn file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+fn file(path: &Path, mark: &[u8; 8], fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let file = File::options().write(true).create_new(true).open(path)?;
     let mut out = Hashing { to: BufWriter::with_capacity(1 << 18, file), hash: blake3::Hasher::new() };
-    out.write_all(MARK)?;
+    out.write_all(mark)?;
     out.write_all(&VERSION.to_le_bytes())?;
     fill(&mut out)?;
     let checksum = out.hash.finalize();
@@ -111,19 +121,56 @@ fn file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io:
     out.to.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
+/// Writes documents with what is known about them.
+fn documents(out: &mut dyn Write, model: Option<&str>, corpus: &Corpus) -> io::Result<()> {
+    let (Params { k1, b }, analyzer) = (corpus.params(), corpus.analyzer());
+    let header = Header { model: model.map(str::to_owned), k1, b, analyzer, documents: corpus.len() };
+    block(out, &serde_json::to_vec(&header)?)?;
+    corpus.iter().try_for_each(|(key, document)| {
+        out.write_all(&key.to_le_bytes())?;
+        block(out, &serde_json::to_vec(document)?)
+    })
+}
+
+/// Lets names in a folder reach the disk. Not every system lets a folder be opened.
+fn synced(folder: &Path) -> Result<(), RetrieveError> {
+    match File::open(folder) {
+        Ok(open) => open.sync_all().map_err(|error| told(folder, error)),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Writes an index of words to a file, in place of the one that may be there.
+pub(crate) fn save_words(path: &Path, corpus: &Corpus) -> Result<(), RetrieveError> {
+    let Some(name) = path.file_name() else {
+        return Err(RetrieveError::invalid("path", format!("must end in the name of a file, not {}", path.display())));
+    };
+    let mut beside = std::ffi::OsString::from(".");
+    beside.push(name);
+    beside.push(format!(".{}.new", unique()));
+    let beside = path.with_file_name(beside);
+    let written = file(&beside, WORDS, |out| documents(out, None, corpus)).and_then(|()| fs::rename(&beside, path));
+    if let Err(error) = written {
+        // What is left of it is of no use; that it cannot be removed either changes nothing.
+        let _ = fs::remove_file(&beside);
+        return Err(told(path, error));
+    }
+    synced(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+}
+
+/// Reads what [`save_words`] wrote.
+pub(crate) fn load_words(path: &Path) -> Result<Words, RetrieveError> {
+    words(path, &body(path, WORDS)?, path, |_| true)
+}
+
 /// Writes all that belongs to an index to a folder, in place of what is there.
-pub(crate) fn save(
-    folder: &Path,
-    parts: &Parts<'_>,
-    corpus: &Corpus,
-    vectors: &VectorIndex,
-) -> Result<(), RetrieveError> {
+pub(crate) fn save(folder: &Path, model: &str, corpus: &Corpus, vectors: &VectorIndex) -> Result<(), RetrieveError> {
     fs::create_dir_all(folder).map_err(|error| told(folder, error))?;
     let end = unique();
     let names = Names { documents: format!("documents-{end}"), vectors: format!("vectors-{end}") };
     let before = names_of(folder).ok();
     let manifest = folder.join(format!("index-{end}.tmp"));
-    let written = written(folder, &names, &manifest, parts, corpus, vectors);
+    let written = written(folder, &names, &manifest, model, corpus, vectors);
     let gone = if written.is_ok() { before } else { Some(names) };
     // What nobody names any more; where it cannot be removed, it is in nobody's way.
     for name in gone.iter().flat_map(|names| [&names.documents, &names.vectors]) {
@@ -139,32 +186,18 @@ fn written(
     folder: &Path,
     names: &Names,
     manifest: &Path,
-    parts: &Parts<'_>,
+    model: &str,
     corpus: &Corpus,
     vectors: &VectorIndex,
 ) -> Result<(), RetrieveError> {
-    let Params { k1, b } = parts.params;
-    let (model, analyzer) = (parts.model.to_owned(), parts.analyzer.to_owned());
-    let header = Header { model, k1, b, analyzer, documents: corpus.len() };
-    let documents = folder.join(&names.documents);
-    file(&documents, |out| {
-        block(out, &serde_json::to_vec(&header)?)?;
-        corpus.iter().try_for_each(|(key, document)| {
-            out.write_all(&key.to_le_bytes())?;
-            block(out, &serde_json::to_vec(document)?)
-        })
-    })
-    .map_err(|error| told(&documents, error))?;
+    let path = folder.join(&names.documents);
+    file(&path, MARK, |out| documents(out, Some(model), corpus)).map_err(|error| told(&path, error))?;
     vectors.save(folder.join(&names.vectors))?;
     let index = folder.join(INDEX);
-    file(manifest, |out| block(out, &serde_json::to_vec(names)?))
+    file(manifest, MARK, |out| block(out, &serde_json::to_vec(names)?))
         .and_then(|()| fs::rename(manifest, &index))
         .map_err(|error| told(&index, error))?;
-    // The names are in the folder, which must reach the disk, too. Not every system lets a folder be opened.
-    match File::open(folder) {
-        Ok(open) => open.sync_all().map_err(|error| told(folder, error)),
-        Err(_) => Ok(()),
-    }
+    synced(folder)
 }
 
 fn block(out: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
@@ -201,11 +234,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What a file has between its version and its checksum.
-fn body(path: &Path) -> Result<Vec<u8>, RetrieveError> {
+/// What a file with this mark has between its version and its checksum.
+fn body(path: &Path, mark: &[u8; 8]) -> Result<Vec<u8>, RetrieveError> {
     let mut bytes = fs::read(path).map_err(|error| told(path, error))?;
     let mut reader = Reader { path, rest: &bytes };
-    if reader.take(MARK.len()).ok() != Some(MARK) {
+    if reader.take(mark.len()).ok() != Some(mark) {
         return Err(reader.damaged("it does not begin like one"));
     }
     let found = u32::from_le_bytes(reader.array()?);
@@ -223,7 +256,7 @@ fn body(path: &Path) -> Result<Vec<u8>, RetrieveError> {
 
 fn names_of(folder: &Path) -> Result<Names, RetrieveError> {
     let path = folder.join(INDEX);
-    let body = body(&path)?;
+    let body = body(&path, MARK)?;
     let mut reader = Reader { path: &path, rest: &body };
     let names: Names = reader.block()?;
     let plain = |name: &str| !name.is_empty() && !name.contains(['/', '\\', ':']) && !name.starts_with('.');
@@ -253,19 +286,25 @@ pub(crate) fn load(folder: &Path) -> Result<Loaded, RetrieveError> {
 
 fn read(folder: &Path, names: &Names) -> Result<Loaded, RetrieveError> {
     let path = folder.join(&names.documents);
-    let body = body(&path)?;
-    let mut reader = Reader { path: &path, rest: &body };
-    let header: Header = reader.block()?;
+    let body = body(&path, MARK)?;
     let vectors = VectorIndex::load(folder.join(&names.vectors))?;
+    let words = words(&path, &body, folder, |key| vectors.contains(key))?;
+    Ok(Loaded { words, vectors })
+}
+
+/// Reads what [`documents`] wrote; an error names `index`.
+fn words(path: &Path, body: &[u8], index: &Path, has: impl Fn(u64) -> bool) -> Result<Words, RetrieveError> {
+    let mut reader = Reader { path, rest: body };
+    let header: Header = reader.block()?;
     let mut documents: Vec<(u64, Document)> = Vec::with_capacity(header.documents.min(body.len()));
     for _ in 0..header.documents {
         let key = u64::from_le_bytes(reader.array()?);
         let rises = documents.last().is_none_or(|(last, _)| *last < key);
         documents.push((key, reader.block()?));
-        if !rises || !vectors.contains(key) {
+        if !rises || !has(key) {
             return Err(reader.damaged(format!("the key {key} is out of order, or has no vector")));
         }
     }
     let Header { model, k1, b, analyzer, .. } = header;
-    Ok(Loaded { path: folder.display().to_string(), model, k1, b, analyzer, documents, vectors })
+    Ok(Words { path: index.display().to_string(), model, k1, b, analyzer, documents })
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use atomr_agents_core::{CallCtx, Document};
+use atomr_agents_core::{CallCtx, Document, Kind};
 use atomr_agents_retriever::{
     Analyzer, Bm25, Bm25Options, Filter, Language, Query, RetrieveError, Retriever, Words, conformance,
 };
@@ -222,4 +222,35 @@ fn thousands_of_replacements_number_the_documents_anew_and_change_no_answer() {
         let query = Query::new(text(n)).top_k(20).filter(Filter::lt("n", 1_500));
         assert_eq!(index.search(&query).unwrap(), fresh.search(&query).unwrap());
     }
+}
+
+#[test]
+fn a_file_that_was_cut_or_changed_anywhere_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("words");
+    let load = || Bm25::load(&path, Bm25Options::default());
+    let error = load().unwrap_err();
+    assert_eq!((error.kind(), error.to_string().contains("words")), (Kind::Storage, true), "{error}");
+    let notes = index(&[("a", "rain"), ("b", "wind and rain")], Bm25Options::default());
+    notes.delete(["a"]);
+    notes.save(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    for at in 0..whole.len() {
+        std::fs::write(&path, &whole[..at]).unwrap();
+        assert!(matches!(load(), Err(RetrieveError::Damaged { .. })), "cut at {at}");
+        let mut changed = whole.clone();
+        changed[at] ^= 0x20;
+        std::fs::write(&path, &changed).unwrap();
+        let error = load().unwrap_err();
+        assert!(matches!(error.kind(), Kind::Corrupt | Kind::UnsupportedFormat), "changed at {at}: {error}");
+    }
+    std::fs::write(&path, whole).unwrap();
+    let loaded = load().unwrap();
+    assert_eq!(loaded.search(&"rain".into()).unwrap(), notes.search(&"rain".into()).unwrap());
+    let other = Bm25Options { b: 0.5, ..Bm25Options::default() };
+    assert!(matches!(Bm25::load(&path, other), Err(RetrieveError::Invalid { option: "b", .. })));
+    // A hybrid index is something else, and so is a path without a name.
+    std::fs::write(&path, b"atomrIDX\x01\0\0\0").unwrap();
+    assert!(load().unwrap_err().to_string().contains("does not begin like one"));
+    assert!(matches!(notes.save("/"), Err(RetrieveError::Invalid { option: "path", .. })));
 }

@@ -118,7 +118,7 @@ def load_csv(
     lenient: bool,
     encoding: str | None,
     replace: bool,
-    max_bytes: int,
+    max_row_bytes: int,
 ) -> NativeLoader: ...
 def load_pdf(
     paths: Sequence[str | PathLike[str]], by_page: bool, max_bytes: int, max_unpacked: int

@@ -57,7 +57,7 @@ fn io_failed(path: &Path, error: io::Error) -> EmbedError {
     let kind = match error.kind() {
         io::ErrorKind::NotFound => Kind::NotFound,
         io::ErrorKind::PermissionDenied => Kind::Permission,
-        io::ErrorKind::StorageFull => Kind::StorageFull,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Kind::StorageFull,
         _ => Kind::Storage,
     };
     EmbedError::File { path: path.to_owned(), kind, problem: error.to_string(), source: Some(Arc::new(error)) }

@@ -4,6 +4,7 @@ mod layer;
 mod link;
 
 use super::metric::Metric;
+use super::stop::Stop;
 use crate::EmbedError;
 use crate::kernels::{Coded, Factors, Query};
 
@@ -96,8 +97,13 @@ pub(super) fn scattered(row: u64) -> u64 {
 }
 
 impl Graph {
-    /// A graph over the first `count` rows.
-    pub(super) fn build(space: Space<'_>, count: usize, options: GraphOptions) -> Result<Self, EmbedError> {
+    /// A graph over the first `count` rows, unless it is asked to stop.
+    pub(super) fn build(
+        space: Space<'_>,
+        count: usize,
+        options: GraphOptions,
+        stop: &Stop,
+    ) -> Result<Self, EmbedError> {
         let mut order: Vec<u32> = (0..count as u32).collect();
         order.sort_unstable_by_key(|row| scattered(u64::from(*row)));
         let width = options.m * 2;
@@ -124,18 +130,18 @@ impl Graph {
             graph.uppers.push(upper);
         }
         for level in (0..sizes.len()).rev() {
-            graph.link_upper(space, level)?;
+            graph.link_upper(space, level, stop)?;
         }
         graph.base.grow(count)?;
         let mut base = std::mem::replace(&mut graph.base, Layer::new(width));
-        link::link_all(&mut base, space, &order, &options, |node, view, walk| {
+        link::link_all(&mut base, space, &order, &options, stop, |node, view, walk| {
             graph.entries(space, &space.query(node), 0, walk, |entry| view.linked(entry))
         })?;
         graph.base = base;
         Ok(graph)
     }
 
-    fn link_upper(&mut self, space: Space<'_>, level: usize) -> Result<(), EmbedError> {
+    fn link_upper(&mut self, space: Space<'_>, level: usize, stop: &Stop) -> Result<(), EmbedError> {
         let width = self.base.width;
         let Some(upper) = self.uppers.get_mut(level) else { return Ok(()) };
         let mut layer = std::mem::replace(&mut upper.layer, Layer::new(width));
@@ -143,7 +149,7 @@ impl Graph {
         let Some(upper) = self.uppers.get(level) else { return Ok(()) };
         let own = upper.space(space);
         let options = self.options;
-        link::link_all(&mut layer, own, &order, &options, |node, view, walk| {
+        link::link_all(&mut layer, own, &order, &options, stop, |node, view, walk| {
             self.entries(space, &own.query(node), level + 1, walk, |entry| view.linked(entry))
         })?;
         if let Some(upper) = self.uppers.get_mut(level) {

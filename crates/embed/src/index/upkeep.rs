@@ -4,6 +4,7 @@
 use super::graph::{Graph, GraphOptions, on_all_cores, scattered};
 use super::rows::{Prepared, Rows};
 use super::state::State;
+use super::stop::Stop;
 use super::{IndexOptions, exact};
 use crate::EmbedError;
 use crate::kernels;
@@ -60,8 +61,9 @@ pub(super) fn packed(state: &State) -> Result<State, EmbedError> {
     Ok(State { declined: state.declined, ..State::new(state.rows.picked(&order)?) })
 }
 
-/// The rows in the order of their neighbourhoods, with a graph over them, if one reaches the recall.
-pub(super) fn built(state: &State, options: &IndexOptions) -> Result<State, EmbedError> {
+/// The rows in the order of their neighbourhoods, with a graph over them, if one reaches the recall; an error of kind
+/// `cancelled` soon after it was asked to stop.
+pub(super) fn built(state: &State, options: &IndexOptions, stop: &Stop) -> Result<State, EmbedError> {
     let mut order: Vec<u32> = (0..state.rows.len() as u32).filter(|row| state.rows.alive(*row)).collect();
     let how = GraphOptions { m: options.m, ef_construction: options.ef_construction };
     if order.len() > 4 * TRIED && options.ef.is_none() {
@@ -70,7 +72,7 @@ pub(super) fn built(state: &State, options: &IndexOptions) -> Result<State, Embe
         few.truncate(TRIED);
         let few = State::new(state.rows.picked(&few)?);
         let linked = TRIED - HELD_OUT;
-        let graph = Graph::build(few.space(), linked, how)?;
+        let graph = Graph::build(few.space(), linked, how, stop)?;
         if measured(&few, &graph, options.recall).is_none() {
             return Ok(State { declined: order.len(), ..packed(state)? });
         }
@@ -78,11 +80,11 @@ pub(super) fn built(state: &State, options: &IndexOptions) -> Result<State, Embe
     // Those held out come last.
     order.sort_unstable_by_key(|row| scattered(u64::from(*row) + 1));
     let held_out = order.split_off(order.len() - HELD_OUT);
-    let mut order = by_neighbourhood(&state.rows, &order);
+    let mut order = by_neighbourhood(&state.rows, &order, stop);
     order.extend(held_out);
     let mut state = State::new(state.rows.picked(&order)?);
     let linked = order.len() - HELD_OUT;
-    let mut graph = Graph::build(state.space(), linked, how)?;
+    let mut graph = Graph::build(state.space(), linked, how, stop)?;
     match options.ef.or_else(|| measured(&state, &graph, options.recall)) {
         Some(ef) => {
             graph.ef = ef;
@@ -94,11 +96,14 @@ pub(super) fn built(state: &State, options: &IndexOptions) -> Result<State, Embe
 }
 
 /// The rows in groups of those that are nearest to the same one, so that a walk finds its way in few pages of memory.
-fn by_neighbourhood(rows: &Rows, order: &[u32]) -> Vec<u32> {
+fn by_neighbourhood(rows: &Rows, order: &[u32], stop: &Stop) -> Vec<u32> {
     let marks = order.len().isqrt().min(4096);
     let Ok(chosen) = rows.picked(order.get(..marks).unwrap_or_default()) else { return order.to_vec() };
     let space = super::graph::Space { coded: rows.coded(), metric: rows.metric };
     let mut grouped = on_all_cores(order, |row| {
+        if stop.asked() {
+            return (0, *row);
+        }
         let mut scores = vec![0.0; marks];
         kernels::scan(&space.query(*row), chosen.coded(), 0, &mut scores);
         let nearest = scores.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(at, _)| at);

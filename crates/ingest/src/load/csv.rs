@@ -1,17 +1,24 @@
 //! Tables: CSV and its relatives.
 
+use std::io::{self, BufRead};
+
 use atomr_agents_core::Document;
 use serde_json::Value;
 
+use super::decoded::{Decoded, told};
 use super::json::known;
 use super::source::document;
-use super::{Format, Records, Source, Text};
+use super::{Decoding, Format, Records, Source};
 use crate::IngestError;
 
 /// A file of rows between separators: each row is a document, whose text is one column and whose metadata are the others.
 ///
 /// A field in quotes may have separators, line ends and doubled quotes in it. A row that has more or fewer fields than the
 /// first one is an error that names the row and the column, and loses no other row.
+///
+/// It is read row by row, so that the file may be larger than memory. Before the first row is told, the whole file is looked
+/// at: a byte that is no text, a quote that is never closed and a row that is too large refuse it, since no row behind them
+/// can be trusted.
 #[derive(Clone, Debug)]
 pub struct Csv {
     /// The name of the column with the text. Where none is given, the text is every column, as `name: value` in lines.
@@ -27,51 +34,100 @@ pub struct Csv {
     /// Takes rows of any length: what is missing is left out, what is too much is called by its number.
     pub lenient: bool,
     /// How bytes become text.
-    pub file: Text,
+    pub decoding: Decoding,
+    /// How many bytes a row may have, in UTF-8. 16 MiB.
+    pub max_row_bytes: u64,
 }
 
 impl Default for Csv {
     fn default() -> Self {
-        let (text, id, separator) = (None, None, None);
-        Self { text, id, separator, quote: b'"', header: true, lenient: false, file: Text::default() }
+        let (text, id, separator, decoding) = (None, None, None, Decoding::default());
+        let (quote, header, lenient, max_row_bytes) = (b'"', true, false, 16 << 20);
+        Self { text, id, separator, quote, header, lenient, decoding, max_row_bytes }
     }
 }
 
-/// The separator that is most often in the first row, outside of quotes.
-fn sniffed(text: &str, quote: u8) -> u8 {
+/// Takes the bytes of a text until one of them is enough.
+fn each_byte(mut text: Decoded, mut take: impl FnMut(u8) -> Result<bool, IngestError>) -> io::Result<()> {
+    loop {
+        let piece = text.fill_buf()?;
+        let used = piece.len();
+        if used == 0 {
+            return Ok(());
+        }
+        for byte in piece {
+            if take(*byte).map_err(io::Error::other)? {
+                return Ok(());
+            }
+        }
+        text.consume(used);
+    }
+}
+
+/// The separator that is most often in the first row, outside of quotes; of the row, no more than `limit` bytes.
+fn sniffed(text: Decoded, quote: u8, limit: u64) -> io::Result<u8> {
     let mut counts = [(b',', 0), (b';', 0), (b'\t', 0), (b'|', 0)];
-    let mut quoted = false;
-    for byte in text.bytes() {
+    let (mut quoted, mut seen) = (false, 0);
+    each_byte(text, |byte| {
+        seen += 1;
         if byte == quote {
             quoted = !quoted;
-        } else if quoted {
-            continue;
-        } else if byte == b'\n' {
-            break;
-        } else if let Some((_, count)) = counts.iter_mut().find(|(separator, _)| *separator == byte) {
+        } else if !quoted && let Some((_, count)) = counts.iter_mut().find(|(separator, _)| *separator == byte) {
             *count += 1;
         }
-    }
+        Ok(seen > limit || (!quoted && matches!(byte, b'\n' | b'\r')))
+    })?;
     // Of equals, the first one.
-    counts.into_iter().rev().max_by_key(|(_, count)| *count).map_or(b',', |(separator, _)| separator)
+    Ok(counts.into_iter().rev().max_by_key(|(_, count)| *count).map_or(b',', |(separator, _)| separator))
 }
 
-/// Where a quote is opened that is never closed: its line, from 1.
-fn open_quote(text: &str, separator: u8, quote: u8) -> Option<usize> {
-    let (mut line, mut opened, mut start) = (1, None, true);
-    let mut bytes = text.bytes().peekable();
-    while let Some(byte) = bytes.next() {
-        line += usize::from(byte == b'\n');
-        if opened.is_some() {
-            if byte == quote && bytes.next_if_eq(&quote).is_none() {
-                opened = None;
+/// Where in a table a byte stands.
+#[derive(Clone, Copy, PartialEq)]
+enum Within {
+    /// Where a quote would open a field.
+    Start,
+    Field,
+    Quotes,
+    /// Behind a quote that closes, unless another one follows.
+    Closing,
+}
+
+/// Refuses a text with a quote that is opened and never closed, or with a row that is too large.
+fn checked(text: Decoded, separator: u8, format: &Csv) -> io::Result<()> {
+    let id = text.id().to_owned();
+    let (mut within, mut line, mut row, mut bytes, mut opened) = (Within::Start, 1u64, 1u64, 0u64, 0u64);
+    each_byte(text, |byte| {
+        bytes += 1;
+        within = match (within, byte == format.quote) {
+            (Within::Start, true) => {
+                opened = line;
+                Within::Quotes
             }
-        } else if byte == quote && start {
-            opened = Some(line);
+            (Within::Quotes, true) => Within::Closing,
+            (Within::Quotes, false) | (Within::Closing, true) => Within::Quotes,
+            _ if byte == separator => Within::Start,
+            _ if matches!(byte, b'\n' | b'\r') => {
+                (bytes, row) = (0, line + u64::from(byte == b'\n'));
+                Within::Start
+            }
+            _ => Within::Field,
+        };
+        line += u64::from(byte == b'\n');
+        match bytes > format.max_row_bytes {
+            true => {
+                let what = format!("the row that begins on line {row}");
+                Err(IngestError::TooLarge { id: id.clone(), what, limit: format.max_row_bytes })
+            }
+            false => Ok(false),
         }
-        start = byte == separator || byte == b'\n';
+    })?;
+    match within {
+        Within::Quotes => {
+            let problem = format!("a quote is opened on line {opened} and never closed");
+            Err(io::Error::other(IngestError::invalid(id, problem)))
+        }
+        _ => Ok(()),
     }
-    opened
 }
 
 struct Table {
@@ -127,15 +183,37 @@ impl Table {
 }
 
 impl Csv {
-    fn rows(&self, source: Source) -> Result<Records, IngestError> {
-        let (id, text) = self.file.text(source)?;
-        let separator = self.separator.unwrap_or_else(|| sniffed(&text, self.quote));
-        if let Some(line) = open_quote(&text, separator, self.quote) {
-            return Err(IngestError::invalid(id, format!("a quote is opened on line {line} and never closed")));
+    fn check(&self) -> Result<(), IngestError> {
+        let separator = self.separator.unwrap_or(b',');
+        for (setting, byte) in [("separator", separator), ("quote", self.quote)] {
+            if !byte.is_ascii() || matches!(byte, b'\n' | b'\r') {
+                return Err(IngestError::config(
+                    setting,
+                    format!("must be a byte of ASCII in a line, not {byte:#04x}"),
+                ));
+            }
         }
+        if separator == self.quote {
+            return Err(IngestError::config("quote", "must not be the separator"));
+        }
+        Ok(())
+    }
+
+    fn rows(&self, source: Source) -> Result<Records, IngestError> {
+        self.check()?;
+        let text = Decoded::open(&source, self.decoding)?;
+        let id = source.id.clone();
+        let looked = || {
+            let separator = match self.separator {
+                Some(separator) => separator,
+                None => sniffed(text.again()?, self.quote, self.max_row_bytes)?,
+            };
+            checked(text.again()?, separator, self).map(|()| separator)
+        };
+        let separator = looked().map_err(|error| told(&id, error))?;
         let mut builder = csv::ReaderBuilder::new();
         builder.delimiter(separator).quote(self.quote).has_headers(false).flexible(true);
-        let mut reader = builder.from_reader(std::io::Cursor::new(text.into_bytes()));
+        let mut reader = builder.from_reader(text);
         let mut first = csv::StringRecord::new();
         let wrong = |error: csv::Error| IngestError::invalid(&id, format!("it is no table: {error}"));
         if !reader.read_record(&mut first).map_err(wrong)? {
@@ -157,22 +235,28 @@ impl Csv {
         let columns = (column(&self.text)?, column(&self.id)?);
         let table = Table { format: self.clone(), source: id, names, columns };
         let mut held = (!self.header).then_some((first, 1));
-        let mut n = 0;
+        let (mut n, mut over) = (0, false);
         Ok(Box::new(std::iter::from_fn(move || {
+            if over {
+                return None;
+            }
             let (row, line) = match held.take() {
                 Some(held) => held,
                 None => {
                     let mut row = csv::StringRecord::new();
                     match reader.read_record(&mut row) {
-                        Ok(false) => return None,
                         Ok(true) => {
                             let line = row.position().map_or(0, csv::Position::line);
                             (row, line)
                         }
+                        Ok(false) => {
+                            over = true;
+                            return source.unchanged().err().map(Err);
+                        }
                         Err(error) => {
-                            n += 1;
-                            let place = format!("{}#{n}", table.source);
-                            return Some(Err(IngestError::invalid(place, format!("row {n} cannot be read: {error}"))));
+                            over = true;
+                            let problem = format!("row {} cannot be read: {error}", n + 1);
+                            return Some(Err(IngestError::invalid(&table.source, problem)));
                         }
                     }
                 }

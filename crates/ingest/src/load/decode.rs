@@ -1,5 +1,7 @@
 //! From bytes to text.
 
+use std::io;
+
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{CoderResult, DecoderResult, Encoding, UTF_8};
 
@@ -65,7 +67,9 @@ impl Decoding {
     /// # Errors
     /// [`IngestError::Invalid`] names the first byte that is no text.
     pub fn decode(&self, id: &str, bytes: &[u8]) -> Result<String, IngestError> {
-        let (encoding, skip) = Encoding::for_bom(bytes).unwrap_or_else(|| (self.encoding(bytes), 0));
+        let mut whole = Some(bytes);
+        let found = self.encoding_of(|| Ok(whole.take().unwrap_or_default()));
+        let (encoding, skip) = found.map_err(|error| IngestError::io(id, error))?;
         let body = bytes.get(skip..).unwrap_or_default();
         if encoding == UTF_8
             && let Ok(text) = std::str::from_utf8(body)
@@ -85,26 +89,47 @@ impl Decoding {
             (DecoderResult::InputEmpty, _) => Ok(text),
             (DecoderResult::Malformed(bad, after), read) => {
                 let at = skip + read.saturating_sub(usize::from(bad) + usize::from(after));
-                let byte = bytes.get(at).copied().unwrap_or_default();
-                let what = encoding.name();
-                let hint = "name the encoding, or have such bytes replaced";
-                Err(IngestError::invalid(id, format!("byte {at} ({byte:#04x}) is not {what}; {hint}")))
+                Err(malformed(id, at as u64, bytes.get(at).copied().unwrap_or_default(), encoding))
             }
             (DecoderResult::OutputFull, _) => Err(IngestError::invalid(id, "the text does not fit into memory")),
         }
     }
 
-    fn encoding(&self, bytes: &[u8]) -> &'static Encoding {
-        match self.encoding {
+    /// The encoding of a text whose pieces `next` gives, until there is none; and how long its byte order mark is.
+    pub(super) fn encoding_of<B: AsRef<[u8]>>(
+        &self,
+        mut next: impl FnMut() -> io::Result<B>,
+    ) -> io::Result<(&'static Encoding, usize)> {
+        let mut piece = next()?;
+        if let Some(marked) = Encoding::for_bom(piece.as_ref()) {
+            return Ok(marked);
+        }
+        let encoding = match self.encoding {
             Guess::Utf8 => UTF_8,
             Guess::Known(encoding) => encoding,
             Guess::Detect => {
                 let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
-                detector.feed(bytes, true);
+                while !piece.as_ref().is_empty() {
+                    detector.feed(piece.as_ref(), false);
+                    piece = next()?;
+                }
+                detector.feed(&[], true);
                 detector.guess(None, Utf8Detection::Allow)
             }
-        }
+        };
+        Ok((encoding, 0))
     }
+
+    /// Whether what is no text is replaced.
+    pub(super) fn replaces(&self) -> bool {
+        self.replace
+    }
+}
+
+/// A byte that is no text.
+pub(super) fn malformed(id: &str, at: u64, byte: u8, encoding: &'static Encoding) -> IngestError {
+    let (what, hint) = (encoding.name(), "name the encoding, or have such bytes replaced");
+    IngestError::invalid(id, format!("byte {at} ({byte:#04x}) is not {what}; {hint}"))
 }
 
 #[cfg(test)]

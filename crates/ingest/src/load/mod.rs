@@ -3,6 +3,7 @@
 mod by_name;
 mod csv;
 mod decode;
+mod decoded;
 mod directory;
 mod docx;
 mod files;

@@ -60,6 +60,11 @@ impl Source {
         Ok((self, reader))
     }
 
+    /// Its file once more, to be read by place.
+    pub(crate) fn handle(&self) -> std::io::Result<File> {
+        self.file.try_clone()
+    }
+
     /// Whether the file is still what it was.
     pub(crate) fn unchanged(&self) -> Result<(), IngestError> {
         let facts = self.file.metadata().map_err(|error| IngestError::io(&self.id, error))?;

@@ -17,9 +17,13 @@ fn files(paths: Vec<PathBuf>, format: impl Format) -> NativeLoader {
     NativeLoader(Arc::new(Files::new(paths, format)))
 }
 
-fn text(encoding: Option<&str>, replace: bool, max_bytes: u64) -> Result<Text, IngestError> {
+fn decoding(encoding: Option<&str>, replace: bool) -> Result<Decoding, IngestError> {
     let decoding = encoding.map(Decoding::named).transpose()?.unwrap_or_default();
-    Ok(Text { decoding: if replace { decoding.replacing() } else { decoding }, max_bytes })
+    Ok(if replace { decoding.replacing() } else { decoding })
+}
+
+fn text(encoding: Option<&str>, replace: bool, max_bytes: u64) -> Result<Text, IngestError> {
+    Ok(Text { decoding: decoding(encoding, replace)?, max_bytes })
 }
 
 fn fields(text: String, id: String, metadata: String) -> Result<Fields, IngestError> {
@@ -69,8 +73,8 @@ pub(crate) fn load_json(
         return Err(config(format!("records must be a JSON pointer such as \"/items\", not {records:?}")));
     }
     let made = || -> Result<Json, IngestError> {
-        let Text { decoding, max_bytes } = text(encoding, replace, max_bytes)?;
-        Ok(Json { records, fields: fields(text_at, id_at, metadata_at)?, decoding, max_bytes })
+        let (fields, decoding) = (fields(text_at, id_at, metadata_at)?, decoding(encoding, replace)?);
+        Ok(Json { records, fields, decoding, max_bytes })
     };
     Ok(files(paths, made().map_err(from_kinded)?))
 }
@@ -99,12 +103,12 @@ pub(crate) fn load_csv(
     lenient: bool,
     encoding: Option<&str>,
     replace: bool,
-    max_bytes: u64,
+    max_row_bytes: u64,
 ) -> PyResult<NativeLoader> {
     let separator = separator.map(|separator| byte("separator", separator)).transpose()?;
-    let file = text(encoding, replace, max_bytes).map_err(from_kinded)?;
-    let quote = byte("quote", quote)?;
-    Ok(files(paths, Csv { text: text_column, id: id_column, separator, quote, header, lenient, file }))
+    let decoding = decoding(encoding, replace).map_err(from_kinded)?;
+    let (text, id, quote) = (text_column, id_column, byte("quote", quote)?);
+    Ok(files(paths, Csv { text, id, separator, quote, header, lenient, decoding, max_row_bytes }))
 }
 
 #[pyfunction]
@@ -134,7 +138,7 @@ pub(crate) fn load_directory(
             markdown: Markdown(text.clone()),
             html: Html(text.clone()),
             json: Json { decoding, max_bytes, ..Json::default() },
-            csv: Csv { file: text.clone(), ..Csv::default() },
+            csv: Csv { decoding, ..Csv::default() },
             pdf: Pdf { max_bytes, ..Pdf::default() },
             docx: Docx { max_bytes, ..Docx::default() },
             text,

@@ -105,6 +105,13 @@ impl NativeIndex {
     }
 
     #[staticmethod]
+    fn load_words(py: Python<'_>, path: PathBuf, options: WordOptions) -> PyResult<Self> {
+        let options = options.read()?;
+        let index = detached(py, || Bm25::load(path, options))?;
+        Ok(Self(Which::Words(Arc::new(index.map_err(from_kinded)?))))
+    }
+
+    #[staticmethod]
     fn vectors(embedder: &NativeEmbedder, index: &NativeAnnIndex, top_k: usize) -> Self {
         let index: Arc<dyn AnnIndex> = Arc::clone(&index.0);
         let vectors = VectorRetriever::new(Arc::clone(&embedder.0), index).top_k(top_k);
@@ -125,8 +132,11 @@ impl NativeIndex {
     }
 
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        let Which::Both(index) = &self.0 else { return Err(config("only a hybrid index can be saved")) };
-        detached(py, || index.save(path))?.map_err(from_kinded)
+        match &self.0 {
+            Which::Words(index) => detached(py, || index.save(path))?.map_err(from_kinded),
+            Which::Both(index) => detached(py, || index.save(path))?.map_err(from_kinded),
+            Which::Vectors(_) => Err(config("the index of the vectors is saved, not what finds in it")),
+        }
     }
 
     /// The same as what finds.

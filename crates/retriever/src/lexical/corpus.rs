@@ -43,6 +43,15 @@ impl Corpus {
         Self { table: Table::default(), inverted: Inverted::new(params, analyzer) }
     }
 
+    pub(crate) fn params(&self) -> Params {
+        self.inverted.params
+    }
+
+    /// The name of what makes terms of texts.
+    pub(crate) fn analyzer(&self) -> String {
+        self.inverted.analyzer.name()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.table.live()
     }

@@ -51,7 +51,7 @@ pub(super) struct Postings {
 #[derive(Debug)]
 pub(crate) struct Inverted {
     pub(super) params: Params,
-    analyzer: Arc<dyn Analyzer>,
+    pub(super) analyzer: Arc<dyn Analyzer>,
     /// Words and terms. A stem is a word, too.
     words: Interner,
     /// For each word, the number of its term.

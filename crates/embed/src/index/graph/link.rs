@@ -3,6 +3,9 @@
 
 use std::num::NonZero;
 
+use atomr_agents_core::Kind;
+
+use super::super::stop::Stop;
 use super::layer::{Layer, View, Walk, with_walk};
 use super::{GraphOptions, Space};
 use crate::EmbedError;
@@ -140,12 +143,20 @@ fn choose(space: Space<'_>, node: u32, candidates: &[Candidate], most: usize) ->
     chosen
 }
 
-/// Plans and writes batch by batch, in this order: each batch sees what the earlier ones linked.
+/// That nobody waits for the work any more.
+fn stopped() -> EmbedError {
+    let message = "nobody waits for its graph any more".into();
+    EmbedError::Failed { what: "the index".into(), kind: Kind::Cancelled, message, source: None }
+}
+
+/// Plans and writes batch by batch, in this order: each batch sees what the earlier ones linked. Ends with an error of kind
+/// `cancelled` soon after it was asked to stop; what was written by then is of no use.
 pub(crate) fn link_all(
     layer: &mut Layer,
     space: Space<'_>,
     order: &[u32],
     options: &GraphOptions,
+    stop: &Stop,
     entries: impl Fn(u32, View<'_>, &mut Walk) -> Vec<u32> + Sync,
 ) -> Result<(), EmbedError> {
     let most = (order.len() / 64).clamp(SMALL_BATCH, 4096);
@@ -156,7 +167,14 @@ pub(crate) fn link_all(
         done += batch.len();
         // Neighbours in memory are mostly neighbours in space: their walks read the same rows.
         batch.sort_unstable();
-        let lists = plan(layer, space, &batch, options, |node, walk| entries(node, layer.view(), walk));
+        let lists = plan(layer, space, &batch, options, |node, walk| match stop.asked() {
+            // Nobody will see what is planned from here on.
+            true => Vec::new(),
+            false => entries(node, layer.view(), walk),
+        });
+        if stop.asked() {
+            return Err(stopped());
+        }
         layer.write(&lists)?;
     }
     Ok(())
