@@ -21,7 +21,9 @@ from common import child, failures, save, table, target
 TURNS = 1_000
 FORKS = 100
 ANSWER_BYTES = 4_096
-PATIENCE_S = 3_600
+PATIENCE_S = 600
+WHOLE_TURNS = 300
+DELTA_TURNS = 400
 WITHIN = 1.3
 
 
@@ -147,7 +149,8 @@ def ours_postgres() -> Iterator[Conversation]:
         yield ours_conversation(postgres_checkpointer(dsn), lambda: stores.postgres_bytes(dsn))
 
 
-# Those whose size grows with the square of the turns have fewer of them: a thousand would be gigabytes.
+# Those whose size or time grows with the square of the turns have fewer of them. Whole states: a thousand would be
+# gigabytes. Deltas: each turn reads those before it, and a thousand take minutes. More turns are not kinder to them.
 class Peer(NamedTuple):
     turns: int
     make: Callable[[], contextlib.AbstractContextManager[Conversation]]
@@ -156,10 +159,10 @@ class Peer(NamedTuple):
 PEERS = {
     "ours, SQLite": Peer(TURNS, ours_sqlite),
     "ours, PostgreSQL": Peer(TURNS, ours_postgres),
-    "langgraph, SQLite": Peer(300, langgraph_sqlite),
-    "langgraph, SQLite, DeltaChannel (beta)": Peer(TURNS, lambda: langgraph_sqlite(deltas=True)),
-    "langgraph, PostgreSQL": Peer(300, langgraph_postgres),
-    "langgraph, PostgreSQL, DeltaChannel (beta)": Peer(TURNS, lambda: langgraph_postgres(deltas=True)),
+    "langgraph, SQLite": Peer(WHOLE_TURNS, langgraph_sqlite),
+    "langgraph, SQLite, DeltaChannel (beta)": Peer(DELTA_TURNS, lambda: langgraph_sqlite(deltas=True)),
+    "langgraph, PostgreSQL": Peer(WHOLE_TURNS, langgraph_postgres),
+    "langgraph, PostgreSQL, DeltaChannel (beta)": Peer(DELTA_TURNS, lambda: langgraph_postgres(deltas=True)),
 }
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -34,9 +36,14 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
 
 
 def sqlite_bytes(path: Path) -> int:
-    """What the database takes on the disk after a checkpoint: file and write-ahead log."""
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    """What the database takes on the disk after a checkpoint: file and write-ahead log.
+
+    In a process of its own: closing a file lets go of the locks that another SQLite library of its process has on it.
+    """
+    checkpoint = (
+        "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA wal_checkpoint(TRUNCATE)').fetchall()"
+    )
+    subprocess.run([sys.executable, "-c", checkpoint, str(path)], check=True)
     return sum(each.stat().st_size for each in path.parent.iterdir() if each.name.startswith(path.name))
 
 

@@ -5,9 +5,12 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 import threading
+import time
 import uuid
-from contextlib import contextmanager
+import warnings
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -365,3 +368,44 @@ def test_sweeping_frees_what_nothing_names():
     assert blobs == 2 and size == 2 * 2_002
     with pytest.raises(ConfigError, match="grace"):
         checkpointer.store.sweep_sync(-1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists the descriptors of a process")
+def test_a_sqlite_file_that_is_open_elsewhere_in_the_process_is_warned_of_once(tmp_path: Path) -> None:
+    from typing import TypedDict
+
+    from atomr_agents.workflow import END, START, StateGraph
+
+    class Count(TypedDict):
+        count: int
+
+    path = tmp_path / "runs.db"
+    graph = StateGraph(Count)
+    graph.add_node("step", lambda held: {"count": held["count"] + 1})
+    graph.add_edge(START, "step")
+    graph.add_edge("step", END)
+    compiled = graph.compile(Checkpointer(sqlite_store(path)))
+
+    def write(first: int) -> None:
+        for number in range(first, first + 40):
+            compiled.invoke({"count": number}, {"configurable": {"thread_id": str(number)}})
+
+    def told() -> list[str]:
+        return [str(each.message) for each in caught if issubclass(each.category, RuntimeWarning)]
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        write(0)
+        sqlite_store(path)
+        assert told() == []
+        with closing(sqlite3.connect(path)) as other:
+            assert other.execute("SELECT count(*) FROM logs").fetchone() == (40,)
+            write(40)
+            write(80)
+            # A thread of its own tells it.
+            until = time.monotonic() + 20
+            while not told() and time.monotonic() < until:
+                time.sleep(0.01)
+            assert len(told()) == 1
+            assert "runs.db is also open in this process outside of its store" in told()[0]
+            assert "Leave it open until the store is closed" in told()[0]

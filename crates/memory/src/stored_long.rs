@@ -15,9 +15,13 @@ use crate::item::text_of;
 use crate::keeper::{Keeper, read};
 use crate::{LongStore, MemoryError, Namespace, NewItem, Search, StoreItem};
 
+mod changes;
+mod index;
 mod search;
 mod vector;
 
+use changes::Changes;
+use index::Indexes;
 use vector::Kept;
 
 /// How often an update is tried while others write the same item.
@@ -30,18 +34,25 @@ pub struct LongOptions {
     pub embedder: Option<Arc<dyn Embedder>>,
     /// How many items one search looks at; 100,000 without another word. A search in a namespace with more is refused.
     pub max_searched: usize,
+    /// How many vectors are held in memory between searches, those of the namespaces that were searched last; 200,000 without
+    /// another word. What is not held is read anew when it is searched.
+    pub max_indexed: usize,
     /// What a write survives; a power failure without another word.
     pub durability: Durability,
 }
 
 impl Default for LongOptions {
     fn default() -> Self {
-        Self { embedder: None, max_searched: 100_000, durability: Durability::Full }
+        Self { embedder: None, max_searched: 100_000, max_indexed: 200_000, durability: Durability::Full }
     }
 }
 
 /// Keeps items on any [`Store`]: in memory, in a file, on PostgreSQL. A write takes the same time however much is kept; a
 /// search looks at the vectors, or the texts, of its namespace and of no other.
+///
+/// The vectors of a namespace are read when it is first searched by meaning, and then held in memory
+/// ([`LongOptions::max_indexed`]). Each write counts the changes of its namespace in the store, and each search looks at that
+/// number first: so it sees what was written before it, by this process or by another one.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -64,6 +75,8 @@ impl Default for LongOptions {
 pub struct StoredLong {
     values: Keeper,
     vectors: Keeper,
+    changes: Changes,
+    indexes: Indexes,
     options: LongOptions,
 }
 
@@ -101,7 +114,8 @@ impl StoredLong {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, options: LongOptions) -> Self {
         let values = Keeper::new(Arc::clone(&store), "memory-long");
-        Self { values, vectors: Keeper::new(store, "memory-vector"), options }
+        let changes = Changes::new(Arc::clone(&store));
+        Self { values, vectors: Keeper::new(store, "memory-vector"), changes, indexes: Indexes::default(), options }
     }
 
     /// In this process, for as long as it lives.
@@ -160,7 +174,7 @@ impl StoredLong {
                     .durability(self.options.durability)
                     .put(key, record.value.clone(), Expect::Version(record.version))
                     .put(&self.vectors.key(key.name())?, bytes, Expect::Any);
-                match self.values.store.commit(batch).await {
+                match self.values.store.commit(self.changes.tell(batch, key.name()).await?).await {
                     Ok(()) => done += 1,
                     // It was written anew meanwhile, and with it its vector.
                     Err(StoreError::Conflict { .. }) => {}
@@ -201,7 +215,7 @@ impl StoredLong {
             .durability(self.options.durability)
             .delete(&self.values.key(place)?, Expect::Version(record.version))
             .delete(&self.vectors.key(place)?, Expect::Any);
-        match self.values.store.commit(batch).await {
+        match self.values.store.commit(self.changes.tell(batch, place).await?).await {
             Ok(()) => Ok(true),
             Err(StoreError::Conflict { .. }) => Ok(false),
             Err(error) => Err(error.into()),
@@ -227,7 +241,7 @@ impl StoredLong {
             Some(vector) => batch.put(&at, vector, Expect::Any),
             None => batch.delete(&at, Expect::Any),
         };
-        match self.values.store.commit(batch).await {
+        match self.values.store.commit(self.changes.tell(batch, &place).await?).await {
             Ok(()) => Ok(true),
             Err(StoreError::Conflict { .. }) => Ok(false),
             Err(error) => Err(error.into()),

@@ -205,3 +205,91 @@ async fn items_made_in_a_row_stand_in_that_row() {
         (0..300).rev().map(|n| json!(n)).collect::<Vec<_>>()
     );
 }
+
+/// A search through one handle sees what another one has written before it, of two stores on one file.
+#[tokio::test]
+async fn two_handles_on_one_namespace_see_each_others_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        let store = SqliteStore::open(folder.path().join("m.db"), SqliteOptions::default()).unwrap();
+        StoredLong::new(Arc::new(store), meaning(64))
+    };
+    let (ours, theirs, ctx) = (open(), open(), CallCtx::new());
+    let (ada, below) = (namespace(&["u", "ada"]), namespace(&["u", "ada", "x"]));
+    let near = |words: &str| Search::below(ada.clone()).query(words).by(By::Meaning).top_k(1);
+    let first = async |store: &StoredLong, words: &str| {
+        let found = store.search(&near(words), &ctx).await.unwrap();
+        found.into_iter().next().map(|item| (item.key, item.score.unwrap() > 0.999))
+    };
+    let put = async |store: &StoredLong, namespace: &Namespace, key: &str, text: &str| {
+        store.put(NewItem::new(namespace.clone(), key, json!(text)), &ctx).await.unwrap();
+    };
+    assert_eq!(first(&ours, "rain").await, None);
+    put(&theirs, &ada, "a", "rain in oslo").await;
+    assert_eq!(first(&ours, "rain in oslo").await, Some(("a".to_owned(), true)));
+    put(&ours, &below, "b", "wind in bergen").await;
+    assert_eq!(first(&theirs, "wind in bergen").await, Some(("b".to_owned(), true)));
+    // An update, a removal, and what no search has seen yet.
+    put(&theirs, &ada, "a", "sun in rome").await;
+    assert_eq!(first(&ours, "sun in rome").await, Some(("a".to_owned(), true)));
+    assert!(ours.delete(&ada, "a", &ctx).await.unwrap());
+    assert_eq!(first(&theirs, "sun in rome").await, Some(("b".to_owned(), false)));
+    // More than is followed one by one, through both at once.
+    for n in 0..80 {
+        let (store, other) = if n % 2 == 0 { (&ours, &theirs) } else { (&theirs, &ours) };
+        put(store, &ada, &format!("k{n}"), &format!("number n{n}")).await;
+        if n % 7 == 0 {
+            assert_eq!(first(other, &format!("number n{n}")).await, Some((format!("k{n}"), true)));
+        }
+    }
+    for n in 0..300 {
+        put(&theirs, &ada, &format!("k{}", n % 80), &format!("other n{n}")).await;
+    }
+    assert_eq!(first(&ours, "other n299").await, Some(("k59".to_owned(), true)));
+    let soon = NewItem::new(ada.clone(), "soon", json!("gone in a moment")).ttl(Duration::from_millis(300));
+    theirs.put(soon, &ctx).await.unwrap();
+    let was = first(&ours, "gone in a moment").await;
+    tokio::time::sleep(Duration::from_millis(350)).await;
+    assert_ne!(first(&ours, "gone in a moment").await, Some(("soon".to_owned(), true)), "it was {was:?}");
+    assert_eq!(theirs.purge(&ada).await.unwrap(), 1);
+    assert_ne!(first(&ours, "gone in a moment").await, Some(("soon".to_owned(), true)));
+}
+
+/// Whatever is held in memory, a search finds what a store that holds nothing finds.
+#[tokio::test]
+async fn what_is_held_is_what_is_kept() {
+    let store: Arc<dyn Store> = Arc::new(StateInMemory::new());
+    let held = StoredLong::new(Arc::clone(&store), meaning(32));
+    let few = StoredLong::new(Arc::clone(&store), LongOptions { max_indexed: 30, ..meaning(32) });
+    let ctx = CallCtx::new();
+    let words = ["rain", "wind", "sun", "snow", "oslo", "bergen", "rome"];
+    let mut chance = 7usize;
+    let mut draw = |below: usize| {
+        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (chance >> 33) % below
+    };
+    for step in 0..400 {
+        let of = namespace(&["u", ["ada", "bob"][draw(2)]]);
+        let key = format!("k{}", draw(40));
+        let writer = if draw(2) == 0 { &held } else { &few };
+        if draw(4) == 0 {
+            writer.delete(&of, &key, &ctx).await.unwrap();
+        } else {
+            let text = format!("{} {}", words[draw(7)], words[draw(7)]);
+            writer.put(NewItem::new(of.clone(), key, json!({"text": text, "n": draw(3)})), &ctx).await.unwrap();
+        }
+        if step % 5 == 0 {
+            let mut search = Search::below(namespace(&["u"])).query(words[draw(7)]).by(By::Meaning).top_k(1 + draw(8));
+            if draw(2) == 0 {
+                search = search.filter(atomr_agents_retriever::Filter::eq("n", 1));
+            }
+            if draw(2) == 0 {
+                search.namespace = of;
+            }
+            let fresh = StoredLong::new(Arc::clone(&store), meaning(32));
+            let wanted = fresh.search(&search, &ctx).await.unwrap();
+            assert_eq!(held.search(&search, &ctx).await.unwrap(), wanted, "at step {step}");
+            assert_eq!(few.search(&search, &ctx).await.unwrap(), wanted, "at step {step}");
+        }
+    }
+}

@@ -45,15 +45,14 @@ pub(crate) struct Question {
 #[pymethods]
 impl Question {
     #[new]
-    #[pyo3(signature = (messages, model, *, provider = String::new(), tenant = String::new(), scope = String::new(),
-        settings = None))]
+    #[pyo3(signature = (messages, model, *, provider = "", tenant = "", scope = "", settings = None))]
     fn new(
         py: Python<'_>,
         messages: &Bound<'_, PyAny>,
         model: &str,
-        provider: String,
-        tenant: String,
-        scope: String,
+        provider: &str,
+        tenant: &str,
+        scope: &str,
         settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let messages = match messages.extract::<Vec<Py<Message>>>() {
@@ -69,7 +68,8 @@ impl Question {
             around = with_settings(&around, json::from_py(settings)?)?;
         }
         let said = messages.iter().map(|message| &message.get().0);
-        let key = CacheKey::of_messages(&tenant, &scope, &provider, &around, said).map_err(unwritten)?;
+        let key = CacheKey::of_messages(tenant, scope, provider, &around, said).map_err(unwritten)?;
+        let [tenant, scope, provider] = [tenant, scope, provider].map(str::to_owned);
         Ok(Self { key, tenant, scope, provider, around, messages })
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use atomr_agents_state::StoreError;
 use deadpool::Runtime;
-use deadpool::managed::{Object, PoolError, Timeouts};
+use deadpool::managed::{Object, PoolError, QueueMode, Timeouts};
 use tokio::time::{Instant, timeout};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row};
@@ -58,6 +58,8 @@ impl Server {
         }
         let pool = Pool::builder(Links::new(dsn, tls, options.connect_timeout, options.prepare))
             .max_size(options.connections)
+            // The one that was used last: its process of the server is the one that is warm.
+            .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| StoreError::Config { setting: "connections", message: error.to_string() })?;

@@ -290,6 +290,9 @@ def sqlite_store(
 ) -> Store:
     """A store in a SQLite file, which is made if there is none. Any number of processes of one machine may share it.
 
+    While it is open, no other SQLite library of this process may open the file, such as Python's `sqlite3`, and nothing
+    else either: on Linux that is noticed now and then, and a `RuntimeWarning` says what to do.
+
     Args:
         path: The file, on a local file system.
         patience: For how many seconds a call waits for another process, or for its turn.
@@ -316,7 +319,8 @@ def postgres_store(
     """A store on PostgreSQL, which many machines share. Connects at once.
 
     Args:
-        dsn: Such as `postgres://agents@db.internal/agents`.
+        dsn: Such as `postgres://agents@db.internal/agents`. With `?prepare=true` each connection prepares its
+            statements once, which is quicker; not behind a pooler that gives each transaction another connection.
         schema: The schema that holds the tables.
         connections: The most connections at once.
         migrate: Make the schema, or bring it to the format of this version, where it is not.

@@ -3,11 +3,11 @@
 use std::cmp::Reverse;
 
 use atomr_agents_core::{CallCtx, Document, Value};
-use atomr_agents_embed::EmbedError;
 use atomr_agents_retriever::{RRF_K, fuse};
 use serde_json::Map;
 
-use super::vector::{Kept, unit};
+use super::index::{Source, Wanted};
+use super::vector::unit;
 use super::{Stored, StoredLong};
 use crate::clock::now_ms;
 use crate::item::text_of;
@@ -65,45 +65,18 @@ impl StoredLong {
     async fn by_meaning(&self, search: &Search, unit: &[f32]) -> Result<Vec<(String, f64)>, MemoryError> {
         let (now, limit) = (now_ms(), self.options.max_searched);
         let allowed = match &search.filter {
-            Some(_) => Some(self.values_below(search).await?.into_iter().map(|(place, _)| place).collect::<Vec<_>>()),
+            Some(_) => Some(self.values_below(search).await?.into_iter().map(|(place, _)| place).collect()),
             None => None,
         };
-        let allowed: Option<std::collections::HashSet<&str>> =
-            allowed.as_ref().map(|places| places.iter().map(String::as_str).collect());
-        let records = self.vectors.all(&search.namespace.path()?, &search.namespace, limit).await?;
-        let (mut best, mut foreign) = (Vec::with_capacity(records.len()), Vec::new());
-        let model = self.options.embedder.as_ref().map(|embedder| embedder.model());
-        for (key, record) in &records {
-            let place = key.name();
-            let Some(kept) = Kept::read(&record.value) else {
-                let message = "it is no vector".to_owned();
-                return Err(MemoryError::Damaged { place: place.to_owned(), message });
-            };
-            if kept.expires_ms.is_some_and(|expires| expires <= now)
-                || allowed.as_ref().is_some_and(|allowed| !allowed.contains(place))
-            {
-                continue;
-            }
-            if model.is_some_and(|model| !kept.is_of(model)) {
-                foreign.push(kept.model());
-                continue;
-            }
-            if kept.dim() != unit.len() {
-                return Err(EmbedError::Dimension { expected: kept.dim(), found: unit.len() }.into());
-            }
-            best.push((place, kept.cosine(unit)));
-        }
-        if let (Some(found), Some(wanted)) = (foreign.first(), model) {
-            return Err(MemoryError::OtherModel {
-                namespace: search.namespace.to_string(),
-                count: foreign.len(),
-                found: found.clone(),
-                wanted: wanted.to_owned(),
-            });
-        }
-        best.sort_unstable_by(|(a, near), (b, far)| far.total_cmp(near).then_with(|| a.cmp(b)));
-        best.truncate(search.top_k);
-        Ok(best.into_iter().map(|(place, score)| (place.to_owned(), f64::from(score))).collect())
+        let source = Source {
+            vectors: &self.vectors,
+            changes: &self.changes,
+            namespace: &search.namespace,
+            model: self.options.embedder.as_ref().map(|embedder| embedder.model()),
+            limit,
+        };
+        let wanted = Wanted { now, allowed, unit, top_k: search.top_k };
+        self.indexes.nearest(&source, &wanted, self.options.max_indexed).await
     }
 
     async fn by_words(&self, search: &Search, words: &str, limit: usize) -> Result<Vec<(String, f64)>, MemoryError> {

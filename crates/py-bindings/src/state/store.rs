@@ -7,7 +7,8 @@ use std::time::Duration;
 use atomr_agents_cli::{BadPlace, CliError, StorePlace, open};
 use atomr_agents_state::{self as state, EncryptedStore, EncryptionKey, MemoryStore, StoreError};
 use atomr_agents_state_postgres::{PostgresOptions, PostgresStore};
-use atomr_agents_state_sqlite::{SqliteOptions, SqliteStore};
+use atomr_agents_state_sqlite::{SqliteOptions, SqliteStore, on_warning};
+use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -18,12 +19,32 @@ use crate::errors::{Fault, config};
 use crate::seconds;
 
 pub(super) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    on_warning(warn);
     module.add_class::<Store>()?;
     module.add_function(wrap_pyfunction!(in_memory_store, module)?)?;
     module.add_function(wrap_pyfunction!(sqlite_store, module)?)?;
     module.add_function(wrap_pyfunction!(postgres_store, module)?)?;
     module.add_function(wrap_pyfunction!(encrypted_store, module)?)?;
     module.add_function(wrap_pyfunction!(guest_store, module)?)
+}
+
+/// A warning about a store as one of Python, told by a thread of its own: who noticed must not wait for the interpreter, which
+/// may be waiting for the store.
+fn warn(message: &str) {
+    let message = message.to_owned();
+    let tell = move || {
+        // Where the interpreter is about to end, there is nobody to tell.
+        Python::try_attach(|py| {
+            let warned = py
+                .import("warnings")
+                .and_then(|warnings| warnings.call_method1("warn", (message, py.get_type::<PyRuntimeWarning>())));
+            if let Err(raised) = warned {
+                raised.write_unraisable(py, None);
+            }
+        })
+    };
+    // Where no thread can be made, `tracing` has it all the same.
+    let _told = std::thread::Builder::new().name("atomr-warning".to_owned()).spawn(tell);
 }
 
 #[pyclass(frozen, module = "atomr_agents._native.state")]
