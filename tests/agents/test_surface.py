@@ -25,7 +25,7 @@ INTERNAL = {
         "Sessions",
     },
     "state": {"NativeEvents", "NativeJournal", "NativeRuns", "guest_store"},
-    "embed": {"NativeAnnIndex", "NativeEmbedder", "nearest_tools"},
+    "embed": {"NativeAnnIndex", "NativeEmbedder", "NativeOnnxSetup", "nearest_tools"},
     "ingest": {
         "NativeAsyncSplitter",
         "NativeKvCache",
