@@ -1,4 +1,4 @@
-"""P43 with a real model: what is nearly the same to it, and something else to a person, is never answered from the cache."""
+"""P43 with a real model: what is nearly the same to it, and not to a person, is never answered from the cache."""
 
 import pytest
 
@@ -13,15 +13,25 @@ LONG = "I am planning a trip with my whole family next summer and I would like t
 
 # Each word stands for one question; none of them may answer another one.
 KIN = {
-    "What does a room in {} cost?": "oslo bergen sydney melbourne beijing shanghai rome milan paris london norway sweden latvia",
+    "What does a room in {} cost?": (
+        "oslo bergen sydney melbourne beijing shanghai rome milan paris london norway sweden latvia"
+    ),
     "Is the shop open on {}?": "monday tuesday wednesday thursday friday saturday sunday weekdays holidays christmas",
     "How long is the season in {}?": "january february march april may june july spring summer autumn winter",
     "Show me the price for {} people": "one two three four five six ten twelve twenty hundred 1 2 3 4 5 10 100",
     "Is it {} to do this?": "safe unsafe legal illegal cheap expensive wise unwise fair unfair possible impossible",
-    "How do I {} the program?": "install uninstall start stop open close enable disable lock unlock update downgrade upgrade",
-    "Where does the {} flight leave?": "inbound outbound incoming outgoing domestic international early late first last",
-    "Can my {} sign for me?": "husband wife son daughter mother father uncle aunt widow widower landlord tenant lender borrower",
-    "How much {} may I take a day?": "aspirin ibuprofen paracetamol chlorine chlorate nitrate nitrite codeine morphine insulin",
+    "How do I {} the program?": (
+        "install uninstall start stop open close enable disable lock unlock update downgrade upgrade"
+    ),
+    "Where does the {} flight leave?": (
+        "inbound outbound incoming outgoing domestic international early late first last"
+    ),
+    "Can my {} sign for me?": (
+        "husband wife son daughter mother father uncle aunt widow widower landlord tenant lender borrower"
+    ),
+    "How much {} may I take a day?": (
+        "aspirin ibuprofen paracetamol chlorine chlorate nitrate nitrite codeine morphine insulin"
+    ),
     "How do I sort a list in {}?": "python java javascript C C++ C# ruby perl",
     "Is {} data included?": "my your his her our their everybody's nobody's",
     "What is 12 {} 4": "+ - * / % ^ > < times plus minus",
