@@ -123,10 +123,15 @@ fn is_here(near: &Arc<Near>) -> bool {
 
 /// Does something on the thread of the port's loop that may end guests of it.
 pub(crate) fn here<T>(port: &Arc<LoopPort>, work: impl FnOnce() -> T) -> T {
-    let before = HERE.replace(Some(Arc::clone(port)));
-    let done = work();
-    HERE.set(before);
-    done
+    /// Also when the work panics: what is woken later on this thread must not wait for a turn that nobody asks for.
+    struct Before(Option<Arc<LoopPort>>);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            HERE.set(self.0.take());
+        }
+    }
+    let _before = Before(HERE.replace(Some(Arc::clone(port))));
+    work()
 }
 
 impl LoopPort {
@@ -152,4 +157,19 @@ impl LoopPort {
 /// Hands work that the loop's thread was to poll to the runtime.
 pub(crate) fn give_back(near: Vec<Arc<Near>>) {
     near.iter().for_each(|near| near.resident.wake());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_leaves_the_thread_as_it_was() {
+        let port = Arc::new(LoopPort::new(None, None));
+        let panics = || here(&port, || std::panic::resume_unwind(Box::new("on purpose")));
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+        assert!(HERE.with_borrow(Option::is_none));
+        here(&port, || here(&port, || ()));
+        assert!(HERE.with_borrow(Option::is_none));
+    }
 }

@@ -164,7 +164,7 @@ impl LoopPort {
         Ok(port)
     }
 
-    fn new(writer: Option<Writer>, fallback: Option<Py<PyAny>>) -> Self {
+    pub(crate) fn new(writer: Option<Writer>, fallback: Option<Py<PyAny>>) -> Self {
         Self {
             state: Mutex::default(),
             woken: AtomicBool::new(false),
