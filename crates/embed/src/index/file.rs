@@ -87,7 +87,7 @@ impl<'a> Writer<'a> {
             // What is left of it is of no use; that it cannot be removed either changes nothing.
             let _ = fs::remove_file(&beside);
         }
-        written.map_err(|error| io_failed(path, error))
+        written.and_then(|()| synced(path)).map_err(|error| io_failed(path, error))
     }
 
     fn write_to(&self, path: &Path) -> io::Result<()> {
@@ -119,6 +119,13 @@ impl<'a> Writer<'a> {
         drop(to);
         file.sync_all()
     }
+}
+
+/// Lets the name of a file reach the disk: a save that was answered outlives the power. Not every system lets a folder be
+/// opened.
+fn synced(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).map_or(Ok(()), |open| open.sync_all())
 }
 
 fn little_endian(path: &Path) -> Result<(), EmbedError> {
