@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 State = TypeVar("State")
 
-_MODES = ("values", "updates", "custom", "events")
+_MODES = ("values", "updates", "custom", "messages", "events")
 
 
 class CompiledGraph(Generic[State]):
@@ -274,7 +274,10 @@ class CompiledGraph(Generic[State]):
         wanted = [modes] if isinstance(modes, str) else list(modes)
         for mode in wanted:
             _checks.one_of(*_MODES)("stream_mode", mode)
-        parts = self._runner.parts(given, {mode: mode in wanted for mode in _MODES} | {"inner": subgraphs})
+        flags = {mode: mode in wanted for mode in _MODES if mode != "messages"}
+        # What models write is told by the events of their runs.
+        flags["events"] |= "messages" in wanted
+        parts = self._runner.parts(given, {**flags, "inner": subgraphs})
         try:
             while (told := await parts.next()) is not None:
                 kind, where, what = told
@@ -335,7 +338,10 @@ def _told(kind: str, where: Any, what: Any, wanted: list[str]) -> Iterator[tuple
                 yield mode, (), {"__interrupt__": asked}
     elif kind == "events":
         for event in what:
-            yield "events", (), event
+            if "events" in wanted:
+                yield "events", (), event
+            if "messages" in wanted and event.kind == "text_delta":
+                yield "messages", (), _piece(event)
     elif kind in wanted:
         yield kind, (), what
 
