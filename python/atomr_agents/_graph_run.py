@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
     from typing import Any
 
+    from ._native.core import Event
     from ._native.workflow import Graph, GraphRunner, Outcome, RunSnapshot
     from .callable_ import Callable as Step
 
@@ -107,8 +108,10 @@ class CompiledGraph(Generic[State]):
             config: As `ainvoke`.
             context: As `ainvoke`.
             stream_mode: `values`: the state after each super-step; `updates`: what each step answered, by its name;
-                `custom`: what steps write (`ctx.write`, `get_stream_writer`); `events`: the events of the run. With a
-                list of these, pairs of the mode and the part.
+                `custom`: what steps write (`ctx.write`, `get_stream_writer`); `messages`: what models write in agents
+                that steps run, as pairs of a piece, `{"role": "assistant", "content": "..."}`, and where it was
+                written: `node`, `path`, `run_id`, `seq` (one for the pieces of one message), `index`; `events`: the
+                events of the run. With a list of these, pairs of the mode and the part.
             subgraphs: Also the answers of steps of graphs inside steps; each part comes with the path of its graph.
             interrupt_before: As `ainvoke`.
             interrupt_after: As `ainvoke`.
@@ -344,6 +347,13 @@ def _told(kind: str, where: Any, what: Any, wanted: list[str]) -> Iterator[tuple
                 yield "messages", (), _piece(event)
     elif kind in wanted:
         yield kind, (), what
+
+
+def _piece(event: Event) -> tuple[dict[str, str], dict[str, Any]]:
+    """A piece of what a model writes, and where: pieces of one message have one `seq`, and are counted by `index`."""
+    node = event.path.split("/", 1)[0].split("[", 1)[0]
+    about = {"node": node, "path": event.path, "run_id": event.run_id, "seq": event.seq, "index": event.index}
+    return {"role": "assistant", "content": event.text or ""}, about
 
 
 def _asked(one: tuple[str, str, str, Any]) -> Interrupt:
