@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
     from typing import Any
 
+    from ._native.core import Event
     from ._native.workflow import Graph, GraphRunner, Outcome, RunSnapshot
     from .callable_ import Callable as Step
 
 State = TypeVar("State")
 
-_MODES = ("values", "updates", "custom", "events")
+_MODES = ("values", "updates", "custom", "messages", "events")
 
 
 class CompiledGraph(Generic[State]):
@@ -107,8 +108,10 @@ class CompiledGraph(Generic[State]):
             config: As `ainvoke`.
             context: As `ainvoke`.
             stream_mode: `values`: the state after each super-step; `updates`: what each step answered, by its name;
-                `custom`: what steps write (`ctx.write`, `get_stream_writer`); `events`: the events of the run. With a
-                list of these, pairs of the mode and the part.
+                `custom`: what steps write (`ctx.write`, `get_stream_writer`); `messages`: what models write in agents
+                that steps run, as pairs of a piece, `{"role": "assistant", "content": "..."}`, and where it was
+                written: `node`, `path`, `run_id`, `seq` (one for the pieces of one message), `index`; `events`: the
+                events of the run. With a list of these, pairs of the mode and the part.
             subgraphs: Also the answers of steps of graphs inside steps; each part comes with the path of its graph.
             interrupt_before: As `ainvoke`.
             interrupt_after: As `ainvoke`.
@@ -274,7 +277,10 @@ class CompiledGraph(Generic[State]):
         wanted = [modes] if isinstance(modes, str) else list(modes)
         for mode in wanted:
             _checks.one_of(*_MODES)("stream_mode", mode)
-        parts = self._runner.parts(given, {mode: mode in wanted for mode in _MODES} | {"inner": subgraphs})
+        flags = {mode: mode in wanted for mode in _MODES if mode != "messages"}
+        # What models write is told by the events of their runs.
+        flags["events"] |= "messages" in wanted
+        parts = self._runner.parts(given, {**flags, "inner": subgraphs})
         try:
             while (told := await parts.next()) is not None:
                 kind, where, what = told
@@ -335,9 +341,19 @@ def _told(kind: str, where: Any, what: Any, wanted: list[str]) -> Iterator[tuple
                 yield mode, (), {"__interrupt__": asked}
     elif kind == "events":
         for event in what:
-            yield "events", (), event
+            if "events" in wanted:
+                yield "events", (), event
+            if "messages" in wanted and event.kind == "text_delta":
+                yield "messages", (), _piece(event)
     elif kind in wanted:
         yield kind, (), what
+
+
+def _piece(event: Event) -> tuple[dict[str, str], dict[str, Any]]:
+    """A piece of what a model writes, and where: pieces of one message have one `seq`, and are counted by `index`."""
+    node = event.path.split("/", 1)[0].split("[", 1)[0]
+    about = {"node": node, "path": event.path, "run_id": event.run_id, "seq": event.seq, "index": event.index}
+    return {"role": "assistant", "content": event.text or ""}, about
 
 
 def _asked(one: tuple[str, str, str, Any]) -> Interrupt:

@@ -14,9 +14,10 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 
-from atomr_agents import START, Command, Send, StateGraph, interrupt
+from atomr_agents import START, Agent, Command, Send, StateGraph, interrupt
 from atomr_agents.errors import ConfigError, ConflictError, IncompatibleError, WorkflowError
 from atomr_agents.state import in_memory_checkpointer, runs
+from atomr_agents.testkit import ScriptedModel
 from atomr_agents.tool import Reconciled
 from atomr_agents.workflow import CompiledGraph, NodeContext
 
@@ -268,6 +269,23 @@ async def test_a_stream_tells_states_answers_and_what_steps_write() -> None:
     events = [event.kind async for event in app.astream(given, stream_mode="events")]
     assert events[0] == "run_started" and events[-1] == "run_finished"
     assert events.count("node_finished") == 2
+
+
+async def test_a_stream_tells_what_models_write_in_agents_that_steps_run() -> None:
+    model = ScriptedModel().text("Hello there").text("and again").text("once more").text("the end")
+    agent = Agent(model, name="helper")
+
+    async def ask(state: Log) -> dict[str, Any]:
+        return {"lines": [(await agent.run("hi")).output]}
+
+    app = StateGraph(Log).add_node("ask", ask).add_node("more", ask).add_edge(START, "ask").add_edge("ask", "more").compile()
+    said: dict[str, str] = {}
+    async for piece, about in app.astream({"lines": []}, stream_mode="messages"):
+        assert piece["role"] == "assistant" and about["path"] == f"{about['node']}/helper"
+        said[about["node"]] = said.get(about["node"], "") + piece["content"]
+    assert said == {"ask": "Hello there", "more": "and again"}
+    both = [mode async for mode, _ in app.astream({"lines": []}, stream_mode=["messages", "updates"])]
+    assert both.count("updates") == 2 and set(both) == {"messages", "updates"}
 
 
 def test_a_plain_program_streams_too() -> None:

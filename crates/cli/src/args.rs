@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use atomr_agents_state::RunStatus;
@@ -39,6 +40,9 @@ pub(crate) struct Common {
     /// Where the runs are: a path, sqlite:PATH or postgres://…
     #[arg(long, env = "ATOMR_AGENTS_STORE", hide_env_values = true, value_name = "STORE")]
     pub(crate) store: String,
+    /// A file with the key of an encrypted store: 64 hexadecimal digits
+    #[arg(long, env = "ATOMR_AGENTS_KEY_FILE", value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
     /// Write JSON, one value per line
     #[arg(long)]
     pub(crate) json: bool,
@@ -200,7 +204,7 @@ pub(crate) struct Verify {
 pub(crate) struct Salvage {
     #[command(flatten)]
     pub(crate) common: Common,
-    /// The store that they are copied to
+    /// The store that they are copied to; encrypted with the same key where this one is
     #[arg(long, value_name = "STORE")]
     pub(crate) to: String,
 }

@@ -69,7 +69,7 @@ fn told(error: &CliError) -> String {
 
 async fn perform(runs: Runs, out: &mut Out) -> Result<Exit, CliError> {
     let place: StorePlace = runs.common().store.parse()?;
-    let opened = match open_existing(&place).await {
+    let opened = match open_existing(&place, runs.common().key_file.as_deref()).await {
         Err(CliError::Store(StoreError::Corrupt { subject, message })) if matches!(runs, Runs::Verify(_)) => {
             return Ok(Exit::Code(command::unreadable(&subject, &message, out)?));
         }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use atomr_agents_cli::{Exit, run};
 use atomr_agents_core::{Event, EventKind};
 use atomr_agents_state::{
-    Checkpoint, EffectClass, EffectKey, Intent, Item, Journal, JournalOptions, NewRun, RunStatus, Store, StoredError,
+    Checkpoint, EffectClass, EffectKey, EncryptedStore, EncryptionKey, Intent, Item, Journal, JournalOptions, NewRun, RunStatus, Store, StoredError,
     note, whole,
 };
 use atomr_agents_state_sqlite::{SqliteOptions, SqliteStore};
@@ -311,4 +311,49 @@ async fn a_command_line_that_makes_no_sense_says_so_without_secrets() {
     assert!(refused.code == 1 && !refused.err.contains("hunter2"), "{}", refused.err);
     let help = say(&["atomr-agents", "runs", "--help"]).await;
     assert!(help.code == 0 && help.out.contains("Exit codes:"), "{}", help.out);
+}
+
+#[tokio::test]
+async fn an_encrypted_store_is_opened_with_the_key_in_a_file_and_with_no_other() {
+    let kept = Kept(tempfile::tempdir().unwrap());
+    let key = EncryptionKey::new([7; 32]);
+    let store: Arc<dyn Store> = Arc::new(EncryptedStore::open(kept.store(), &key).await.unwrap());
+    let run = new("secret", "workflow");
+    let journal = Journal::begin(store, run, JournalOptions::default(), &json!("in")).await.unwrap();
+    journal.end(RunStatus::Finished, None, None).await.unwrap();
+    journal.release().await.unwrap();
+    let file = |name: &str, text: &str| {
+        let path = kept.0.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (right, wrong, none) =
+        (file("right", &format!("{}\n", "07".repeat(32))), file("wrong", &"08".repeat(32)), file("none", "hunter2"));
+
+    let shut = kept.say(&["list"]).await;
+    assert!(shut.code == 2 && shut.err.contains("--key-file") && shut.err.contains("encrypted"), "{}", shut.err);
+    let open = kept.say(&["list", "--json", "--key-file", &right]).await;
+    assert_eq!((open.code, open.lines()[0]["run"].as_str()), (0, Some("secret")), "{}", open.err);
+    let other = kept.say(&["list", "--key-file", &wrong]).await;
+    assert!(other.code == 1 && other.err.contains("another key"), "{}", other.err);
+    let bad = kept.say(&["list", "--key-file", &none]).await;
+    assert!(bad.code == 1 && bad.err.contains("64 hexadecimal") && !bad.err.contains("hunter2"), "{}", bad.err);
+    let missing = kept.say(&["list", "--key-file", "/nowhere"]).await;
+    assert!(missing.code == 2 && missing.err.contains("cannot be read"), "{}", missing.err);
+    assert_eq!(kept.say(&["verify", "--key-file", &right]).await.code, 0);
+
+    let copy = Kept(tempfile::tempdir().unwrap());
+    assert_eq!(kept.say(&["salvage", "--to", &copy.path(), "--key-file", &right]).await.code, 0);
+    assert!(EncryptedStore::is_around(&*copy.store()).await.unwrap());
+    assert_eq!(copy.say(&["show", "secret", "--key-file", &right]).await.code, 0);
+}
+
+#[tokio::test]
+async fn a_key_binds_no_store_that_was_written_without_one() {
+    let kept = kept().await;
+    let file = kept.0.path().join("key");
+    std::fs::write(&file, "07".repeat(32)).unwrap();
+    let refused = kept.say(&["list", "--key-file", &file.display().to_string()]).await;
+    assert!(refused.code == 2 && refused.err.contains("not encrypted"), "{}", refused.err);
+    assert_eq!(kept.say(&["verify"]).await.code, 0);
 }

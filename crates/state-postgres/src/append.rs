@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use atomr_agents_postgres::{Fault, Server, signed};
 use atomr_agents_state::{Batch, BlobId, Change, Durability, Fence, Key, NewEntry, StoreError};
 use tokio_postgres::types::{ToSql, Type};
 
-use crate::commit::{CommitSql, conflict, fenced};
-use crate::fault::Fault;
-use crate::numbers::signed;
-use crate::server::Server;
+use crate::commit::{CommitSql, told};
 
 /// The types of the arguments of the function `append`.
 const TYPES: [Type; 12] = [
@@ -86,17 +84,14 @@ impl<'a> Append<'a> {
         let mut lost = false;
         loop {
             let link = server.link(&patience).await.map_err(|error| doubt(error, lost))?;
-            let limit = server.options.call_timeout;
+            let limit = server.options().call_timeout;
             match server.within(link, limit, async |asking| asking.execute(&sql.append, &args).await).await {
                 Ok(_) => return Ok(()),
                 // Whoever was taken over since may have written before: the entry says.
-                Err(Fault::Fenced { .. } | Fault::Conflict { .. })
-                    if lost && self.is_there(server, sql, &refs).await? =>
-                {
+                Err(Fault::Refused(_)) if lost && self.is_there(server, sql, &refs).await? => {
                     return Ok(());
                 }
-                Err(Fault::Fenced { newest }) => return Err(fenced(server, Some(self.fence), newest)),
-                Err(Fault::Conflict { change, found }) => return Err(conflict(server, batch, change, found)),
+                Err(Fault::Refused(refused)) => return Err(told(server, batch, &refused)),
                 Err(fault) => {
                     lost |= matches!(fault, Fault::Outage(_));
                     server.bear(fault, &mut patience).await.map_err(|error| doubt(error, lost))?;

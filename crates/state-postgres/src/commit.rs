@@ -2,14 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use atomr_agents_postgres::{Fault, Patience, Refused, Server, Ticket, signed};
 use atomr_agents_state::{Batch, BlobId, Change, Durability, Expect, Fence, Key, StoreError};
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::append::Append;
-use crate::fault::Fault;
-use crate::link::Ticket;
-use crate::numbers::signed;
-use crate::server::{Patience, Server};
 
 const PUT: i16 = 1;
 const DELETE: i16 = 2;
@@ -137,11 +134,10 @@ pub(crate) async fn commit(server: &Server, sql: &CommitSql, batch: Batch) -> Re
             &named,
         ];
         let args: Vec<_> = values.into_iter().zip(TYPES).collect();
-        let limit = server.options.call_timeout;
+        let limit = server.options().call_timeout;
         match server.within(link, limit, async |asking| asking.execute(&sql.commit, &args).await).await {
             Ok(_) => return Ok(()),
-            Err(Fault::Fenced { newest }) => return Err(fenced(server, batch.fence.as_ref(), newest)),
-            Err(Fault::Conflict { change, found }) => return Err(conflict(server, &batch, change, found)),
+            Err(Fault::Refused(refused)) => return Err(told(server, &batch, &refused)),
             Err(Fault::Outage(why)) => {
                 if settle(server, sql, ticket, &mut patience, &why).await? {
                     return Ok(());
@@ -172,22 +168,36 @@ async fn settle(
     loop {
         let link = server.link(patience).await.map_err(doubt)?;
         let args: [(&(dyn ToSql + Sync), Type); 2] = [(&ticket.writer, Type::UUID), (&ticket.number, Type::INT8)];
-        let limit = server.options.call_timeout;
-        match server.within(link, limit, async |asking| asking.client.query_typed_one(&sql.settle, &args).await).await {
+        let limit = server.options().call_timeout;
+        match server.within(link, limit, async |asking| asking.client().query_typed_one(&sql.settle, &args).await).await
+        {
             Ok(row) => return row.try_get(0).map_err(|error| server.odd(error)),
             Err(fault) => server.bear(fault, patience).await.map_err(doubt)?,
         }
     }
 }
 
-pub(crate) fn fenced(server: &Server, fence: Option<&Fence>, newest: u64) -> StoreError {
+/// What a function of the schema refused, in the words of the batch.
+pub(crate) fn told(server: &Server, batch: &Batch, refused: &Refused) -> StoreError {
+    let number = |at| refused.number(at);
+    match refused.code.as_str() {
+        "AT001" => fenced(server, batch.fence.as_ref(), number(0).unwrap_or(0)),
+        "AT002" => {
+            let change = usize::try_from(number(0).unwrap_or(1).saturating_sub(1)).unwrap_or(0);
+            conflict(server, batch, change, number(1).unwrap_or(0))
+        }
+        code => server.odd(format!("{code} is no refusal")),
+    }
+}
+
+fn fenced(server: &Server, fence: Option<&Fence>, newest: u64) -> StoreError {
     match fence {
         Some(fence) => StoreError::Fenced { key: fence.key.clone(), token: fence.token, newest },
         None => server.odd("a batch without a fence was fenced"),
     }
 }
 
-pub(crate) fn conflict(server: &Server, batch: &Batch, change: usize, found: u64) -> StoreError {
+fn conflict(server: &Server, batch: &Batch, change: usize, found: u64) -> StoreError {
     let change = batch.changes.iter().filter(|change| !matches!(change, Change::Blob { .. })).nth(change);
     let version = |version: u64| if version == 0 { "nothing".to_owned() } else { format!("version {version}") };
     match change {
@@ -222,7 +232,7 @@ impl CommitSql {
         let append = "SELECT SCHEMA.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
         let entry = "SELECT e.body = $4 AND e.refs = $5 FROM SCHEMA.logs l JOIN SCHEMA.entries e ON e.log = l.id
             WHERE l.space = $1 AND l.name = $2 AND e.at = $3";
-        let of = |sql: &str| server.schema.of(sql);
+        let of = |sql: &str| server.schema().of(sql);
         Self { commit: of(commit), settle: of("SELECT SCHEMA.settle($1, $2)"), append: of(append), entry: of(entry) }
     }
 }

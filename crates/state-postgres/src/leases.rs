@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
+use atomr_agents_postgres::{Server, millis, number, number_or_none, signed};
 use atomr_agents_state::{Key, Lease, Record, StoreError, Swept};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use crate::numbers::{millis, number, number_or_none, signed};
 use crate::reads::{key, record, without_nul};
-use crate::server::Server;
 
 /// The statements of the leases, and of the sweep.
 #[derive(Debug)]
@@ -22,7 +21,7 @@ pub(crate) struct LeaseSql {
 
 impl LeaseSql {
     pub(crate) fn new(server: &Server) -> Self {
-        let of = |sql: &str| server.schema.of(sql);
+        let of = |sql: &str| server.schema().of(sql);
         Self {
             acquire: of("SELECT * FROM SCHEMA.acquire($1, $2, $3, $4)"),
             renew: of("SELECT * FROM SCHEMA.renew($1, $2, $3, $4)"),
@@ -104,8 +103,13 @@ pub(crate) async fn claim(
     claimed.collect()
 }
 
-pub(crate) async fn sweep(server: &Server, sql: &LeaseSql, grace: Duration) -> Result<Swept, StoreError> {
-    let (grace, limit) = (millis(grace), server.options.sweep_timeout);
+pub(crate) async fn sweep(
+    server: &Server,
+    sql: &LeaseSql,
+    grace: Duration,
+    limit: Duration,
+) -> Result<Swept, StoreError> {
+    let grace = millis(grace);
     let rows = server.ask_for(limit, &sql.sweep, &[(&grace, Type::INT8)]).await?;
     let row = rows.first().ok_or_else(|| server.odd("no row"))?;
     Ok(Swept { blobs: number(server, row, 0)?, bytes: number(server, row, 1)? })

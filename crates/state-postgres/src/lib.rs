@@ -8,18 +8,11 @@
 
 mod append;
 mod commit;
-mod dsn;
-mod fault;
 mod leases;
-mod link;
-mod migrate;
 mod numbers;
 mod options;
 mod reads;
-mod server;
 mod store;
-mod tasks;
-mod tls;
 
 pub use options::PostgresOptions;
 pub use store::PostgresStore;

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
+use atomr_agents_postgres::{Server, number, number_or_none, signed};
 use atomr_agents_state::{BlobId, Entry, Key, Record, Scan, StoreError};
 use bytes::Bytes;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use crate::numbers::{ids, number, number_or_none, signed};
-use crate::server::Server;
+use crate::numbers::ids;
 
 /// The statements of the reads.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct ReadSql {
 
 impl ReadSql {
     pub(crate) fn new(server: &Server) -> Self {
-        let of = |sql: &str| server.schema.of(sql);
+        let of = |sql: &str| server.schema().of(sql);
         let scan = "SELECT name, version, value, refs, due_ms FROM SCHEMA.records
             WHERE space = $1 AND name >= $2 AND ($3::text IS NULL OR name < $3) AND ($4::text IS NULL OR name";
         Self {

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use atomr_agents_postgres::{Server, Tasks, open};
 use atomr_agents_state::{Batch, BlobId, Entry, Key, Lease, Record, Scan, Store, StoreError, Swept};
 use bytes::Bytes;
 
 use crate::commit::{self, CommitSql};
 use crate::leases::{self, LeaseSql};
-use crate::migrate;
 use crate::options::PostgresOptions;
 use crate::reads::{self, ReadSql};
-use crate::server::Server;
-use crate::tasks::Tasks;
+
+/// What brings a schema from one format to the next; the first makes it. One that was released is never changed.
+const STEPS: &[&str] = &[include_str!("schema/v1.sql")];
 
 /// A store in a schema of a PostgreSQL database, shared by as many processes as connect to it.
 ///
@@ -43,6 +44,7 @@ struct Shared {
 
 struct Inner {
     server: Server,
+    sweep_timeout: Duration,
     commit: CommitSql,
     read: ReadSql,
     lease: LeaseSql,
@@ -74,11 +76,11 @@ impl PostgresStore {
     /// # Ok(()) }
     /// ```
     pub async fn connect(dsn: &str, options: PostgresOptions) -> Result<Self, StoreError> {
-        let server = Server::new(dsn, options)?;
+        let server = Server::new(dsn, options.server())?;
         let (commit, read, lease) = (CommitSql::new(&server), ReadSql::new(&server), LeaseSql::new(&server));
-        let inner = Arc::new(Inner { server, commit, read, lease });
+        let inner = Arc::new(Inner { server, sweep_timeout: options.sweep_timeout, commit, read, lease });
         let store = Self { shared: Arc::new(Shared { calls: Tasks::default(), inner }) };
-        store.read(|inner| async move { migrate::open(&inner.server).await }).await?;
+        store.read(|inner| async move { open(&inner.server, STEPS).await }).await?;
         Ok(store)
     }
 
@@ -104,7 +106,7 @@ impl PostgresStore {
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let server = &self.shared.inner.server;
-        f.debug_struct("PostgresStore").field("at", &server.place).field("schema", &server.schema).finish()
+        f.debug_struct("PostgresStore").field("at", &server.place()).field("schema", server.schema()).finish()
     }
 }
 
@@ -174,7 +176,10 @@ impl Store for PostgresStore {
     }
 
     async fn sweep(&self, grace: Duration) -> Result<Swept, StoreError> {
-        self.read(move |inner| async move { leases::sweep(&inner.server, &inner.lease, grace).await }).await
+        self.read(
+            move |inner| async move { leases::sweep(&inner.server, &inner.lease, grace, inner.sweep_timeout).await },
+        )
+        .await
     }
 
     async fn now_ms(&self) -> Result<u64, StoreError> {

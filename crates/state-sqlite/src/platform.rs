@@ -18,6 +18,13 @@ pub(crate) fn open_beside(path: &Path, write: bool) -> io::Result<File> {
     private(&mut options).open(path)
 }
 
+/// Opens a side file to write in it, if there is one. A symbolic link is not followed.
+pub(crate) fn open_there(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    private(&mut options).open(path)
+}
+
 #[cfg(unix)]
 fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     use std::os::unix::fs::OpenOptionsExt;
@@ -53,6 +60,17 @@ pub(crate) fn is_full(path: &Path) -> bool {
 #[cfg(not(unix))]
 pub(crate) fn is_full(_path: &Path) -> bool {
     false
+}
+
+/// How many bytes the medium of a path has room for; `None` where that cannot be known.
+#[cfg(unix)]
+pub(crate) fn room(path: &Path) -> Option<u64> {
+    rustix::fs::statvfs(path).ok().map(|medium| medium.f_bavail.saturating_mul(medium.f_frsize))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn room(_path: &Path) -> Option<u64> {
+    None
 }
 
 /// Whether a path cannot be written by this process, or its medium by nobody.

@@ -125,7 +125,13 @@ fn killed(folder: &Path, durability: &str) -> Image {
     let mut child = Process::start("child_fills", &[path.to_str().unwrap(), durability]);
     assert_eq!(child.hear().as_deref(), Some("done"));
     child.kill();
-    Image::take(&path)
+    let mut image = Image::take(&path);
+    // The room that is kept ahead of a log is no part of it: what is cut off there is no loss.
+    let (head, frame) = (32, 24 + 2_048);
+    let log = &mut image.files[1].1;
+    let last = log.iter().rposition(|byte| *byte != 0).unwrap();
+    log.truncate(head + (last - head) / frame * frame + frame);
+    image
 }
 
 #[tokio::test]

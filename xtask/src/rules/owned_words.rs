@@ -21,7 +21,7 @@ const OWNED: &[Owned] = &[
     Owned { packages: &["reqwest", "tungstenite", "tokio-tungstenite"], owners: &["http", "*-remote-core"] },
     Owned {
         packages: &["rusqlite", "sqlx", "tokio-postgres", "deadpool-postgres", "postgres"],
-        owners: &["state-*", "store-*"],
+        owners: &["postgres", "state-*", "store-*", "memory-postgres"],
     },
     Owned { packages: &["redis"], owners: &["state-*", "store-*", "cache-redis"] },
     Owned { packages: &["ort", "tokenizers"], owners: &["embed-onnx"] },

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{Out, count};
 use crate::args::Salvage;
+use crate::open::unlock;
 use crate::{CliError, Opened, StorePlace, open};
 
 pub(crate) async fn salvage(opened: &Opened, args: &Salvage, out: &mut Out) -> Result<u8, CliError> {
@@ -15,7 +16,10 @@ pub(crate) async fn salvage(opened: &Opened, args: &Salvage, out: &mut Out) -> R
         let message = "what is saved needs another place that stays".to_owned();
         return Err(CliError::Argument { argument: "--to", message });
     }
-    let to = open(&place).await?;
+    let mut to = open(&place).await?;
+    if let Some(file) = &args.common.key_file {
+        to = unlock(to, file).await?;
+    }
     let mut done: BTreeSet<String> = BTreeSet::new();
     let mut left = 0;
     for run in super::verify::all(opened).await? {

@@ -82,7 +82,7 @@ fn together(shared: &Shared, session: &mut Session, jobs: &mut Vec<Box<dyn Job>>
     }
     if results.iter().any(Result::is_ok) {
         let head = tx.head.into_inner();
-        session.commit(durability, head)?;
+        session.commit(&shared.place, durability, head)?;
         shared.pace.note(durability, began.elapsed());
     } else {
         session.roll_back();

@@ -4,6 +4,7 @@
 //! a flush of a quick disk. Who does not find it free puts the batch into a queue, and the writer's thread does everything
 //! that waits there in one SQLite transaction, a savepoint for each, so that a batch that fails fails alone.
 
+mod ahead;
 mod group;
 mod job;
 mod pace;

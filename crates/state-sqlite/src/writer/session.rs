@@ -6,6 +6,7 @@ use std::time::Duration;
 use atomr_agents_state::{Durability, StoreError};
 use rusqlite::Connection;
 
+use super::ahead::Ahead;
 use crate::connect::{self, Opened};
 use crate::fault::Fault;
 use crate::high::High;
@@ -22,11 +23,12 @@ pub(super) struct Session {
     /// compiled anew each time.
     durability: Durability,
     known: Known,
+    ahead: Ahead,
 }
 
 impl Session {
     pub(super) fn new(opened: Opened) -> Self {
-        Self { conn: opened.conn, high: opened.high, durability: Durability::Full, known: Known::default() }
+        Self { conn: opened.conn, high: opened.high, durability: Durability::Full, known: Known::default(), ahead: Ahead::default() }
     }
 
     pub(super) fn conn(&self) -> &Connection {
@@ -53,7 +55,7 @@ impl Session {
         match job(&tx) {
             Ok(value) => {
                 let head = tx.head.into_inner();
-                self.commit(durability, head)?;
+                self.commit(place, durability, head)?;
                 Ok(value)
             }
             Err(fault) => {
@@ -95,7 +97,10 @@ impl Session {
     }
 
     /// Commits, and notes it beside the database.
-    pub(super) fn commit(&mut self, durability: Durability, mut head: Head) -> Result<(), Fault> {
+    pub(super) fn commit(&mut self, place: &Place, durability: Durability, mut head: Head) -> Result<(), Fault> {
+        if durability == Durability::Full {
+            self.ahead.make(place);
+        }
         let written = head.write(&self.conn);
         let done = written.and_then(|()| Ok(self.conn.prepare_cached("COMMIT")?.execute([])?));
         match done {

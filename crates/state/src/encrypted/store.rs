@@ -72,6 +72,14 @@ impl EncryptedStore {
         Ok(Self { inner, sealer })
     }
 
+    /// Whether a store was bound to a key, whichever it is.
+    ///
+    /// # Errors
+    /// What the store does wrong.
+    pub async fn is_around(inner: &dyn Store) -> Result<bool, StoreError> {
+        Ok(inner.get(&Key::new(SPACE, "key")?).await?.is_some())
+    }
+
     fn ids(&self, refs: &[BlobId]) -> Vec<BlobId> {
         refs.iter().map(|id| self.sealer.id(id)).collect()
     }

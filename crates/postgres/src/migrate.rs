@@ -4,34 +4,48 @@ use atomr_agents_state::StoreError;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
-use crate::options::Schema;
+use crate::schema::Schema;
 use crate::server::{Patience, Server, TransactError};
 
-/// What brings a schema from one format to the next; the first makes it. One that was released is never changed.
-const STEPS: &[&str] = &[include_str!("schema/v1.sql")];
+/// The format in which the schema is; `None` where there is none of ours.
+///
+/// # Errors
+/// [`StoreError`]; [`StoreError::Config`] where the database's encoding is not UTF-8.
+pub async fn found(server: &Server) -> Result<Option<u32>, StoreError> {
+    found_within(server, &Patience::of(server.options().connect_timeout)).await
+}
 
-/// The format that this version writes.
-#[allow(clippy::cast_possible_truncation, reason = "there are a handful of formats")]
-pub(crate) const FORMAT: u32 = STEPS.len() as u32;
-
-/// Sees to it that the schema is there in the format of this version.
-pub(crate) async fn open(server: &Server) -> Result<(), StoreError> {
-    let patience = Patience::of(server.options.connect_timeout);
-    let found = server
-        .transact(&patience, async |client| {
-            check_encoding(client, &server.place).await?;
-            format(client, &server.schema).await
+async fn found_within(server: &Server, patience: &Patience) -> Result<Option<u32>, StoreError> {
+    server
+        .transact(patience, async |client| {
+            check_encoding(client, server.place()).await?;
+            format(client, server.schema()).await
         })
-        .await?;
-    let subject = || format!("schema {:?} in {}", server.schema.name(), server.place);
-    match found {
-        Some(FORMAT) => Ok(()),
-        Some(found) if found > FORMAT => {
-            Err(StoreError::UnsupportedFormat { subject: subject(), found, supported: FORMAT })
+        .await
+}
+
+/// Sees to it that the schema is there in the format of today, which is the number of `steps`.
+///
+/// Each step brings a schema from one format to the next, and the first makes it; `SCHEMA` in it stands for the schema's quoted
+/// name. One that was released is never changed. Whoever does it at the same time waits and then finds everything done.
+///
+/// # Errors
+/// [`StoreError::UnsupportedFormat`] for a newer schema; [`StoreError::Config`] for one that is missing or old where nothing
+/// may be made ([`crate::ServerOptions::migrate`]); what the database says.
+pub async fn open(server: &Server, steps: &[&str]) -> Result<(), StoreError> {
+    let patience = Patience::of(server.options().connect_timeout);
+    let newest = u32::try_from(steps.len()).unwrap_or(u32::MAX);
+    let subject = || format!("schema {:?} in {}", server.schema().name(), server.place());
+    match found_within(server, &patience).await? {
+        Some(found) if found == newest => Ok(()),
+        Some(found) if found > newest => {
+            Err(StoreError::UnsupportedFormat { subject: subject(), found, supported: newest })
         }
-        _ if server.options.migrate => server.transact(&patience, async |client| migrate(client, server).await).await,
+        _ if server.options().migrate => {
+            server.transact(&patience, async |client| migrate(client, server, steps).await).await
+        }
         Some(found) => {
-            let message = format!("{} has format {found}, {FORMAT} is needed", subject());
+            let message = format!("{} has format {found}, {newest} is needed", subject());
             Err(StoreError::Config { setting: "migrate", message })
         }
         None => Err(StoreError::Config { setting: "migrate", message: format!("there is no {}", subject()) }),
@@ -63,8 +77,8 @@ async fn format(client: &Client, schema: &Schema) -> Result<Option<u32>, Transac
     Ok(Some(u32::try_from(version).unwrap_or(0)))
 }
 
-async fn migrate(client: &mut Client, server: &Server) -> Result<(), TransactError> {
-    let schema = &server.schema;
+async fn migrate(client: &mut Client, server: &Server, steps: &[&str]) -> Result<(), TransactError> {
+    let schema = server.schema();
     let transaction = client.transaction().await?;
     // Who comes second waits here and then finds everything done.
     let lock = format!("atomr-agents schema {}", schema.name());
@@ -83,7 +97,7 @@ async fn migrate(client: &mut Client, server: &Server) -> Result<(), TransactErr
         let table = "CREATE TABLE IF NOT EXISTS SCHEMA.format (version int PRIMARY KEY, made timestamptz NOT NULL)";
         transaction.batch_execute(&schema.of(table)).await?;
     }
-    for (at, step) in STEPS.iter().enumerate().skip(found as usize) {
+    for (at, step) in steps.iter().enumerate().skip(found as usize) {
         transaction.batch_execute(&schema.of(step)).await?;
         let version = i32::try_from(at + 1).unwrap_or(i32::MAX);
         let note = schema.of("INSERT INTO SCHEMA.format VALUES ($1, now())");

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 /// its future; until then the caller's own task does it, as handing it to another costs more than many a call. What such a
 /// call writes is written before the next call begins: who drops a commit and then looks sees whether it happened.
 #[derive(Debug, Default)]
-pub(crate) struct Tasks {
+pub struct Tasks {
     /// Ends with its owner.
     set: Mutex<JoinSet<()>>,
     left: Arc<watch::Sender<Left>>,
@@ -31,13 +31,13 @@ struct Left {
 
 impl Tasks {
     /// Runs a call that only reads to its end and gives what it gave.
-    pub(crate) async fn read<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> T {
+    pub async fn read<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> T {
         self.settled().await;
         self.carried(call, false).await
     }
 
     /// As [`Tasks::read`], for a call that writes.
-    pub(crate) async fn write<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> T {
+    pub async fn write<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> T {
         self.settled().await;
         self.carried(call, true).await
     }

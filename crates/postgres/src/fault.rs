@@ -10,22 +10,38 @@ use crate::tls;
 
 /// Why a call did not succeed.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// The connection is gone, or never was. The call may have happened.
     Outage(String),
     /// It stood in somebody's way and was undone: it may be made again at once.
     Again(String),
-    /// The lease has another token by now.
-    Fenced { newest: u64 },
-    /// What change number `change` (from 0) expected is not so.
-    Conflict { change: usize, found: u64 },
+    /// A function of the schema refused it.
+    Refused(Refused),
     /// Trying again does not help.
     Final(StoreError),
 }
 
+/// What a function of a schema raised with a code of the class `AT` and, as detail, numbers. The code `AT003` is not among
+/// them: with it a function says that the call is to be made again as after an outage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The code: five characters.
+    pub code: String,
+    numbers: Vec<u64>,
+}
+
+impl Refused {
+    /// The number at this place of the detail.
+    #[must_use]
+    pub fn number(&self, at: usize) -> Option<u64> {
+        self.numbers.get(at).copied()
+    }
+}
+
 impl Fault {
     /// What `error` means for the store at `place`.
-    pub(crate) fn of(place: &str, error: &Error) -> Self {
+    #[must_use]
+    pub fn of(place: &str, error: &Error) -> Self {
         if let Some(db) = error.as_db_error() {
             return of_database(place, db);
         }
@@ -46,12 +62,6 @@ fn of_database(place: &str, error: &DbError) -> Fault {
     let (store, message) = (place.to_owned(), format!("{} ({})", error.message(), error.code().code()));
     let code = error.code().code();
     match code {
-        "AT001" => Fault::Fenced { newest: numbers(error).next().unwrap_or(0) },
-        "AT002" => {
-            let mut numbers = numbers(error);
-            let change = numbers.next().unwrap_or(1).saturating_sub(1);
-            Fault::Conflict { change: usize::try_from(change).unwrap_or(0), found: numbers.next().unwrap_or(0) }
-        }
         "40001" | "40P01" | "55P03" => Fault::Again(message),
         "AT003" | "57P01" | "57P02" | "57P03" | "57P05" | "53300" | "25P03" | "25P04" => Fault::Outage(message),
         _ if code.starts_with("08") => Fault::Outage(message),
@@ -62,6 +72,9 @@ fn of_database(place: &str, error: &DbError) -> Fault {
         "XX001" | "XX002" | "23505" => Fault::Final(StoreError::Corrupt { subject: store, message }),
         "3D000" | "28000" | "28P01" => {
             Fault::Final(StoreError::Config { setting: "dsn", message: format!("{store}: {message}") })
+        }
+        _ if code.starts_with("AT") => {
+            Fault::Refused(Refused { code: code.to_owned(), numbers: numbers(error).collect() })
         }
         _ => Fault::Final(StoreError::Io { store, message }),
     }

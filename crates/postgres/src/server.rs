@@ -11,32 +11,37 @@ use tokio_postgres::{Client, Error, Row};
 
 use crate::dsn::Dsn;
 use crate::fault::Fault;
-use crate::link::{Asking, Links, Pool};
-use crate::options::{PostgresOptions, Schema};
+use crate::link::{Asking, Lent, Links, Pool};
+use crate::options::ServerOptions;
+use crate::schema::Schema;
 use crate::tls;
 
 /// How often one call may stand in somebody's way before that is told to its caller.
 const AGAIN_MAX: u32 = 10;
 
 /// The arguments of a statement with their types: told, so that nothing has to be prepared.
-pub(crate) type Args<'a> = [(&'a (dyn ToSql + Sync), Type)];
+pub type Args<'a> = [(&'a (dyn ToSql + Sync), Type)];
 
 /// A pool of connections, and the patience with them.
-pub(crate) struct Server {
+#[derive(Debug)]
+pub struct Server {
     pool: Pool,
-    pub(crate) place: String,
-    pub(crate) schema: Schema,
-    pub(crate) options: PostgresOptions,
+    place: String,
+    schema: Schema,
+    options: ServerOptions,
 }
 
 /// What is left of the patience of one call.
-pub(crate) struct Patience {
+#[derive(Debug)]
+pub struct Patience {
     until: Instant,
     again: u32,
 }
 
 impl Patience {
-    pub(crate) fn of(outage: Duration) -> Self {
+    /// This much of it.
+    #[must_use]
+    pub fn of(outage: Duration) -> Self {
         Self { until: Instant::now() + outage, again: 0 }
     }
 
@@ -46,7 +51,11 @@ impl Patience {
 }
 
 impl Server {
-    pub(crate) fn new(dsn: &str, options: PostgresOptions) -> Result<Self, StoreError> {
+    /// The server at `dsn`: `postgres://user:password@host:port/database?…` or `host=… port=… user=…`. Nobody is asked yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Config`] for a DSN or a setting that makes no sense.
+    pub fn new(dsn: &str, options: ServerOptions) -> Result<Self, StoreError> {
         let schema = Schema::new(&options.schema)?;
         let dsn = Dsn::parse(dsn)?;
         let file = options.root_certificates.as_deref().or(dsn.root_certificates.as_deref());
@@ -66,7 +75,27 @@ impl Server {
         Ok(Self { pool, place, schema, options })
     }
 
-    pub(crate) fn patience(&self) -> Patience {
+    /// Where it is, for people: no user, no password.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The schema that holds the tables.
+    #[must_use]
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// How it is spoken to.
+    #[must_use]
+    pub fn options(&self) -> &ServerOptions {
+        &self.options
+    }
+
+    /// The patience of a call that begins now.
+    #[must_use]
+    pub fn patience(&self) -> Patience {
         Patience::of(self.options.outage)
     }
 
@@ -75,7 +104,10 @@ impl Server {
     }
 
     /// A connection, as soon as there is one.
-    pub(crate) async fn link(&self, patience: &Patience) -> Result<Object<Links>, StoreError> {
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the patience is over; what no waiting helps against at once.
+    pub async fn link(&self, patience: &Patience) -> Result<Lent, StoreError> {
         loop {
             // A call that comes while the patience is over already still gets one attempt.
             let wait = patience.left().max(Duration::from_millis(1));
@@ -98,9 +130,12 @@ impl Server {
     }
 
     /// Runs one statement on `link`. Where it does not answer in time or is gone, the connection is given up.
-    pub(crate) async fn within<T>(
+    ///
+    /// # Errors
+    /// What it amounts to.
+    pub async fn within<T>(
         &self,
-        mut link: Object<Links>,
+        mut link: Lent,
         limit: Duration,
         call: impl AsyncFnOnce(&mut Asking) -> Result<T, Error>,
     ) -> Result<T, Fault> {
@@ -119,7 +154,10 @@ impl Server {
     }
 
     /// What is to be done about a fault: nothing (another attempt), or the error for the caller.
-    pub(crate) async fn bear(&self, fault: Fault, patience: &mut Patience) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// The error for the caller.
+    pub async fn bear(&self, fault: Fault, patience: &mut Patience) -> Result<(), StoreError> {
         match fault {
             Fault::Final(error) => Err(error),
             Fault::Outage(_) if !patience.left().is_zero() => Ok(()),
@@ -129,7 +167,7 @@ impl Server {
                 Ok(())
             }
             Fault::Again(message) => Err(self.unavailable(message)),
-            Fault::Fenced { .. } | Fault::Conflict { .. } => {
+            Fault::Refused(_) => {
                 let message = "a call without expectations was refused".to_owned();
                 Err(StoreError::Io { store: self.place.clone(), message })
             }
@@ -137,12 +175,18 @@ impl Server {
     }
 
     /// Asks something that may be asked again.
-    pub(crate) async fn ask(&self, sql: &str, args: &Args<'_>) -> Result<Vec<Row>, StoreError> {
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Unavailable`] when the database is away for longer than [`ServerOptions::outage`].
+    pub async fn ask(&self, sql: &str, args: &Args<'_>) -> Result<Vec<Row>, StoreError> {
         self.ask_for(self.options.call_timeout, sql, args).await
     }
 
     /// As [`Server::ask`], with another limit for the answer.
-    pub(crate) async fn ask_for(&self, limit: Duration, sql: &str, args: &Args<'_>) -> Result<Vec<Row>, StoreError> {
+    ///
+    /// # Errors
+    /// As [`Server::ask`].
+    pub async fn ask_for(&self, limit: Duration, sql: &str, args: &Args<'_>) -> Result<Vec<Row>, StoreError> {
         let mut patience = self.patience();
         loop {
             let link = self.link(&patience).await?;
@@ -154,18 +198,25 @@ impl Server {
     }
 
     /// As [`Server::ask`], for what always answers with one row.
-    pub(crate) async fn ask_one(&self, sql: &str, args: &Args<'_>) -> Result<Row, StoreError> {
+    ///
+    /// # Errors
+    /// As [`Server::ask`].
+    pub async fn ask_one(&self, sql: &str, args: &Args<'_>) -> Result<Row, StoreError> {
         let rows = self.ask(sql, args).await?;
         rows.into_iter().next().ok_or_else(|| self.odd("no row"))
     }
 
     /// Something that the functions of the schema never answer.
-    pub(crate) fn odd(&self, what: impl std::fmt::Display) -> StoreError {
+    #[must_use]
+    pub fn odd(&self, what: impl std::fmt::Display) -> StoreError {
         StoreError::Corrupt { subject: self.place.clone(), message: format!("an answer cannot be read: {what}") }
     }
 
     /// Runs several statements on one connection. Nobody else gets to see it unless they have succeeded.
-    pub(crate) async fn transact<T>(
+    ///
+    /// # Errors
+    /// What `work` gave, or what the database's error amounts to.
+    pub async fn transact<T>(
         &self,
         patience: &Patience,
         work: impl AsyncFnOnce(&mut Client) -> Result<T, TransactError>,
@@ -188,8 +239,11 @@ impl Server {
 }
 
 /// Why work in a transaction failed.
-pub(crate) enum TransactError {
+#[derive(Debug)]
+pub enum TransactError {
+    /// An error of the store.
     Store(StoreError),
+    /// What the database said.
     Database(Error),
 }
 

@@ -29,21 +29,33 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One commit of one connection, by which the database is asked whether it happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket {
-    pub(crate) writer: Uuid,
-    pub(crate) number: i64,
+pub struct Ticket {
+    /// The connection that commits.
+    pub writer: Uuid,
+    /// Which of its commits it is, from 1 on.
+    pub number: i64,
 }
 
 /// The side of a connection on which questions are asked.
-pub(crate) struct Asking {
+#[derive(Debug)]
+pub struct Asking {
     pub(crate) client: Client,
     /// What was prepared by its text, where that may be.
     prepared: Option<BTreeMap<String, Statement>>,
 }
 
 impl Asking {
+    /// What asks. Only calls that say the types of their arguments (`query_typed`) need nothing prepared.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Runs a statement that comes again and again.
-    pub(crate) async fn execute(&mut self, sql: &str, args: &Args<'_>) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn execute(&mut self, sql: &str, args: &Args<'_>) -> Result<(), Error> {
         let Some(prepared) = &mut self.prepared else {
             return self.client.execute_typed(sql, args).await.map(drop);
         };
@@ -64,7 +76,7 @@ impl Asking {
 ///
 /// No task of its own moves its bytes: whoever waits for an answer does ([`Link::call`]), so that a round trip crosses no
 /// thread.
-pub(crate) struct Link {
+pub struct Link {
     asking: Asking,
     wire: Wire,
     writer: Uuid,
@@ -73,7 +85,7 @@ pub(crate) struct Link {
 
 impl Link {
     /// The ticket of the next commit.
-    pub(crate) fn ticket(&mut self) -> Ticket {
+    pub fn ticket(&mut self) -> Ticket {
         self.number += 1;
         Ticket { writer: self.writer, number: self.number }
     }
@@ -115,7 +127,7 @@ impl Wire {
 }
 
 /// Makes connections, and waits between attempts while there is nothing to connect to.
-pub(crate) struct Links {
+pub struct Links {
     dsn: Dsn,
     tls: MakeRustlsConnect,
     connect_timeout: Duration,
@@ -125,6 +137,9 @@ pub(crate) struct Links {
 }
 
 pub(crate) type Pool = managed::Pool<Links>;
+
+/// A connection that was lent by the pool, to which it goes back.
+pub type Lent = managed::Object<Links>;
 
 impl Links {
     pub(crate) fn new(dsn: Dsn, tls: MakeRustlsConnect, connect_timeout: Duration, prepare: bool) -> Self {
@@ -184,6 +199,12 @@ impl managed::Manager for Links {
         // What the server said while nobody asked, above all that it has gone.
         link.wire.move_bytes(&mut Context::from_waker(Waker::noop()));
         if link.wire.0.is_none() { Err(RecycleError::message("closed")) } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("writer", &self.writer).field("number", &self.number).finish_non_exhaustive()
     }
 }
 
