@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use atomr_agents_cli::{Exit, run};
 use atomr_agents_core::{Event, EventKind};
 use atomr_agents_state::{
-    Checkpoint, EffectClass, EffectKey, EncryptedStore, EncryptionKey, Intent, Item, Journal, JournalOptions, NewRun, RunStatus, Store, StoredError,
-    note, whole,
+    Checkpoint, EffectClass, EffectKey, EncryptedStore, EncryptionKey, Intent, Item, Journal, JournalOptions, NewRun,
+    RunStatus, Store, StoredError, note, whole,
 };
 use atomr_agents_state_sqlite::{SqliteOptions, SqliteStore};
 use serde_json::{Value, json};

@@ -130,7 +130,8 @@ fn sweep(folder: &Path, name: &OsStr) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.filter_map(Result::ok) {
         let found = entry.file_name();
-        let tag = found.as_encoded_bytes().strip_prefix(b".").and_then(|rest| rest.strip_prefix(name.as_encoded_bytes()));
+        let tag =
+            found.as_encoded_bytes().strip_prefix(b".").and_then(|rest| rest.strip_prefix(name.as_encoded_bytes()));
         let tag = tag.and_then(|rest| rest.strip_prefix(b".")?.strip_suffix(b".new"));
         let ours = tag.is_some_and(|tag| tag.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-'));
         if !ours || !entry.file_type().is_ok_and(|kind| kind.is_file()) {

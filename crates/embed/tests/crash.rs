@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used)] // helpers of tests fail as tests do
 #![cfg(unix)]
 
-mod support;
 #[path = "support/dying.rs"]
 mod dying;
+mod support;
 
 use std::path::Path;
 use std::time::Duration;
