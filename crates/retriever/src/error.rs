@@ -102,7 +102,6 @@ impl RetrieveError {
             Self::Damaged { .. } => Kind::Corrupt,
             Self::Version { .. } => Kind::UnsupportedFormat,
             Self::Io { source, .. } => match source.kind() {
-                ErrorKind::InvalidInput => Kind::Config,
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Kind::StorageFull,
                 _ => Kind::Storage,
             },

@@ -126,6 +126,9 @@ fn documents(out: &mut dyn Write, model: Option<&str>, corpus: &Corpus) -> io::R
 
 /// Writes an index of words to a file, in place of the one that may be there.
 pub(crate) fn save_words(path: &Path, corpus: &Corpus) -> Result<(), RetrieveError> {
+    if path.file_name().is_none() {
+        return Err(RetrieveError::invalid("path", format!("must end in the name of a file, not {}", path.display())));
+    }
     let written = Beside::new(path).and_then(|new| {
         fill(new.file(), WORDS, |out| documents(out, None, corpus))?;
         new.swap_in()
