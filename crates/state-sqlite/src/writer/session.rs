@@ -28,7 +28,13 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(opened: Opened) -> Self {
-        Self { conn: opened.conn, high: opened.high, durability: Durability::Full, known: Known::default(), ahead: Ahead::default() }
+        Self {
+            conn: opened.conn,
+            high: opened.high,
+            durability: Durability::Full,
+            known: Known::default(),
+            ahead: Ahead::default(),
+        }
     }
 
     pub(super) fn conn(&self) -> &Connection {
