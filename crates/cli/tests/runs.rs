@@ -333,7 +333,7 @@ async fn an_encrypted_store_is_opened_with_the_key_in_a_file_and_with_no_other()
     let shut = kept.say(&["list"]).await;
     assert!(shut.code == 2 && shut.err.contains("--key-file") && shut.err.contains("encrypted"), "{}", shut.err);
     let open = kept.say(&["list", "--json", "--key-file", &right]).await;
-    assert_eq!((open.code, open.lines()[0]["run"].as_str()), (0, Some("secret")), "{}", open.err);
+    assert_eq!((open.code, open.lines()[0]["name"].as_str()), (0, Some("secret")), "{}", open.err);
     let other = kept.say(&["list", "--key-file", &wrong]).await;
     assert!(other.code == 1 && other.err.contains("another key"), "{}", other.err);
     let bad = kept.say(&["list", "--key-file", &none]).await;

@@ -5,6 +5,7 @@
 //! there. SQLite reads a log up to the first frame whose salt is not that of the log, and zeros are none.
 
 use std::fs::File;
+use std::io::{Seek as _, SeekFrom};
 
 use crate::place::Place;
 use crate::platform;
@@ -33,8 +34,9 @@ impl Ahead {
         if self.log.is_none() {
             self.log = platform::open_there(&path).ok();
         }
-        let Some(log) = &self.log else { return };
-        let Ok(length) = log.metadata().map(|data| data.len()) else { return };
+        let Some(mut log) = self.log.as_ref() else { return };
+        // Not by its metadata: a file whose times were looked at has them written anew by the next change.
+        let Ok(length) = log.seek(SeekFrom::End(0)) else { return };
         let grown = self.length.replace(length).is_some_and(|before| length > before);
         let more = length.clamp(LEAST, MOST);
         if !grown || platform::room(&path).is_none_or(|room| room / ROOM < more) {
