@@ -3,8 +3,8 @@ numbers, in memory and in SQLite, beside langgraph's store in memory with the sa
 SQLite needs an extension that many builds of Python cannot load.)
 
 `python long_memory.py [COUNT…]` runs each store in a process of its own. What is in SQLite is written by one process
-and searched by another. The first search of a process is told apart: it reads what the next ones have in memory. A search
-is timed from Python to Python, the embedding function (a look-up) with it.
+and searched by another. The first search of a process is told apart: it reads what the next ones have in memory.
+A search is timed from Python to Python, the embedding function (a look-up) with it.
 """
 
 from __future__ import annotations
