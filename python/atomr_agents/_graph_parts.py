@@ -19,10 +19,10 @@ def told(kind: str, where: Any, what: Any, wanted: list[str]) -> Iterator[tuple[
         node = node.split(".", 1)[-1] if outer else node
         yield "updates", tuple(outer), {node.split("[", 1)[0]: what}
     elif kind == "interrupts":
-        open = tuple(asked(one) for one in what if one[2] == "asked")
+        waiting = tuple(asked(one) for one in what if one[2] == "asked")
         for mode in ("values", "updates"):
             if mode in wanted:
-                yield mode, (), {"__interrupt__": open}
+                yield mode, (), {"__interrupt__": waiting}
     elif kind == "events":
         for event in what:
             if "events" in wanted:

@@ -282,8 +282,8 @@ class CompiledGraph(Generic[State]):
         flags["events"] |= "messages" in wanted
         parts = self._runner.parts(given, {**flags, "inner": subgraphs})
         try:
-            while (part := await parts.next()) is not None:
-                kind, where, what = part
+            while (one := await parts.next()) is not None:
+                kind, where, what = one
                 if kind == "end":
                     return
                 for mode, space, part in told(kind, where, what, wanted):
