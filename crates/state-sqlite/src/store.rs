@@ -1,13 +1,14 @@
 //! The store.
 
 use std::future::Future;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use atomr_agents_state::{
-    Batch, BlobId, Change, Durability, Entry, Key, Lease, Record, Scan, Store, StoreError, Swept,
+    Batch, BlobId, Change, Durability, Entry, Fence, Key, Lease, Record, Scan, Store, StoreError, Swept,
 };
 use bytes::Bytes;
 
@@ -18,7 +19,7 @@ use crate::place::Place;
 use crate::readers::{Readers, Reading};
 use crate::tables;
 use crate::verify::{Damage, verify};
-use crate::writer::Writer;
+use crate::writer::{Write, Writer};
 
 /// Up to so many rows are read on the caller's thread.
 const LITTLE: usize = 16;
@@ -104,9 +105,9 @@ pub(crate) fn clock_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Whether the caller's thread may wait for the medium for a moment. A task of the runtime holds up one thread of it for no
-/// longer than handing the work over would take. Who polls a call outside of a task may be anything, such as a thread that
-/// runs the event loop of another language, and is not held up at all.
+/// Whether the caller's thread is one of many, and may wait for the medium for a moment: a task of the runtime holds up one
+/// thread of it for no longer than handing the work over would take. Who polls a call outside of a task may be anything, such
+/// as the thread that runs the event loop of another language.
 pub(crate) fn may_wait() -> bool {
     tokio::task::try_id().is_some()
 }
@@ -124,6 +125,13 @@ pub(crate) async fn until<F: Future>(patience: Duration, future: F) -> Option<F:
             Err(_) => {}
         }
     }
+}
+
+/// Which lease a batch is written under.
+fn holder(fence: &Fence) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    fence.key.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// About how many bytes a batch writes.
@@ -146,8 +154,8 @@ impl Store for SqliteStore {
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        let (durability, bytes) = (batch.durability, size(&batch));
-        self.inner.writer.write(durability, bytes, move |tx| tables::apply(tx, &batch)).await
+        let write = Write { bytes: size(&batch), by: batch.fence.as_ref().map(holder), ..Write::of(batch.durability) };
+        self.inner.writer.write(write, move |tx| tables::apply(tx, &batch)).await
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
@@ -180,17 +188,17 @@ impl Store for SqliteStore {
     async fn acquire(&self, key: &Key, owner: &str, ttl: Duration) -> Result<Lease, StoreError> {
         let (key, owner) = (key.clone(), owner.to_owned());
         let job = move |tx: &tables::Tx<'_>| tables::acquire(tx, &key, &owner, ttl);
-        self.inner.writer.write(LEASES, 0, job).await
+        self.inner.writer.write(Write::of(LEASES), job).await
     }
 
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Lease, StoreError> {
         let lease = lease.clone();
-        self.inner.writer.write(LEASES, 0, move |tx| tables::renew(tx, &lease, ttl)).await
+        self.inner.writer.write(Write::of(LEASES), move |tx| tables::renew(tx, &lease, ttl)).await
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         let lease = lease.clone();
-        self.inner.writer.write(LEASES, 0, move |tx| tables::release(tx, &lease)).await
+        self.inner.writer.write(Write::of(LEASES), move |tx| tables::release(tx, &lease)).await
     }
 
     async fn claim(
@@ -202,12 +210,15 @@ impl Store for SqliteStore {
     ) -> Result<Vec<(Key, Record, Lease)>, StoreError> {
         let (space, owner) = (space.to_owned(), owner.to_owned());
         let job = move |tx: &tables::Tx<'_>| tables::claim(tx, &space, &owner, ttl, limit);
-        self.inner.writer.write(LEASES, 0, job).await
+        self.inner.writer.write(Write::of(LEASES), job).await
     }
 
     async fn sweep(&self, grace: Duration) -> Result<Swept, StoreError> {
         // It reads much: so it is the writer's thread that does it.
-        self.inner.writer.write(Durability::Full, 0, move |tx| tables::sweep(tx, grace)).await
+        self.inner
+            .writer
+            .write(Write { long: true, ..Write::of(Durability::Full) }, move |tx| tables::sweep(tx, grace))
+            .await
     }
 
     async fn now_ms(&self) -> Result<u64, StoreError> {

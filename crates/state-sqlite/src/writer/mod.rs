@@ -12,7 +12,7 @@ mod session;
 mod thread;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -29,6 +29,26 @@ use crate::place::Place;
 use crate::readers::Readers;
 use crate::store::{may_wait, until};
 use crate::tables::Tx;
+
+/// What is known of a transaction before it is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Write {
+    /// What it survives.
+    pub(crate) durability: Durability,
+    /// About how much it writes.
+    pub(crate) bytes: usize,
+    /// Who writes, where that is known.
+    pub(crate) by: Option<u64>,
+    /// Whether it takes long however little it writes.
+    pub(crate) long: bool,
+}
+
+impl Write {
+    /// A little one, of nobody in particular.
+    pub(crate) fn of(durability: Durability) -> Self {
+        Self { durability, bytes: 0, by: None, long: false }
+    }
+}
 
 /// The one writer of a store. Dropping it ends its thread after the transaction that is under way.
 #[derive(Debug)]
@@ -55,6 +75,8 @@ struct Shared {
     commits: AtomicU32,
     warned: AtomicBool,
     pace: Pace,
+    /// Who wrote last.
+    last: AtomicU64,
     closed: AtomicBool,
 }
 
@@ -72,6 +94,7 @@ impl Writer {
             commits: AtomicU32::new(0),
             warned: AtomicBool::new(false),
             pace: Pace::default(),
+            last: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             options,
         };
@@ -79,15 +102,15 @@ impl Writer {
         Self { shared: Arc::new(shared), thread: Mutex::default() }
     }
 
-    /// Does `job` in a transaction that survives what `durability` says. `bytes` is about how much it writes. A caller that
-    /// goes away leaves it done or not begun.
-    pub(crate) async fn write<T, F>(&self, durability: Durability, bytes: usize, job: F) -> Result<T, StoreError>
+    /// Does `job` in a transaction. A caller that goes away leaves it done or not begun.
+    pub(crate) async fn write<T, F>(&self, write: Write, job: F) -> Result<T, StoreError>
     where
         F: Fn(&Tx<'_>) -> Result<T, Fault> + Send + 'static,
         T: Send + 'static,
     {
         let shared = &*self.shared;
-        if shared.inline(durability, bytes)
+        let Write { durability, bytes, .. } = write;
+        if shared.inline(write)
             && let Some(result) = shared.try_now(durability, &job)
         {
             self.after(bytes);
@@ -160,14 +183,17 @@ const INLINE_BYTES: usize = 256 << 10;
 const LITTLE_BYTES: usize = 32 << 10;
 
 impl Shared {
-    /// Whether a batch may be written on the caller's thread. Flushing takes as long as the medium takes, and every other
-    /// stream of the runtime's thread stands still meanwhile: only while it takes no longer than handing it over, twice. Little
-    /// that is not flushed goes no further than the system's memory: that is for every thread.
-    fn inline(&self, durability: Durability, bytes: usize) -> bool {
-        let little = bytes <= LITTLE_BYTES;
-        match durability {
-            Durability::Relaxed => little || (bytes <= INLINE_BYTES && may_wait()),
-            Durability::Full => little && self.pace.is_quick() && may_wait(),
+    /// Whether something may be written on the caller's thread. Little that is not flushed goes no further than the system's
+    /// memory: that is for every thread. Flushing takes as long as the medium takes, and whatever else the thread has to do stands
+    /// still meanwhile: only while it takes no longer than handing it over, there and back. A thread that may be an event loop's
+    /// does it for one writer that writes alone: several share a flush if they hand over what they write.
+    fn inline(&self, write: Write) -> bool {
+        let little = write.bytes <= LITTLE_BYTES;
+        let alone = write.by.is_some_and(|by| self.last.swap(by, Ordering::AcqRel) == by);
+        match write.durability {
+            _ if write.long => false,
+            Durability::Relaxed => little || (write.bytes <= INLINE_BYTES && may_wait()),
+            Durability::Full => little && self.pace.is_quick() && (alone || may_wait()),
         }
     }
 
@@ -239,19 +265,43 @@ mod tests {
             tokio::task::yield_now().await;
         }
         [
-            writer.write(Durability::Relaxed, 0, here).await.unwrap(),
-            writer.write(Durability::Full, 0, here).await.unwrap(),
+            writer.write(Write::of(Durability::Relaxed), here).await.unwrap(),
+            writer.write(Write::of(Durability::Full), here).await.unwrap(),
             writer.shared.readers.read(Reading::Little, |_| Ok(thread::current().id())).await.unwrap(),
         ]
+    }
+
+    fn writer(folder: &tempfile::TempDir) -> Arc<Writer> {
+        let (place, options) = (Place::find(&folder.path().join("x.db")).unwrap(), SqliteOptions::default());
+        let opened = connect::open(&place, options.patience).unwrap();
+        let readers = Readers::new(place.clone(), &options);
+        Arc::new(Writer::new(place, options, readers, opened))
+    }
+
+    #[tokio::test]
+    async fn who_writes_alone_waits_for_a_quick_medium_wherever_it_is_polled() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, own) = (writer(&folder), thread::current().id());
+        let by = async |by: u64| {
+            // Whatever it took in truth; and the last one answers before it lets go of the connection.
+            (0..100).for_each(|_| writer.shared.pace.note(Durability::Full, Duration::ZERO));
+            while writer.shared.waiting.load(Ordering::Acquire) > 0 || writer.shared.session.try_lock().is_err() {
+                tokio::task::yield_now().await;
+            }
+            let write = Write { by: Some(by), ..Write::of(Durability::Full) };
+            writer.write(write, |_| Ok(thread::current().id())).await.unwrap() == own
+        };
+        let mut found = Vec::new();
+        for number in [1, 1, 1, 2, 1, 2, 2] {
+            found.push(by(number).await);
+        }
+        assert_eq!(found, [false, true, true, false, false, false, true]);
     }
 
     #[tokio::test]
     async fn only_a_task_of_the_runtime_waits_for_the_medium_and_for_a_quick_one_only() {
         let folder = tempfile::tempdir().unwrap();
-        let (place, options) = (Place::find(&folder.path().join("x.db")).unwrap(), SqliteOptions::default());
-        let opened = connect::open(&place, options.patience).unwrap();
-        let readers = Readers::new(place.clone(), &options);
-        let writer = Arc::new(Writer::new(place, options, readers, opened));
+        let writer = writer(&folder);
         let own = thread::current().id();
         // The body of this test is polled by `block_on`, as by the event loop of another language: it is no task.
         let outside = threads(&writer, Duration::ZERO).await;
