@@ -85,6 +85,7 @@ fuzz: ## every fuzz target for SECONDS=60 each; ARGS names some of them, SANITIZ
 		mkdir -p fuzz/corpus/$$target; \
 		RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/fuzz \
 			cargo fuzz run --sanitizer $(SANITIZER) $$target fuzz/corpus/$$target $$(ls -d fuzz/seeds/$$target 2>/dev/null) -- \
+			$$(ls fuzz/dicts/$$target 2>/dev/null | sed 's/^/-dict=/') -max_len=8192 -len_control=10 \
 			-max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
 			|| { echo "$$target failed: what did it is in fuzz/artifacts/$$target" >&2; exit 1; }; \
 	done

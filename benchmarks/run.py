@@ -15,6 +15,7 @@ import idle_sessions
 import import_time
 import ingestion
 import llm_cache
+import long_memory
 import many_turns
 import nearest
 import resume
@@ -89,6 +90,7 @@ BENCHMARKS = {
     "resume": lambda: resume.main(list(resume.PEERS)),
     "crash": kills.main,
     "nearest": nearest.main,
+    "long_memory": lambda: long_memory.main(list(long_memory.COUNTS)),
     "memory": lambda: agent_memory.main(list(agent_memory.MAKERS)),
 }
 

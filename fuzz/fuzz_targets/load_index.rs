@@ -19,12 +19,12 @@ static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let options = IndexOptions { exact_below: 100, recall: 0.5, m: 4, ef_construction: 16, ef: Some(8), ..Default::default() };
     let index = VectorIndex::new(3, options).expect("the options are right");
     let mut values = Vec::new();
-    for n in 0..700u32 {
+    for n in 0..520u32 {
         values.extend([(n as f32).sin(), (n as f32 * 0.7).cos(), (n as f32 * 0.1).sin() + 1.5]);
     }
-    let ids: Vec<u64> = (0..700).collect();
+    let ids: Vec<u64> = (0..520).collect();
     index.insert(&ids, &Vectors::new(3, values).expect("they are finite")).expect("they fit");
-    index.delete(&[3, 650]).expect("they are there");
+    index.delete(&[3, 350]).expect("they are there");
     assert!(index.ef().is_some(), "it has a graph");
     let path = place("sound-index");
     index.save(&path).expect("there is room");

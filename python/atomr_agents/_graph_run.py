@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC
 from typing import NamedTuple
 
-from ._graph_types import Command, Interrupt, StateSnapshot
+from ._graph_parts import asked, told
+from ._graph_types import Command, StateSnapshot
 from ._light import Generic, TypeVar
 
 TYPE_CHECKING = False
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
     from typing import Any
 
-    from ._native.core import Event
     from ._native.workflow import Graph, GraphRunner, Outcome, RunSnapshot
     from .callable_ import Callable as Step
 
@@ -282,11 +282,11 @@ class CompiledGraph(Generic[State]):
         flags["events"] |= "messages" in wanted
         parts = self._runner.parts(given, {**flags, "inner": subgraphs})
         try:
-            while (told := await parts.next()) is not None:
-                kind, where, what = told
+            while (one := await parts.next()) is not None:
+                kind, where, what = one
                 if kind == "end":
                     return
-                for mode, space, part in _told(kind, where, what, wanted):
+                for mode, space, part in told(kind, where, what, wanted):
                     shown = part if isinstance(modes, str) else (mode, part)
                     if not subgraphs:
                         yield shown
@@ -328,44 +328,11 @@ class Drawing:
         return self._native.svg()
 
 
-def _told(kind: str, where: Any, what: Any, wanted: list[str]) -> Iterator[tuple[str, tuple[str, ...], Any]]:
-    """The parts that something in the stream becomes: the mode, the path of the graph, and the part."""
-    if kind == "updates":
-        *outer, node = str(where).split("/")
-        node = node.split(".", 1)[-1] if outer else node
-        yield "updates", tuple(outer), {node.split("[", 1)[0]: what}
-    elif kind == "interrupts":
-        asked = tuple(_asked(one) for one in what if one[2] == "asked")
-        for mode in ("values", "updates"):
-            if mode in wanted:
-                yield mode, (), {"__interrupt__": asked}
-    elif kind == "events":
-        for event in what:
-            if "events" in wanted:
-                yield "events", (), event
-            if "messages" in wanted and event.kind == "text_delta":
-                yield "messages", (), _piece(event)
-    elif kind in wanted:
-        yield kind, (), what
-
-
-def _piece(event: Event) -> tuple[dict[str, str], dict[str, Any]]:
-    """A piece of what a model writes, and where: pieces of one message have one `seq`, and are counted by `index`."""
-    node = event.path.split("/", 1)[0].split("[", 1)[0]
-    about = {"node": node, "path": event.path, "run_id": event.run_id, "seq": event.seq, "index": event.index}
-    return {"role": "assistant", "content": event.text or ""}, about
-
-
-def _asked(one: tuple[str, str, str, Any]) -> Interrupt:
-    id, path, kind, value = one
-    return Interrupt(value, id, path, kind)
-
-
 def _result(outcome: Outcome) -> dict[str, Any]:
     values = outcome.values()
-    asked = [_asked(one) for one in outcome.interrupts() if one[2] == "asked"]
-    if asked:
-        values["__interrupt__"] = asked
+    waiting = [asked(one) for one in outcome.interrupts() if one[2] == "asked"]
+    if waiting:
+        values["__interrupt__"] = waiting
     return values
 
 
@@ -400,5 +367,5 @@ def _snapshot(native: RunSnapshot | None, config: dict[str, Any]) -> StateSnapsh
     created = datetime.fromtimestamp(native.time_ms / 1000, tz=UTC).isoformat()
     about = {"source": native.source, "step": step, "status": native.status}
     parent = _config(thread, step - 1) if step > 0 else None
-    asked = tuple(_asked(one) for one in native.interrupts())
-    return StateSnapshot(native.values(), tuple(native.next), _config(thread, step), about, created, parent, asked)
+    waiting = tuple(asked(one) for one in native.interrupts())
+    return StateSnapshot(native.values(), tuple(native.next), _config(thread, step), about, created, parent, waiting)

@@ -15,6 +15,7 @@
 
 mod ann;
 mod batched;
+mod beside;
 pub mod conformance;
 mod embedder;
 mod error;
@@ -25,6 +26,7 @@ mod vectors;
 
 pub use ann::{Allowed, AnnIndex, Neighbour};
 pub use batched::{BatchOptions, Batched};
+pub use beside::Beside;
 pub use embedder::Embedder;
 pub use error::EmbedError;
 pub use index::{IndexOptions, Metric, VectorIndex};

@@ -75,6 +75,9 @@ fn without_clusters_every_vector_is_looked_at() {
     found.set_ef(Some(80)).unwrap();
     assert_eq!(found.ef(), Some(80));
     assert_eq!(found.set_ef(Some(0)).unwrap_err().to_string(), "ef must be at least 1");
+    // As wide as can be said: every vector is looked at.
+    found.set_ef(Some(usize::MAX)).unwrap();
+    assert_eq!(recall(&found, &index(exact(), &vectors), &random.vectors(20, 256), None), 1.0);
 }
 
 #[test]

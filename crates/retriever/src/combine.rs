@@ -22,10 +22,19 @@ pub use time_weighted::TimeWeighted;
 
 use atomr_agents_core::Document;
 
+use crate::{Query, RetrieveError};
+
 /// How many candidates a retriever asks another one for, where it says nothing else.
 const CANDIDATES: usize = 50;
 /// How many calls of a model are under way at once.
 const AT_ONCE: usize = 8;
+
+/// How many documents answer a query, and the query for the candidates that they are chosen of; none where none are wanted.
+fn candidates(query: &Query, top_k: usize, candidates: usize) -> Result<Option<(usize, Query)>, RetrieveError> {
+    query.check()?;
+    let k = query.top_k.unwrap_or(top_k);
+    Ok((k > 0).then(|| (k, query.clone().top_k(k.max(candidates)))))
+}
 
 /// The cosine of two vectors; 0 where one of them has no direction.
 fn cosine(a: &[f32], b: &[f32]) -> f64 {

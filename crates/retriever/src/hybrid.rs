@@ -171,7 +171,7 @@ impl HybridIndex {
     }
 
     /// Writes the whole index to a folder, in place of the one that may be there: at once, so that whoever reads it, and a
-    /// crash at any moment, finds the old one or the new one. A crash may leave files that the file `index` does not name.
+    /// crash at any moment, finds the old one or the new one. What a crash leaves is removed by the next save.
     ///
     /// # Errors
     /// [`RetrieveError::Io`], [`RetrieveError::Embed`].

@@ -1,18 +1,16 @@
 //! An index of words in a file, and a hybrid index in a folder: the documents, the vectors, and a file that says which two
 //! belong together.
 //!
-//! `documents-…` and `vectors-…` are written under new names; then `index`, which names them, takes the place of the old one at
-//! once. So a reader, and a crash at any moment, finds two files of one moment.
+//! `documents-TAG` and `vectors-TAG` are written under new names; then `index`, which names them, takes the place of the old one
+//! at once. So a reader, and a crash at any moment, finds two files of one moment. Each save removes what dead ones left.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use atomr_agents_core::Document;
-use atomr_agents_embed::VectorIndex;
+use atomr_agents_embed::{Beside, VectorIndex};
 use serde::{Deserialize, Serialize};
 
 use crate::lexical::{Corpus, Params};
@@ -24,6 +22,8 @@ const WORDS: &[u8; 8] = b"atomrBM1";
 const VERSION: u32 = 1;
 /// The file that names the others.
 const INDEX: &str = "index";
+/// How the names of the others begin; the rest is the tag of their save.
+const PARTS: [&str; 2] = ["documents-", "vectors-"];
 /// How often an index is looked for that is being replaced meanwhile.
 const ATTEMPTS: usize = 5;
 const CHECKSUM: usize = blake3::OUT_LEN;
@@ -102,23 +102,15 @@ impl<W: Write> Write for Hashing<W> {
     }
 }
 
-/// The end of a name that nobody else uses.
-fn unique() -> String {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-    format!("{since:x}-{:x}-{:x}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// Writes to a new file: the mark, the version, what `fill` writes, and a checksum.
-fn file(path: &Path, mark: &[u8; 8], fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let file = File::options().write(true).create_new(true).open(path)?;
+/// Writes the mark, the version, what `fill` writes, and a checksum.
+fn fill(file: &File, mark: &[u8; 8], fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut out = Hashing { to: BufWriter::with_capacity(1 << 18, file), hash: blake3::Hasher::new() };
     out.write_all(mark)?;
     out.write_all(&VERSION.to_le_bytes())?;
     fill(&mut out)?;
     let checksum = out.hash.finalize();
     out.to.write_all(checksum.as_bytes())?;
-    out.to.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+    out.to.flush()
 }
 
 /// Writes documents with what is known about them.
@@ -132,30 +124,16 @@ fn documents(out: &mut dyn Write, model: Option<&str>, corpus: &Corpus) -> io::R
     })
 }
 
-/// Lets names in a folder reach the disk. Not every system lets a folder be opened.
-fn synced(folder: &Path) -> Result<(), RetrieveError> {
-    match File::open(folder) {
-        Ok(open) => open.sync_all().map_err(|error| told(folder, error)),
-        Err(_) => Ok(()),
-    }
-}
-
 /// Writes an index of words to a file, in place of the one that may be there.
 pub(crate) fn save_words(path: &Path, corpus: &Corpus) -> Result<(), RetrieveError> {
-    let Some(name) = path.file_name() else {
+    if path.file_name().is_none() {
         return Err(RetrieveError::invalid("path", format!("must end in the name of a file, not {}", path.display())));
-    };
-    let mut beside = std::ffi::OsString::from(".");
-    beside.push(name);
-    beside.push(format!(".{}.new", unique()));
-    let beside = path.with_file_name(beside);
-    let written = file(&beside, WORDS, |out| documents(out, None, corpus)).and_then(|()| fs::rename(&beside, path));
-    if let Err(error) = written {
-        // What is left of it is of no use; that it cannot be removed either changes nothing.
-        let _ = fs::remove_file(&beside);
-        return Err(told(path, error));
     }
-    synced(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+    let written = Beside::new(path).and_then(|new| {
+        fill(new.file(), WORDS, |out| documents(out, None, corpus))?;
+        new.swap_in()
+    });
+    written.map_err(|error| told(path, error))
 }
 
 /// Reads what [`save_words`] wrote.
@@ -166,38 +144,66 @@ pub(crate) fn load_words(path: &Path) -> Result<Words, RetrieveError> {
 /// Writes all that belongs to an index to a folder, in place of what is there.
 pub(crate) fn save(folder: &Path, model: &str, corpus: &Corpus, vectors: &VectorIndex) -> Result<(), RetrieveError> {
     fs::create_dir_all(folder).map_err(|error| told(folder, error))?;
-    let end = unique();
-    let names = Names { documents: format!("documents-{end}"), vectors: format!("vectors-{end}") };
-    let before = names_of(folder).ok();
-    let manifest = folder.join(format!("index-{end}.tmp"));
-    let written = written(folder, &names, &manifest, model, corpus, vectors);
-    let gone = if written.is_ok() { before } else { Some(names) };
-    // What nobody names any more; where it cannot be removed, it is in nobody's way.
-    for name in gone.iter().flat_map(|names| [&names.documents, &names.vectors]) {
-        let _ = fs::remove_file(folder.join(name));
-    }
-    if written.is_err() {
-        let _ = fs::remove_file(&manifest);
-    }
+    let index = folder.join(INDEX);
+    // While this file is there, those of its tag are left alone by everybody.
+    let new = Beside::new(&index).map_err(|error| told(&index, error))?;
+    sweep(folder);
+    let written = written(folder, new, model, corpus, vectors);
+    sweep(folder);
     written
 }
 
 fn written(
     folder: &Path,
-    names: &Names,
-    manifest: &Path,
+    new: Beside,
     model: &str,
     corpus: &Corpus,
     vectors: &VectorIndex,
 ) -> Result<(), RetrieveError> {
+    let [documents_of, vectors_of] = PARTS.map(|part| format!("{part}{}", new.tag()));
+    let names = Names { documents: documents_of, vectors: vectors_of };
     let path = folder.join(&names.documents);
-    file(&path, MARK, |out| documents(out, Some(model), corpus)).map_err(|error| told(&path, error))?;
+    File::options()
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .and_then(|file| {
+            fill(&file, MARK, |out| documents(out, Some(model), corpus))?;
+            file.sync_all()
+        })
+        .map_err(|error| told(&path, error))?;
     vectors.save(folder.join(&names.vectors))?;
+    fill(new.file(), MARK, |out| block(out, &serde_json::to_vec(&names)?))
+        .and_then(|()| new.swap_in())
+        .map_err(|error| told(&folder.join(INDEX), error))
+}
+
+/// Removes what no index names, and no save that is under way will. What cannot be removed is in nobody's way.
+fn sweep(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let found: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     let index = folder.join(INDEX);
-    file(manifest, MARK, |out| block(out, &serde_json::to_vec(names)?))
-        .and_then(|()| fs::rename(manifest, &index))
-        .map_err(|error| told(&index, error))?;
-    synced(folder)
+    let dead = |name: &String| {
+        let plain = name.strip_prefix('.').unwrap_or(name);
+        let tag = PARTS.iter().find_map(|part| plain.strip_prefix(part))?;
+        // Of vectors that were being written, the end is a tag of their own.
+        let tag = tag.split_once('.').map_or(tag, |(tag, _)| tag);
+        let ours = tag.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        (ours && !Beside::is_there(&index, tag).ok()?).then(|| (name.clone(), tag.to_owned()))
+    };
+    let dead: Vec<(String, String)> = found.iter().filter_map(dead).collect();
+    // In this order: a save that has ended since the folder was read is named now, or was replaced by another one. An index
+    // that cannot be read may name anything.
+    let named = match names_of(folder) {
+        Ok(names) => vec![names.documents, names.vectors],
+        Err(RetrieveError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(_) => return,
+    };
+    for (name, tag) in dead {
+        if !PARTS.iter().any(|part| named.contains(&format!("{part}{tag}"))) {
+            let _ = fs::remove_file(folder.join(name));
+        }
+    }
 }
 
 fn block(out: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {

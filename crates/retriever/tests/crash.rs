@@ -1,16 +1,18 @@
 //! Indexes whose process dies while they are saved, and a medium that has no room.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)] // helpers of tests fail as tests do
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests fail as tests do
 #![cfg(unix)]
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+#[path = "../../embed/tests/support/dying.rs"]
+mod dying;
+
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use atomr_agents_core::{Document, Kind};
 use atomr_agents_embed::{IndexOptions, Metric, MockEmbedder, VectorIndex, Vectors};
 use atomr_agents_retriever::{Bm25, Bm25Options, HybridIndex, HybridOptions, Query, RetrieveError};
+use dying::{Medium, Saving, count};
 
 const DIM: usize = 16;
 const DOCUMENTS: usize = 400;
@@ -69,95 +71,67 @@ fn which(folder: &Path) -> (u32, u32) {
 #[test]
 #[ignore = "the process that the tests below start"]
 fn child_saves() {
-    let Some(folder) = std::env::var_os("ATOMR_SAVES").map(PathBuf::from) else { return };
-    let mut out = std::io::stdout();
-    for save in 1.. {
-        let saved = Both::of(save).save(&folder);
-        let said = saved.as_ref().map_or_else(|error| format!("{}: {error}", error.kind()), |()| save.to_string());
-        // Past the test harness, which keeps what is printed.
-        writeln!(out, "saved {said}").unwrap();
-        if saved.is_err() {
-            return;
-        }
-    }
+    dying::save_on(|save, folder| Both::of(save).save(Path::new(&folder)), RetrieveError::kind);
 }
 
-fn child(command: &mut Command, folder: &Path) -> std::process::Child {
-    let arguments = ["child_saves", "--exact", "--ignored", "--nocapture"];
-    command.args(arguments).env("ATOMR_SAVES", folder).stdout(Stdio::piped()).spawn().unwrap()
+/// How many files there are of the two; 2 and 3, if nothing is left of a save.
+fn counts(folder: &Path) -> (usize, usize) {
+    (count(folder), count(&folder.join("hybrid")))
 }
 
 #[test]
-fn after_a_kill_there_is_the_old_index_or_the_new_one() {
+fn after_a_kill_there_is_the_old_index_or_the_new_one_and_the_next_save_leaves_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
     let mut state = 29u64;
     let mut hit = 0;
     for _ in 0..50 {
-        let mut child = child(&mut Command::new(std::env::current_exe().unwrap()), folder.path());
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-        // The first save is done; the kill comes at any moment of those behind it.
-        assert!(lines.any(|line| line.ends_with("saved 1")));
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        std::thread::sleep(Duration::from_micros((state >> 33) % 40_000));
-        child.kill().unwrap();
-        let told: u32 = lines.filter_map(|line| line.strip_prefix("saved ")?.parse().ok()).last().unwrap_or(1);
-        child.wait().unwrap();
-        let (hybrid, words) = which(folder.path());
+        let told = Saving::to(folder).killed_after(Duration::from_micros((state >> 33) % 40_000));
+        let (hybrid, words) = which(folder);
         let right = |found: u32| found == told || found == told + 1;
         assert!(right(hybrid) && right(words), "save {told} was acknowledged; there are {hybrid} and {words}");
-        let left = std::fs::read_dir(folder.path().join("hybrid")).unwrap().count();
-        hit += u32::from(left > 3 || hybrid != words);
-        std::fs::remove_dir_all(folder.path().join("hybrid")).unwrap();
+        hit += u32::from(counts(folder) != (2, 3));
+        if hit % 2 == 1 {
+            Both::of(1).save(folder).unwrap();
+            assert_eq!(counts(folder), (2, 3), "what the dead left is there");
+        }
     }
     assert!(hit > 0, "no kill hit a save");
+}
+
+#[test]
+fn two_processes_save_to_one_place_and_neither_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (mut one, mut two) = (Saving::to(folder), Saving::to(folder));
+    for _ in 0..20 {
+        assert!(one.next().is_some() && two.next().is_some());
+    }
+    one.killed_after(Duration::from_millis(3));
+    assert!(two.next().is_some() && two.next().is_some());
+    two.killed_after(Duration::ZERO);
+    Both::of(7).save(folder).unwrap();
+    assert_eq!((which(folder), counts(folder)), ((7, 7), (2, 3)));
 }
 
 fn full(error: &str, folder: &Path) {
     assert!(error.starts_with("storage_full: ") && error.contains(folder.to_str().unwrap()), "{error}");
     assert_eq!(which(folder), (7, 7));
-    let names = |folder: &Path| std::fs::read_dir(folder).unwrap().count();
-    assert_eq!((names(folder), names(&folder.join("hybrid"))), (2, 3), "nothing is left of what did not fit");
+    assert_eq!(counts(folder), (2, 3), "nothing is left of what did not fit");
 }
 
 #[test]
 fn a_save_without_room_is_an_error_and_the_old_index_stays() {
     let folder = tempfile::tempdir().unwrap();
     Both::of(7).save(folder.path()).unwrap();
-    let mut shell = Command::new("sh");
-    // The signal of that limit is ignored, as Python does. The unit is 512 bytes.
-    shell.args(["-c", "trap '' XFSZ; ulimit -f 20; exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
-    let said = child(&mut shell, folder.path()).wait_with_output().unwrap().stdout;
-    let said = String::from_utf8_lossy(&said);
-    full(said.lines().find_map(|line| line.split_once("saved ")).unwrap().1, folder.path());
-}
-
-/// A file system in memory, which goes when the test ends.
-struct Medium(tempfile::TempDir);
-
-impl Medium {
-    /// None, and the reason on standard error, where this process may not make one.
-    fn of(size: &str) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let size = format!("size={size}");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(folder.path()).output();
-        if mounted.is_ok_and(|output| output.status.success()) {
-            return Some(Self(folder));
-        }
-        eprintln!("skipped: only root can make a small file system");
-        None
-    }
-}
-
-impl Drop for Medium {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).output();
-    }
+    full(&dying::refused_beyond(20, folder.path()), folder.path());
 }
 
 #[test]
 fn a_full_medium_is_an_error_and_the_old_index_stays() {
     let Some(medium) = Medium::of("300k") else { return };
-    let folder = medium.0.path();
+    let folder = medium.path();
     Both::of(7).save(folder).unwrap();
     // What is left of the medium, but for a few pages.
     let room = vec![0; 1 << 20];

@@ -10,12 +10,11 @@
 //!
 //! All numbers are little-endian. Sections begin at multiples of 64.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use atomr_agents_core::Kind;
 use bytemuck::Pod;
@@ -23,7 +22,7 @@ use memmap2::Mmap;
 
 use super::block::Block;
 use super::mapped;
-use crate::EmbedError;
+use crate::{Beside, EmbedError};
 
 const MAGIC: &[u8; 8] = b"ATOMRVEC";
 const VERSION: u32 = 1;
@@ -56,6 +55,7 @@ pub(super) fn failed(path: &Path, kind: Kind, problem: impl Into<String>) -> Emb
 fn io_failed(path: &Path, error: io::Error) -> EmbedError {
     let kind = match error.kind() {
         io::ErrorKind::NotFound => Kind::NotFound,
+        io::ErrorKind::InvalidInput => Kind::Config,
         io::ErrorKind::PermissionDenied => Kind::Permission,
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Kind::StorageFull,
         _ => Kind::Storage,
@@ -74,25 +74,15 @@ impl<'a> Writer<'a> {
         self.sections.push((section, layer as u32, bytemuck::cast_slice(values)));
     }
 
-    /// Writes a file beside the place, and puts it there when it is whole.
+    /// Puts the sections into a file.
     pub(super) fn write(&self, path: &Path) -> Result<(), EmbedError> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
         little_endian(path)?;
-        let mut name = std::ffi::OsString::from(".");
-        name.push(path.file_name().ok_or_else(|| failed(path, Kind::Config, "is not the name of a file"))?);
-        name.push(format!(".{}-{}.new", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)));
-        let beside = path.with_file_name(name);
-        let written = self.write_to(&beside).and_then(|()| fs::rename(&beside, path));
-        if written.is_err() {
-            // What is left of it is of no use; that it cannot be removed either changes nothing.
-            let _ = fs::remove_file(&beside);
-        }
-        written.and_then(|()| synced(path)).map_err(|error| io_failed(path, error))
+        let written = Beside::new(path).and_then(|new| self.write_to(new.file()).and_then(|()| new.swap_in()));
+        written.map_err(|error| io_failed(path, error))
     }
 
-    fn write_to(&self, path: &Path) -> io::Result<()> {
-        let file = File::create(path)?;
-        let mut to = BufWriter::with_capacity(1 << 20, &file);
+    fn write_to(&self, file: &File) -> io::Result<()> {
+        let mut to = BufWriter::with_capacity(1 << 20, file);
         let mut table = Vec::new();
         let mut offset = HEAD + self.sections.len() * 64;
         for (section, layer, bytes) in &self.sections {
@@ -115,17 +105,8 @@ impl<'a> Writer<'a> {
             let padding = bytes.len().next_multiple_of(64) - bytes.len();
             to.write_all([0; 64].get(..padding).unwrap_or_default())?;
         }
-        to.flush()?;
-        drop(to);
-        file.sync_all()
+        to.flush()
     }
-}
-
-/// Lets the name of a file reach the disk: a save that was answered outlives the power. Not every system lets a folder be
-/// opened.
-fn synced(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).map_or(Ok(()), |open| open.sync_all())
 }
 
 fn little_endian(path: &Path) -> Result<(), EmbedError> {

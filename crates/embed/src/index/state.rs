@@ -46,7 +46,7 @@ impl State {
             (Some(graph), Some(of)) => {
                 let ef = self.ef.unwrap_or(graph.ef).max(k + k / 2).saturating_mul(of);
                 // A walk that sees much of the index costs more than the scan, which reads in order.
-                if ef * 32 < graph.linked {
+                if ef.saturating_mul(32) < graph.linked {
                     self.walk(graph, &asked, k, ef, allowed, &mut found);
                 }
                 if found.len() < k { 0 } else { graph.linked }

@@ -41,7 +41,7 @@ pub(super) fn due(state: &State, options: &IndexOptions) -> Due {
     match &state.graph {
         Some(graph) if large => {
             let tail = all - graph.linked;
-            if loose || tail > graph.linked / 2 || all > 4 * graph.measured {
+            if loose || tail > graph.linked / 2 || all > graph.measured.saturating_mul(4) {
                 Due::Build
             } else if tail >= TAIL {
                 Due::Extend
@@ -49,7 +49,7 @@ pub(super) fn due(state: &State, options: &IndexOptions) -> Due {
                 Due::Nothing
             }
         }
-        None if large && there >= 2 * state.declined => Due::Build,
+        None if large && there >= state.declined.saturating_mul(2) => Due::Build,
         _ if loose => Due::Pack,
         _ => Due::Nothing,
     }

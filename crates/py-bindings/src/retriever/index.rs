@@ -29,6 +29,7 @@ pub(super) fn words(language: Option<&str>, stop: bool, without: Vec<String>) ->
     Ok(Arc::new(words.without(without)))
 }
 
+#[derive(Clone)]
 enum Which {
     Words(Arc<Bm25>),
     Vectors(Arc<VectorRetriever>),
@@ -150,24 +151,15 @@ impl NativeIndex {
 
     /// Makes vectors, where there are any, and keeps the documents.
     fn add(&self, py: Python<'_>, documents: Vec<Py<Document>>) -> PyResult<Py<PyAny>> {
-        enum Adding {
-            Words(Arc<Bm25>),
-            Vectors(Arc<VectorRetriever>),
-            Both(Arc<HybridIndex>),
-        }
-        let index = match &self.0 {
-            Which::Words(index) => Adding::Words(Arc::clone(index)),
-            Which::Vectors(index) => Adding::Vectors(Arc::clone(index)),
-            Which::Both(index) => Adding::Both(Arc::clone(index)),
-        };
+        let index = self.0.clone();
         awaitable(py, move |scope| async move {
             let ctx = call_ctx(&scope, None);
             let _end = ctx.cancel.clone().drop_guard();
             let documents = copied(&documents);
             let added = match &index {
-                Adding::Words(index) => index.add(documents),
-                Adding::Vectors(index) => index.add(documents, &ctx).await,
-                Adding::Both(index) => index.add(documents, &ctx).await,
+                Which::Words(index) => index.add(documents),
+                Which::Vectors(index) => index.add(documents, &ctx).await,
+                Which::Both(index) => index.add(documents, &ctx).await,
             };
             added.map_err(Fault)
         })

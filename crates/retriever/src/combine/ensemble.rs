@@ -5,7 +5,7 @@ use std::sync::Arc;
 use atomr_agents_core::{CallCtx, Document};
 use futures_util::future::{BoxFuture, try_join_all};
 
-use super::CANDIDATES;
+use super::{CANDIDATES, candidates};
 use crate::hybrid::weighs;
 use crate::{Query, RRF_K, RetrieveError, Retriever, fuse};
 
@@ -70,12 +70,7 @@ impl Retriever for Ensemble {
         ctx: &'a CallCtx,
     ) -> BoxFuture<'a, Result<Vec<Document>, RetrieveError>> {
         Box::pin(async move {
-            query.check()?;
-            let k = query.top_k.unwrap_or(self.top_k);
-            if k == 0 {
-                return Ok(Vec::new());
-            }
-            let deep = query.clone().top_k(k.max(self.candidates));
+            let Some((k, deep)) = candidates(query, self.top_k, self.candidates)? else { return Ok(Vec::new()) };
             let asked = self.members.iter().filter(|(weight, _)| *weight > 0.0);
             let lists = asked
                 .map(async |(weight, member)| Ok::<_, RetrieveError>((*weight, member.retrieve(&deep, ctx).await?)));

@@ -6,7 +6,7 @@ use atomr_agents_core::{CallCtx, Document};
 use atomr_agents_embed::{Embedder, Vectors};
 use futures_util::future::BoxFuture;
 
-use super::{CANDIDATES, cosine};
+use super::{CANDIDATES, candidates, cosine};
 use crate::vector::{matched, rows};
 use crate::{Query, RetrieveError, Retriever};
 
@@ -113,12 +113,8 @@ impl Retriever for Mmr {
         ctx: &'a CallCtx,
     ) -> BoxFuture<'a, Result<Vec<Document>, RetrieveError>> {
         Box::pin(async move {
-            query.check()?;
-            let k = query.top_k.unwrap_or(self.top_k);
-            if k == 0 {
-                return Ok(Vec::new());
-            }
-            let found = self.base.retrieve(&query.clone().top_k(k.max(self.candidates)), ctx).await?;
+            let Some((k, deep)) = candidates(query, self.top_k, self.candidates)? else { return Ok(Vec::new()) };
+            let found = self.base.retrieve(&deep, ctx).await?;
             if found.is_empty() {
                 return Ok(found);
             }

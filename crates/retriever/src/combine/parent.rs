@@ -6,7 +6,7 @@ use std::sync::Arc;
 use atomr_agents_core::{CallCtx, Document};
 use futures_util::future::BoxFuture;
 
-use super::CANDIDATES;
+use super::{CANDIDATES, candidates};
 use crate::{DocumentIndex, Query, RetrieveError, Retriever, source_of};
 
 /// Looks for pieces and gives the documents that they were cut from: each once, in the order and with the score of its best
@@ -78,12 +78,7 @@ impl Retriever for ParentDocument {
         ctx: &'a CallCtx,
     ) -> BoxFuture<'a, Result<Vec<Document>, RetrieveError>> {
         Box::pin(async move {
-            query.check()?;
-            let k = query.top_k.unwrap_or(self.top_k);
-            if k == 0 {
-                return Ok(Vec::new());
-            }
-            let deep = query.clone().top_k(k.max(self.candidates));
+            let Some((k, deep)) = candidates(query, self.top_k, self.candidates)? else { return Ok(Vec::new()) };
             let mut seen = HashSet::new();
             let mut pieces = self.pieces.retrieve(&deep, ctx).await?;
             pieces.retain(|piece| seen.insert(self.parent(piece).to_owned()));

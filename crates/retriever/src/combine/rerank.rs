@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use serde_json::json;
 
 use super::embeddings_filter::cosines;
-use super::{CANDIDATES, best};
+use super::{CANDIDATES, best, candidates};
 use crate::ask::Model;
 use crate::{Query, RetrieveError, Retriever};
 
@@ -144,12 +144,8 @@ impl Retriever for RerankedRetriever {
         ctx: &'a CallCtx,
     ) -> BoxFuture<'a, Result<Vec<Document>, RetrieveError>> {
         Box::pin(async move {
-            query.check()?;
-            let k = query.top_k.unwrap_or(self.top_k);
-            if k == 0 {
-                return Ok(Vec::new());
-            }
-            let found = self.base.retrieve(&query.clone().top_k(k.max(self.candidates)), ctx).await?;
+            let Some((k, deep)) = candidates(query, self.top_k, self.candidates)? else { return Ok(Vec::new()) };
+            let found = self.base.retrieve(&deep, ctx).await?;
             if found.is_empty() {
                 return Ok(found);
             }

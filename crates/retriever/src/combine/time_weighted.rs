@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use atomr_agents_core::{CallCtx, Document, Value};
 use futures_util::future::BoxFuture;
 
-use super::{CANDIDATES, best};
+use super::{CANDIDATES, best, candidates};
 use crate::filter::type_of;
 use crate::{Query, RetrieveError, Retriever};
 
@@ -103,12 +103,8 @@ impl Retriever for TimeWeighted {
         ctx: &'a CallCtx,
     ) -> BoxFuture<'a, Result<Vec<Document>, RetrieveError>> {
         Box::pin(async move {
-            query.check()?;
-            let k = query.top_k.unwrap_or(self.top_k);
-            if k == 0 {
-                return Ok(Vec::new());
-            }
-            let found = self.base.retrieve(&query.clone().top_k(k.max(self.candidates)), ctx).await?;
+            let Some((k, deep)) = candidates(query, self.top_k, self.candidates)? else { return Ok(Vec::new()) };
+            let found = self.base.retrieve(&deep, ctx).await?;
             let clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64() * 1e3);
             let now = self.at.map_or_else(clock, |ms| ms as f64);
             let weighed: Result<Vec<_>, _> = found.into_iter().map(|document| self.weighed(document, now)).collect();

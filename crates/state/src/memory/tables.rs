@@ -3,12 +3,13 @@
 //! make of it.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::ops::Bound;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::StoreError;
-use crate::store::{Batch, BlobId, Change, Entry, Expect, Fence, Key, Lease, Record, Scan, Swept};
+use crate::store::{Batch, BlobId, Change, Entry, Expect, Fence, Key, Lease, NAME_MAX, Record, Scan, Swept};
 
 /// Everything that a store holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,13 +83,20 @@ impl Tables {
     }
 
     pub(super) fn scan(&self, scan: &Scan) -> Vec<(Key, Record)> {
-        let inside = |(key, _): &(&Key, &Record)| {
-            let after = scan.after.as_deref();
-            key.space() == scan.space
-                && key.name().starts_with(&scan.prefix)
-                && after.is_none_or(|after| if scan.reverse { key.name() < after } else { key.name() > after })
-        };
-        let found = self.records.iter().filter(inside).map(|(key, record)| (key.clone(), record.clone()));
+        // Behind every name that begins so: names have a greatest length.
+        let end = scan.prefix.clone() + &"\u{10ffff}".repeat(NAME_MAX / 4 + 1);
+        let (mut low, mut high) = (Bound::Included(scan.prefix.as_str()), end.as_str());
+        match scan.after.as_deref() {
+            Some(after) if scan.reverse => high = high.min(after),
+            Some(after) if after >= scan.prefix.as_str() => low = Bound::Excluded(after),
+            _ => {}
+        }
+        if matches!(low, Bound::Included(low) | Bound::Excluded(low) if low >= high) {
+            return Vec::new();
+        }
+        let key = |name: &str| Key::bound(&scan.space, name);
+        let inside = self.records.range((low.map(key), Bound::Excluded(key(high))));
+        let found = inside.map(|(key, record)| (key.clone(), record.clone()));
         if scan.reverse { found.rev().take(scan.limit).collect() } else { found.take(scan.limit).collect() }
     }
 
@@ -278,5 +286,38 @@ fn expected(key: &Key, expect: Expect, have: u64) -> Result<(), StoreError> {
         Expect::Absent if have != 0 => Err(conflict(key, "nothing", found())),
         Expect::Version(version) if have != version => Err(conflict(key, format!("version {version}"), found())),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_scan_gives_what_looking_at_every_key_gives(
+            keys in prop::collection::vec(("[ab]", "[a\u{10ffff}]{1,3}"), 0..30),
+            prefix in "[a\u{10ffff}]{0,2}",
+            after in prop::option::of("[a\u{10ffff}]{0,3}"),
+            (limit, reverse) in (0usize..8, any::<bool>()),
+        ) {
+            let mut tables = Tables::default();
+            for (space, name) in &keys {
+                let record = Record { version: 1, value: Bytes::new(), refs: Vec::new(), due_ms: None };
+                tables.records.insert(Key::new(space, name).unwrap(), record);
+            }
+            let scan = Scan { space: "a".to_owned(), prefix, after, limit, reverse };
+            let after = |name: &str| scan.after.as_deref().is_none_or(|at| if reverse { name < at } else { name > at });
+            let mut wanted: Vec<&Key> = tables.records.keys().collect();
+            wanted.retain(|key| key.space() == "a" && key.name().starts_with(&scan.prefix) && after(key.name()));
+            if reverse {
+                wanted.reverse();
+            }
+            wanted.truncate(limit);
+            let found = tables.scan(&scan);
+            prop_assert_eq!(found.iter().map(|(key, _)| key).collect::<Vec<_>>(), wanted);
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::StoreError;
 
 /// The longest space and the longest name, in bytes.
 const SPACE_MAX: usize = 64;
-const NAME_MAX: usize = 512;
+pub(crate) const NAME_MAX: usize = 512;
 
 /// The name of a record, a log or a lease: a space such as `run` and a name in it. The three do not share names: a
 /// record and a log may have the same key.
@@ -44,6 +44,11 @@ impl Key {
             return bad("a name has no control characters");
         }
         Ok(Self { space: Arc::from(space), name: Arc::from(name) })
+    }
+
+    /// Where the keys of a space lie between whose names lies this one, which need be the name of nothing.
+    pub(crate) fn bound(space: &str, name: &str) -> Self {
+        Self { space: Arc::from(space), name: Arc::from(name) }
     }
 
     /// The space.

@@ -27,6 +27,7 @@ pub use around::Around;
 pub use batch::{Batch, Change, Durability, Expect};
 pub use blob::{BadBlobId, BlobId};
 pub use key::Key;
+pub(crate) use key::NAME_MAX;
 pub use lease::{Fence, Lease};
 pub use log::{Entry, NewEntry};
 pub use record::{Record, Scan};

@@ -51,3 +51,33 @@ proptest! {
         }
     }
 }
+
+/// What the fuzzer found: numbers that a file may say, and that are multiplied later.
+#[test]
+fn an_index_whose_numbers_are_as_large_as_can_be_is_searched_and_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index");
+    let made = IndexOptions { exact_below: 100, recall: 0.5, m: 4, ef: Some(8), ..IndexOptions::default() };
+    let index = super::super::VectorIndex::new(2, made).unwrap();
+    let turned = |n: u64| [(n as f32).sin(), (n as f32).cos()];
+    let all = crate::Vectors::new(2, (0..600).flat_map(turned).collect()).unwrap();
+    index.insert(&(0..600).collect::<Vec<_>>(), &all).unwrap();
+    index.save(&path).unwrap();
+    for graph in [true, false] {
+        let (mut state, options) = load(&path).unwrap();
+        let large = state.graph.as_mut().unwrap();
+        (large.ef, large.measured) = (usize::MAX, usize::MAX);
+        (state.ef, state.declined) = (None, usize::MAX);
+        if !graph {
+            state.graph = None;
+        }
+        let other = folder.path().join("large");
+        save(&state, &options, &other).unwrap();
+        let (state, options) = load(&other).unwrap();
+        let index = super::super::VectorIndex::of(state, options);
+        assert_eq!(index.ef().is_some(), graph);
+        assert_eq!(index.find(&turned(7), 1, None).unwrap()[0].id, 7);
+        index.insert(&[600], &crate::Vectors::new(2, turned(600).to_vec()).unwrap()).unwrap();
+        assert_eq!(index.find(&turned(600), 1, None).unwrap()[0].id, 600);
+    }
+}
