@@ -48,6 +48,7 @@ test: test-rust test-python ## every test: Rust, doc examples, then Python again
 # After the environment of Python is set up: models are run by the ONNX Runtime that is installed there.
 .PHONY: test-rust
 test-rust: $(DEV_ENV) ## the Rust tests and doc examples
+	@$(DEV)/bin/python tests/pgvector_server.py
 	@if cargo nextest --version >/dev/null 2>&1; then \
 		cargo nextest run $(LOCKED) --workspace; \
 	else \
@@ -58,6 +59,7 @@ test-rust: $(DEV_ENV) ## the Rust tests and doc examples
 .PHONY: test-python
 test-python: $(DEV_ENV)-$(WHEEL_KEY) ## the Python tests; PYTEST_ARGS goes to pytest
 	@$(DEV)/bin/python tests/embed/minilm_onnx.py
+	@$(DEV)/bin/python tests/pgvector_server.py
 	$(DEV)/bin/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: soak

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tomllib
 import types
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((RO
 FENCE = re.compile(r"^(?P<fence>`{3,})(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=fence)[ ]*$", re.M | re.S)
 # Where a reader of the pages would have put a model.
 MODEL = "models/all-MiniLM-L6-v2"
+# And a database with pgvector.
+DATABASE = "postgres://agents@db.internal/memory"
 LANGUAGES = {"python", "sh", "text", "rust", "json", "toml"}
 
 
@@ -81,14 +83,19 @@ def test_a_block_runs(
     minilm: Path,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
+    blocks = PROGRAMS[title]
+    if any(DATABASE in block.source for block in blocks):
+        there = request.getfixturevalue("pgvector")
+        blocks = [replace(block, source=block.source.replace(DATABASE, there)) for block in blocks]
     if any(MODEL in block.source for block in PROGRAMS[title]):
         (tmp_path / MODEL).parent.mkdir()
         (tmp_path / MODEL).symlink_to(minilm)
         monkeypatch.chdir(tmp_path)
     module = types.ModuleType(re.sub(r"\W", "_", title))
     monkeypatch.setitem(sys.modules, module.__name__, module)  # dataclasses and pydantic look there
-    for block in PROGRAMS[title]:
+    for block in blocks:
         execute(block, module)
 
 

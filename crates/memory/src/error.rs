@@ -84,7 +84,9 @@ pub enum MemoryError {
 }
 
 impl MemoryError {
-    pub(crate) fn name(what: &'static str, problem: String) -> Self {
+    /// A name or an option that cannot be used, and why.
+    #[must_use]
+    pub fn name(what: &'static str, problem: String) -> Self {
         Self::Name { what, problem }
     }
 

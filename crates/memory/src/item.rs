@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Namespace;
 use crate::clock::now_ms;
+use crate::parts::text_of;
 
 /// Something that was said or happened, in the order of such things.
 ///
@@ -65,17 +66,5 @@ impl StoreItem {
     #[must_use]
     pub fn text(&self) -> String {
         text_of(&self.value)
-    }
-}
-
-/// What is read, searched and embedded of a value.
-pub(crate) fn text_of(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Object(fields) => match fields.get("text") {
-            Some(Value::String(text)) => text.clone(),
-            _ => value.to_string(),
-        },
-        other => other.to_string(),
     }
 }

@@ -18,6 +18,7 @@ mod keeper;
 mod long;
 mod namespace;
 mod namespaced;
+pub mod parts;
 mod recall;
 mod recency;
 mod room;

@@ -74,8 +74,12 @@ impl Namespace {
         Self::new(self.0.iter().chain(&other.0).cloned())
     }
 
-    /// What the names of all that lies in it and below it begin with.
-    pub(crate) fn path(&self) -> Result<String, MemoryError> {
+    /// What the names of all that lies in it and below it begin with: each part and `/`, where `/` and `%` in a part are
+    /// written as `%2F` and `%25`.
+    ///
+    /// # Errors
+    /// [`MemoryError::Name`] where it is too long.
+    pub fn path(&self) -> Result<String, MemoryError> {
         let mut path = String::new();
         for part in &self.0 {
             escape(part, &mut path);
@@ -95,8 +99,12 @@ impl Namespace {
         Ok(self.path()? + "/")
     }
 
-    /// The name of the item of this key.
-    pub(crate) fn place(&self, key: &str) -> Result<String, MemoryError> {
+    /// The name of the item of this key: the namespace's [`path`](Self::path), `/` and the key. Items stand in the order of
+    /// these names, compared by their bytes.
+    ///
+    /// # Errors
+    /// [`MemoryError::Name`] for the namespace above all, and for a key that is empty, too long or has control characters.
+    pub fn place(&self, key: &str) -> Result<String, MemoryError> {
         check("key", key)?;
         let mut place = self.own()?;
         escape(key, &mut place);
@@ -109,8 +117,9 @@ impl Namespace {
         Ok(place)
     }
 
-    /// The namespace and the key of a name.
-    pub(crate) fn of_place(place: &str) -> Option<(Self, String)> {
+    /// The namespace and the key of such a name.
+    #[must_use]
+    pub fn of_place(place: &str) -> Option<(Self, String)> {
         let (path, key) = place.split_once("//")?;
         Some((Self(path.split('/').map(unescape).collect()), unescape(key)))
     }

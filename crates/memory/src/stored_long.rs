@@ -11,8 +11,8 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{millis, now_ms};
-use crate::item::text_of;
 use crate::keeper::{Keeper, read};
+use crate::parts::{check_vector, embed, text_of};
 use crate::{LongStore, MemoryError, Namespace, NewItem, Search, StoreItem};
 
 mod changes;
@@ -167,7 +167,7 @@ impl StoredLong {
                 }
             }
             let texts: Vec<String> = stale.iter().map(|(_, _, stored)| text_of(&stored.value)).collect();
-            let vectors = self.embed(&texts, ctx).await?;
+            let vectors = embed(self.options.embedder.as_ref(), &texts, ctx).await?;
             for ((key, record, stored), vector) in stale.iter().zip(vectors) {
                 let bytes = Kept::write(embedder.model(), stored.expires_ms, &vector);
                 let batch = Batch::new()
@@ -185,24 +185,15 @@ impl StoredLong {
         Ok(done)
     }
 
-    /// A vector for each text; none without an embedder.
-    async fn embed(&self, texts: &[String], ctx: &CallCtx) -> Result<Vec<Vec<f32>>, MemoryError> {
-        let Some(embedder) = self.options.embedder.as_ref().filter(|_| !texts.is_empty()) else {
-            return Ok(Vec::new());
-        };
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        Ok(embedder.embed(&texts, ctx).await?.rows().map(<[f32]>::to_vec).collect())
-    }
-
     /// The vector of a new item and the name of what made it; `None` for an item that has none.
     async fn vector_of(&self, item: &NewItem, ctx: &CallCtx) -> Result<Option<Bytes>, MemoryError> {
         let expires = expires(item);
         if let Some(given) = &item.embedding {
-            vector::check(given)?;
+            check_vector(given)?;
             let model = self.options.embedder.as_ref().map_or("", |embedder| embedder.model());
             return Ok(Some(Kept::write(model, expires, given)));
         }
-        let made = self.embed(&[text_of(&item.value)], ctx).await?;
+        let made = embed(self.options.embedder.as_ref(), &[text_of(&item.value)], ctx).await?;
         Ok(made
             .first()
             .zip(self.options.embedder.as_ref())

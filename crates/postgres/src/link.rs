@@ -74,7 +74,7 @@ impl Asking {
 
 /// A connection. Unless it may prepare, it carries no state of a session: behind a pooler each call may reach another server process.
 ///
-/// No task of its own moves its bytes: whoever waits for an answer does ([`Link::call`]), so that a round trip crosses no
+/// No task of its own moves its bytes: whoever waits for an answer does (`call`), so that a round trip crosses no
 /// thread.
 pub struct Link {
     asking: Asking,

@@ -212,7 +212,8 @@ impl Server {
         StoreError::Corrupt { subject: self.place.clone(), message: format!("an answer cannot be read: {what}") }
     }
 
-    /// Runs several statements on one connection. Nobody else gets to see it unless they have succeeded.
+    /// Runs several statements on one connection. Nobody else gets to see it unless they have succeeded. A transaction that
+    /// they begin must be ended by them: what is only dropped is not sent.
     ///
     /// # Errors
     /// What `work` gave, or what the database's error amounts to.

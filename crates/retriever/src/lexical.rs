@@ -10,4 +10,5 @@ mod table;
 
 pub(crate) use corpus::{Corpus, distinct};
 pub(crate) use inverted::Params;
+pub(crate) use search::{share, weight};
 pub(crate) use table::Table;

@@ -18,6 +18,7 @@ mod persist;
 mod retriever;
 mod step;
 mod vector;
+mod weigh;
 
 pub use analyze::{Analyzer, Language, Words};
 pub use bm25::{Bm25, Bm25Options};
@@ -34,3 +35,4 @@ pub use index::{DocumentIndex, source_of};
 pub use retriever::{Query, Retriever};
 pub use step::step;
 pub use vector::VectorRetriever;
+pub use weigh::{Terms, Weights};

@@ -76,6 +76,8 @@ pub use atomr_agents_workflow as workflow;
 
 #[cfg(feature = "cache-redis")]
 pub use atomr_agents_cache_redis as cache_redis;
+#[cfg(feature = "memory-postgres")]
+pub use atomr_agents_memory_postgres as memory_postgres;
 #[cfg(feature = "provider-anthropic")]
 pub use atomr_agents_provider_anthropic as provider_anthropic;
 #[cfg(feature = "provider-gemini")]
@@ -105,6 +107,8 @@ pub mod prelude {
         Command, END, Graph, NodeCall, RunOptions, RunnerOptions, START, StatefulRunner, Update,
     };
 
+    #[cfg(feature = "memory-postgres")]
+    pub use atomr_agents_memory_postgres::{PgVectorLong, PgVectorOptions};
     #[cfg(feature = "provider-anthropic")]
     pub use atomr_agents_provider_anthropic::{AnthropicClient, AnthropicConfig};
     #[cfg(feature = "provider-gemini")]

@@ -2,6 +2,7 @@
 
 import builtins
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from os import PathLike
 from typing import Any, TypeAlias, final
 
 from .agent import InferenceClient
@@ -127,6 +128,44 @@ class LongStore:
     def in_memory(*, embedder: Any = None, max_searched: int = 100000) -> LongStore:
         """In this process."""
     @staticmethod
+    def pgvector(
+        dsn: str,
+        *,
+        embedder: Any = None,
+        dim: int | None = None,
+        exact_below: int | None = ...,
+        ef_search: int = 100,
+        schema: str = "atomr_memory",
+        connections: int = 8,
+        migrate: bool = True,
+        connect_timeout: float = 5.0,
+        call_timeout: float = 30.0,
+        index_timeout: float = 3600.0,
+        outage: float = 30.0,
+        root_certificates: str | PathLike[str] | None = None,
+    ) -> LongStore:
+        """In tables of its own in a PostgreSQL database with pgvector 0.8 or newer, which makes the searches.
+
+        Args:
+            dsn: `postgres://user:password@host:port/database?sslmode=...`, or `host=... user=...`.
+            embedder: With one (what `Embedder` takes) items are found by meaning.
+            dim: How many numbers a vector has, where the embedder does not say so. Others are refused then.
+            exact_below: Below a namespace with fewer vectors (10,000 if nothing is said) every one is looked at, below
+                one with more the index is asked, which may miss some. `None`: always every one, and no index is made.
+            ef_search: How wide the index is searched, 1 to 1000.
+            schema: The schema that holds the tables.
+            connections: The most connections at once.
+            migrate: Whether the extension, the schema and the index are made where they are missing.
+            connect_timeout: Seconds in which the database must be reached.
+            call_timeout: Seconds in which it must answer one call.
+            index_timeout: The same for `build_index`.
+            outage: Seconds for which a call waits for a database that cannot be reached.
+            root_certificates: A file of certificates (PEM) to trust instead of the machine's.
+
+        Raises:
+            ConfigError: It makes no sense, or the extension is missing; the message says what to do.
+        """
+    @staticmethod
     def guest(target: object, key: str) -> LongStore: ...
     def put(
         self,
@@ -176,6 +215,9 @@ class LongStore:
         """Gives back the room of the items whose time is over; answers how many."""
     def reindex(self, namespace: _Namespace | None = None) -> Coroutine[Any, Any, int]:
         """Makes the vectors that are missing, or were made by another model; answers how many."""
+    def build_index(self) -> Coroutine[Any, Any, None]:
+        """Makes the index of `pgvector` where it is missing, beside reads and writes; it is made by itself while there
+        are few vectors."""
     def namespaced(self, prefix: _Namespace) -> LongStore:
         """What lies below `prefix`, as a store whose namespaces begin there."""
 

@@ -2,64 +2,32 @@
 
 use std::cmp::Reverse;
 
-use atomr_agents_core::{CallCtx, Document, Value};
-use atomr_agents_retriever::{RRF_K, fuse};
+use atomr_agents_core::{CallCtx, Value};
 use serde_json::Map;
 
 use super::index::{Source, Wanted};
-use super::vector::unit;
 use super::{Stored, StoredLong};
 use crate::clock::now_ms;
-use crate::item::text_of;
 use crate::keeper::{by_words, read};
-use crate::{By, MemoryError, Namespace, Search, StoreItem};
+use crate::parts::{Asked, asked, deep, fused, text_of};
+use crate::{MemoryError, Namespace, Search, StoreItem};
 
 impl StoredLong {
     pub(super) async fn find(&self, search: &Search, ctx: &CallCtx) -> Result<Vec<StoreItem>, MemoryError> {
-        if let Some(filter) = &search.filter {
-            filter.check()?;
-        }
-        if search.top_k == 0 {
-            return Ok(Vec::new());
-        }
-        let vector = self.wanted_vector(search, ctx).await?;
-        let words = match search.by {
-            By::Words | By::Both => search.query.as_deref(),
-            By::Best if vector.is_none() => search.query.as_deref(),
-            _ => None,
-        };
-        let ranked = match (vector, words) {
-            (None, None) => return self.latest(search).await,
-            (Some(vector), None) => self.by_meaning(search, &vector).await?,
-            (None, Some(words)) => self.by_words(search, words, search.top_k).await?,
-            (Some(vector), Some(words)) => {
-                // Deep enough that an item which is good in both is in both lists.
-                let deep = search.top_k.saturating_mul(4).max(50);
+        let ranked = match asked(search, self.options.embedder.as_ref(), ctx).await? {
+            Asked::Nothing => return Ok(Vec::new()),
+            Asked::Latest => return self.latest(search).await,
+            Asked::Meaning(vector) => self.by_meaning(search, &vector).await?,
+            Asked::Words(words) => self.by_words(search, &words, search.top_k).await?,
+            Asked::Both(vector, words) => {
+                let deep = deep(search.top_k);
                 let wide = Search { top_k: deep, ..search.clone() };
                 let (near, worded) =
-                    futures_util::try_join!(self.by_meaning(&wide, &vector), self.by_words(&wide, words, deep))?;
+                    futures_util::try_join!(self.by_meaning(&wide, &vector), self.by_words(&wide, &words, deep))?;
                 fused([near, worded], search.top_k)
             }
         };
         self.items(ranked).await
-    }
-
-    /// The vector to compare with, of length 1; `None` where it is not compared by meaning.
-    async fn wanted_vector(&self, search: &Search, ctx: &CallCtx) -> Result<Option<Vec<f32>>, MemoryError> {
-        if search.by == By::Words {
-            return Ok(None);
-        }
-        if let Some(given) = &search.embedding {
-            return Ok(Some(unit(given)?));
-        }
-        let (Some(query), Some(_)) = (&search.query, &self.options.embedder) else {
-            return match (search.by, &search.query) {
-                (By::Best, _) | (_, None) => Ok(None),
-                _ => Err(MemoryError::name("embedder", "is missing: without one only words can be compared".into())),
-            };
-        };
-        let made = self.embed(std::slice::from_ref(query), ctx).await?;
-        made.first().map(|vector| unit(vector)).transpose().map_err(Into::into)
     }
 
     async fn by_meaning(&self, search: &Search, unit: &[f32]) -> Result<Vec<(String, f64)>, MemoryError> {
@@ -127,14 +95,4 @@ fn item(place: &str, stored: Stored, score: Option<f64>) -> Result<StoreItem, Me
         return Err(MemoryError::Damaged { place: place.to_owned(), message });
     };
     Ok(StoreItem { score, ..stored.item(namespace, key) })
-}
-
-/// Two rankings as one, by reciprocal ranks; equals by place.
-fn fused(rankings: [Vec<(String, f64)>; 2], top_k: usize) -> Vec<(String, f64)> {
-    let named = |ranking: Vec<(String, f64)>| ranking.into_iter().map(|(place, _)| Document::new(place, "")).collect();
-    let fused = fuse(rankings.map(|ranking| (1.0, named(ranking))).into(), RRF_K);
-    let mut fused: Vec<_> = fused.into_iter().map(|one| (one.id, one.score.unwrap_or_default())).collect();
-    fused.sort_by(|(a, one), (b, other)| other.total_cmp(one).then_with(|| a.cmp(b)));
-    fused.truncate(top_k);
-    fused
 }

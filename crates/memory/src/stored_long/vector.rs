@@ -1,7 +1,8 @@
 //! A vector as it is stored: what made it, until when it is there, and its values.
 
-use atomr_agents_embed::{EmbedError, Vectors};
 use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::parts::scaled;
 
 /// The form of today.
 const FORM: u8 = 1;
@@ -48,28 +49,10 @@ impl<'a> Kept<'a> {
         self.values.len() / 4
     }
 
-    /// Its values, scaled to length 1; zeros as they are. In 64 bits, where no length is beyond the numbers.
+    /// Its values, scaled to length 1; zeros as they are.
     pub(super) fn unit(&self) -> impl Iterator<Item = f32> + '_ {
-        let values = || self.values.as_chunks::<4>().0.iter().map(|value| f64::from(f32::from_le_bytes(*value)));
-        let length = values().map(|value| value * value).sum::<f64>().sqrt();
-        let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
-        values().map(move |value| (value * scale) as f32)
+        scaled(self.values.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)))
     }
-}
-
-/// Whether a vector can be kept: it has values, and all are finite.
-pub(super) fn check(vector: &[f32]) -> Result<(), EmbedError> {
-    Vectors::new(vector.len(), vector.to_vec()).map(|_| ())
-}
-
-/// The vector, with length 1.
-pub(super) fn unit(vector: &[f32]) -> Result<Vec<f32>, EmbedError> {
-    check(vector)?;
-    let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
-    if length == 0.0 || !length.is_finite() {
-        return Err(EmbedError::invalid("embedding", "must have a length that is finite and not 0"));
-    }
-    Ok(vector.iter().map(|value| value / length).collect())
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! What is kept for good.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use atomr_agents_memory::{
     self as memory, By, LongOptions, LongStore as _, NamespacedLong, NewItem, Search, StoredLong,
 };
+use atomr_agents_memory_postgres::{PgVectorLong, PgVectorOptions};
 use atomr_agents_py_bridge::{GuestLongStore, GuestOptions, awaitable, json};
 use atomr_agents_retriever::Filter;
 use pyo3::prelude::*;
@@ -17,13 +19,20 @@ use crate::context::call_ctx;
 use crate::embed::embedder_of;
 use crate::errors::{Fault, config};
 use crate::seconds;
-use crate::state::store_of;
+use crate::state::{moment, store_of};
 
 #[pyclass(frozen, module = "atomr_agents._native.memory")]
 pub(crate) struct LongStore {
     pub(crate) store: Arc<dyn memory::LongStore>,
     /// The same, where it is one of ours.
-    stored: Option<StoredLong>,
+    ours: Option<Ours>,
+}
+
+/// The stores of this package.
+#[derive(Clone)]
+enum Ours {
+    Stored(StoredLong),
+    PgVector(PgVectorLong),
 }
 
 /// How items are compared.
@@ -39,12 +48,12 @@ fn options(embedder: Option<&Bound<'_, PyAny>>, max_searched: usize) -> PyResult
 
 impl LongStore {
     fn of(stored: StoredLong) -> Self {
-        Self { store: Arc::new(stored.clone()), stored: Some(stored) }
+        Self { store: Arc::new(stored.clone()), ours: Some(Ours::Stored(stored)) }
     }
 
-    fn ours(&self, method: &str) -> PyResult<StoredLong> {
+    fn ours(&self, method: &str) -> PyResult<Ours> {
         let none = || config(format!("{method} is for the stores of this package; of a part, ask the whole"));
-        self.stored.clone().ok_or_else(none)
+        self.ours.clone().ok_or_else(none)
     }
 }
 
@@ -75,9 +84,48 @@ impl LongStore {
     }
 
     #[staticmethod]
+    #[pyo3(signature = (dsn, *, embedder = None, dim = None, exact_below = Some(10_000), ef_search = 100,
+        schema = "atomr_memory", connections = 8, migrate = true, connect_timeout = 5.0, call_timeout = 30.0,
+        index_timeout = 3600.0, outage = 30.0, root_certificates = None))]
+    #[allow(clippy::too_many_arguments)] // by keyword
+    fn pgvector(
+        py: Python<'_>,
+        dsn: &str,
+        embedder: Option<&Bound<'_, PyAny>>,
+        dim: Option<usize>,
+        exact_below: Option<usize>,
+        ef_search: usize,
+        schema: &str,
+        connections: usize,
+        migrate: bool,
+        connect_timeout: f64,
+        call_timeout: f64,
+        index_timeout: f64,
+        outage: f64,
+        root_certificates: Option<PathBuf>,
+    ) -> PyResult<Self> {
+        let options = PgVectorOptions {
+            embedder: embedder.map(embedder_of).transpose()?,
+            dim,
+            exact_below: exact_below.unwrap_or(usize::MAX),
+            ef_search,
+            schema: schema.to_owned(),
+            migrate,
+            connections,
+            connect_timeout: seconds::duration("connect_timeout", connect_timeout)?,
+            call_timeout: seconds::duration("call_timeout", call_timeout)?,
+            index_timeout: seconds::duration("index_timeout", index_timeout)?,
+            outage: seconds::duration("outage", outage)?,
+            root_certificates,
+        };
+        let store = moment(py, PgVectorLong::connect(dsn, options))?.map_err(Fault)?;
+        Ok(Self { store: Arc::new(store.clone()), ours: Some(Ours::PgVector(store)) })
+    }
+
+    #[staticmethod]
     fn guest(target: &Bound<'_, PyAny>, key: &str) -> PyResult<Self> {
         let guest = GuestLongStore::wrap(target.py(), key, target, GuestOptions::default())?;
-        Ok(Self { store: Arc::new(PythonLongStore(guest)), stored: None })
+        Ok(Self { store: Arc::new(PythonLongStore(guest)), ours: None })
     }
 
     #[pyo3(signature = (namespace, key, value, *, embedding = None, ttl = None))]
@@ -163,21 +211,38 @@ impl LongStore {
     fn purge(&self, py: Python<'_>, namespace: Option<Parts>) -> PyResult<Py<PyAny>> {
         let store = self.ours("purge")?;
         let namespace = namespace.map(|namespace| namespace.0).unwrap_or_default();
-        awaitable(py, move |_scope| async move { store.purge(&namespace).await.map_err(Fault) })
+        awaitable(py, move |_scope| async move {
+            match store {
+                Ours::Stored(store) => store.purge(&namespace).await,
+                Ours::PgVector(store) => store.purge(&namespace).await,
+            }
+            .map_err(Fault)
+        })
     }
 
     #[pyo3(signature = (namespace = None))]
     fn reindex(&self, py: Python<'_>, namespace: Option<Parts>) -> PyResult<Py<PyAny>> {
         let store = self.ours("reindex")?;
         let namespace = namespace.map(|namespace| namespace.0).unwrap_or_default();
-        awaitable(
-            py,
-            move |scope| async move { store.reindex(&namespace, &call_ctx(&scope, None)).await.map_err(Fault) },
-        )
+        awaitable(py, move |scope| async move {
+            let ctx = call_ctx(&scope, None);
+            match store {
+                Ours::Stored(store) => store.reindex(&namespace, &ctx).await,
+                Ours::PgVector(store) => store.reindex(&namespace, &ctx).await,
+            }
+            .map_err(Fault)
+        })
+    }
+
+    fn build_index(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let Some(Ours::PgVector(store)) = self.ours.clone() else {
+            return Err(config("build_index is for LongStore.pgvector: no other store has an index to be built"));
+        };
+        awaitable(py, move |_scope| async move { store.build_index().await.map_err(Fault) })
     }
 
     fn namespaced(&self, prefix: Parts) -> Self {
-        Self { store: Arc::new(NamespacedLong::new(Arc::clone(&self.store), prefix.0)), stored: None }
+        Self { store: Arc::new(NamespacedLong::new(Arc::clone(&self.store), prefix.0)), ours: None }
     }
 
     fn __repr__(&self) -> String {

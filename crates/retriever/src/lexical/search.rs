@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 
-use super::inverted::{GONE, Inverted, Postings};
+use super::inverted::{GONE, Inverted, Params, Postings};
 use super::lookup::Finger;
 
 /// How many documents are handled together, so that the compiler can divide several at once.
@@ -120,7 +120,7 @@ impl Inverted {
         let term = |(_, number, times): (usize, u32, f64)| {
             let postings = self.postings.get(number as usize).filter(|here| here.live > 0)?;
             let documents = f64::from(postings.live);
-            let weight = times * (1.0 + (live - documents + 0.5) / (documents + 0.5)).ln();
+            let weight = weight(times, live, documents);
             Some(Term { postings, weight, most: (weight * f64::from(postings.peak).min(1.0) * drift) as f32 })
         };
         terms.into_iter().filter_map(term).collect()
@@ -267,14 +267,13 @@ impl Inverted {
     /// The scores in 64 bits, the parts summed in the order of the words; the best `k` of them.
     fn exact(&self, terms: &[Term<'_>], candidates: Vec<u32>, wanted: &Wanted<'_>) -> Vec<(u32, f64)> {
         let mut found: Vec<(u32, f64)> = candidates.into_iter().map(|slot| (slot, 0.0)).collect();
-        let (k1, b, mean) = (self.params.k1, self.params.b, self.mean());
+        let mean = self.mean();
         for term in terms {
             let mut finger = Finger::new(term.postings);
             for (slot, score) in &mut found {
                 let length = self.lengths.get(*slot as usize).copied().unwrap_or(GONE);
                 if let Some(count) = finger.count(*slot) {
-                    let count = f64::from(count);
-                    *score += term.weight * count / (count + k1 * (1.0 - b + b * f64::from(length) / mean));
+                    *score += share(self.params, mean, term.weight, f64::from(count), length);
                 }
             }
         }
@@ -282,6 +281,17 @@ impl Inverted {
         found.truncate(wanted.k);
         found
     }
+}
+
+/// What a term weighs that stands `times` in the query and in `having` of the documents.
+pub(crate) fn weight(times: f64, documents: f64, having: f64) -> f64 {
+    times * (1.0 + (documents - having + 0.5) / (having + 0.5)).ln()
+}
+
+/// What a term adds to the score of a document of this length, in which it stands `count` times.
+#[inline]
+pub(crate) fn share(Params { k1, b }: Params, mean: f64, weight: f64, count: f64, length: u32) -> f64 {
+    weight * count / (count + k1 * (1.0 - b + b * f64::from(length) / mean))
 }
 
 fn part(weight: f32, count: u16, (start, each): (f32, f32), length: Option<&f32>) -> f32 {

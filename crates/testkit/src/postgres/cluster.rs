@@ -38,12 +38,32 @@ impl Cluster {
     /// # Errors
     /// Why it cannot be: no server is installed, or what the server says.
     pub fn start(settings: &[&str]) -> Result<Self, String> {
-        let programs = programs().ok_or("no PostgreSQL server is installed here")?;
+        Self::start_with(programs().ok_or("no PostgreSQL server is installed here")?, None, settings)
+    }
+
+    /// As [`Cluster::start`], of a server that was unpacked into a folder and is installed nowhere; `bin` is where its programs
+    /// are in there.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub fn start_unpacked(installed: &Path, bin: &str, settings: &[&str]) -> Result<Self, String> {
+        Self::start_with(PathBuf::from(bin), Some(installed), settings)
+    }
+
+    fn start_with(mut programs: PathBuf, unpacked: Option<&Path>, settings: &[&str]) -> Result<Self, String> {
         let folder = tempfile::Builder::new().prefix("pg-").tempdir().map_err(|error| error.to_string())?;
         let user = unprivileged(folder.path())?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| error.to_string())?;
         let port = listener.local_addr().map_err(|error| error.to_string())?.port();
         drop(listener);
+        if let Some(unpacked) = unpacked {
+            // Whoever runs it may not read where it was unpacked.
+            let here = if user.is_some() { folder.path().join("installed") } else { unpacked.to_owned() };
+            if user.is_some() {
+                copy(unpacked, &here).map_err(|error| format!("{}: {error}", unpacked.display()))?;
+            }
+            programs = here.join(programs);
+        }
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let mut cluster = Self { programs, folder, port, settings, user, process: None };
         let data = cluster.data();
@@ -195,6 +215,21 @@ pub(super) fn unprivileged(folder: &Path) -> Result<Option<(u32, u32)>, String> 
     };
     chown(folder, Some(uid), Some(gid)).map_err(|error| error.to_string())?;
     Ok(Some((uid, gid)))
+}
+
+/// Copies a folder, readable for everybody.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let place = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &place)?;
+        } else {
+            fs::copy(entry.path(), place)?;
+        }
+    }
+    Ok(())
 }
 
 /// The processes that `parent` started.
