@@ -1,5 +1,6 @@
 //! Several jobs in one transaction.
 
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use atomr_agents_state::Durability;
@@ -87,6 +88,8 @@ fn together(shared: &Shared, session: &mut Session, jobs: &mut Vec<Box<dyn Job>>
     } else {
         session.roll_back();
     }
+    // Before anybody is told, and brings the next.
+    shared.alone.note(shared.waiting.load(Ordering::Acquire));
     // Only now: what one was refused for may be what another wrote, and that was nothing until the commit.
     jobs.drain(..).zip(results).for_each(|(job, result)| job.end(result));
     Ok(())

@@ -5,6 +5,7 @@
 //! that waits there in one SQLite transaction, a savepoint for each, so that a batch that fails fails alone.
 
 mod ahead;
+mod alone;
 mod group;
 mod job;
 mod pace;
@@ -12,13 +13,14 @@ mod session;
 mod thread;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use atomr_agents_state::{Durability, StoreError};
 use tokio::sync::{Semaphore, oneshot};
 
+use self::alone::Alone;
 use self::job::{Job, Waiting};
 use self::pace::Pace;
 use self::session::Session;
@@ -75,8 +77,7 @@ struct Shared {
     commits: AtomicU32,
     warned: AtomicBool,
     pace: Pace,
-    /// Who wrote last.
-    last: AtomicU64,
+    alone: Alone,
     closed: AtomicBool,
 }
 
@@ -94,7 +95,7 @@ impl Writer {
             commits: AtomicU32::new(0),
             warned: AtomicBool::new(false),
             pace: Pace::default(),
-            last: AtomicU64::new(0),
+            alone: Alone::default(),
             closed: AtomicBool::new(false),
             options,
         };
@@ -186,14 +187,15 @@ impl Shared {
     /// Whether something may be written on the caller's thread. Little that is not flushed goes no further than the system's
     /// memory: that is for every thread. Flushing takes as long as the medium takes, and whatever else the thread has to do stands
     /// still meanwhile: only while it takes no longer than handing it over, there and back. A thread that may be an event loop's
-    /// does it for one writer that writes alone: several share a flush if they hand over what they write.
+    /// does it only for a writer that is alone.
     fn inline(&self, write: Write) -> bool {
         let little = write.bytes <= LITTLE_BYTES;
-        let alone = write.by.is_some_and(|by| self.last.swap(by, Ordering::AcqRel) == by);
         match write.durability {
             _ if write.long => false,
             Durability::Relaxed => little || (write.bytes <= INLINE_BYTES && may_wait()),
-            Durability::Full => little && self.pace.is_quick() && (alone || may_wait()),
+            Durability::Full => {
+                little && self.pace.is_quick() && (may_wait() || write.by.is_some_and(|by| self.alone.is(by)))
+            }
         }
     }
 
