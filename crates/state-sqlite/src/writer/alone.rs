@@ -1,31 +1,59 @@
 //! Whether a writer writes alone.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// After the writer's thread has had one batch alone, so many may be written by who brings them before it is looked again.
-const TRUST: u32 = 4;
+const TRUST: u32 = 8;
+
+/// What comes sooner after the end of a write does not follow from it: it had been ready before.
+const READY: Duration = Duration::from_micros(40);
 
 /// Several writers that hand over what they write share a flush; one that is alone only waits longer for it. Which it is, shows
 /// when something was handed over: either it was flushed alone, and nothing else had come by the end of the flush, or not. A run
 /// whose steps end at once is many writers in this.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Alone {
     /// Who wrote last.
     by: AtomicU64,
     /// How many more may be written without being handed over.
     left: AtomicU32,
+    /// When the last write had ended, in microseconds after `began`.
+    ended: AtomicU64,
+    began: Instant,
+}
+
+impl Default for Alone {
+    fn default() -> Self {
+        Self { by: AtomicU64::new(0), left: AtomicU32::new(0), ended: AtomicU64::new(0), began: Instant::now() }
+    }
 }
 
 impl Alone {
     /// Whether this one may write where it stands.
     pub(super) fn is(&self, by: u64) -> bool {
-        let same = self.by.swap(by, Ordering::AcqRel) == by;
-        same && self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok()
+        self.is_after(by, Duration::from_micros(self.now().saturating_sub(self.ended.load(Ordering::Acquire))))
+    }
+
+    fn is_after(&self, by: u64, pause: Duration) -> bool {
+        if self.by.swap(by, Ordering::AcqRel) != by || pause < READY {
+            self.left.store(0, Ordering::Release);
+        }
+        self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok()
+    }
+
+    /// Notes that something was written where it stood.
+    pub(super) fn wrote(&self) {
+        self.ended.store(self.now(), Ordering::Release);
     }
 
     /// Notes how many batches there were, in a flush and behind it.
-    pub(super) fn note(&self, batches: usize) {
+    pub(super) fn shared(&self, batches: usize) {
         self.left.store(if batches == 1 { TRUST } else { 0 }, Ordering::Release);
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 }
 
@@ -36,12 +64,28 @@ mod tests {
     #[test]
     fn one_writer_is_trusted_for_a_while_and_another_one_is_not() {
         let alone = Alone::default();
-        assert!(!alone.is(1) && !alone.is(1), "nothing is known yet");
-        alone.note(1);
-        assert_eq!([(); 6].map(|()| alone.is(1)), [true, true, true, true, false, false]);
-        alone.note(1);
-        assert!(!alone.is(2) && alone.is(2) && !alone.is(1));
-        alone.note(2);
-        assert!(!alone.is(1) && !alone.is(1), "they shared a flush");
+        let is = |by| alone.is_after(by, READY);
+        assert!(!is(1) && !is(1), "nothing is known yet");
+        alone.shared(1);
+        assert!((0..TRUST).all(|_| is(1)) && !is(1));
+        alone.shared(1);
+        assert!(is(1) && !is(2) && !is(2), "two are not alone");
+        alone.shared(1);
+        assert!(is(2));
+        alone.shared(2);
+        assert!(!is(2), "they shared a flush");
+    }
+
+    #[test]
+    fn what_was_ready_before_is_not_alone() {
+        let alone = Alone::default();
+        assert!(!alone.is(1));
+        alone.shared(1);
+        assert!(alone.is_after(1, READY));
+        assert!(!alone.is_after(1, READY / 2) && !alone.is_after(1, READY));
+        alone.shared(1);
+        alone.wrote();
+        std::thread::sleep(READY);
+        assert!(alone.is(1));
     }
 }

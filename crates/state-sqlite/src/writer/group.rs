@@ -89,7 +89,7 @@ fn together(shared: &Shared, session: &mut Session, jobs: &mut Vec<Box<dyn Job>>
         session.roll_back();
     }
     // Before anybody is told, and brings the next.
-    shared.alone.note(shared.waiting.load(Ordering::Acquire));
+    shared.alone.shared(shared.waiting.load(Ordering::Acquire));
     // Only now: what one was refused for may be what another wrote, and that was nothing until the commit.
     jobs.drain(..).zip(results).for_each(|(job, result)| job.end(result));
     Ok(())

@@ -114,6 +114,7 @@ impl Writer {
         if shared.inline(write)
             && let Some(result) = shared.try_now(durability, &job)
         {
+            shared.alone.wrote();
             self.after(bytes);
             return result;
         }
@@ -186,15 +187,15 @@ const LITTLE_BYTES: usize = 32 << 10;
 impl Shared {
     /// Whether something may be written on the caller's thread. Little that is not flushed goes no further than the system's
     /// memory: that is for every thread. Flushing takes as long as the medium takes, and whatever else the thread has to do stands
-    /// still meanwhile: only while it takes no longer than handing it over, there and back. A thread that may be an event loop's
-    /// does it only for a writer that is alone.
+    /// still meanwhile: only while it takes no longer than handing it over, there and back, and only for a writer that is alone or
+    /// of which nothing is known.
     fn inline(&self, write: Write) -> bool {
         let little = write.bytes <= LITTLE_BYTES;
         match write.durability {
             _ if write.long => false,
             Durability::Relaxed => little || (write.bytes <= INLINE_BYTES && may_wait()),
             Durability::Full => {
-                little && self.pace.is_quick() && (may_wait() || write.by.is_some_and(|by| self.alone.is(by)))
+                little && self.pace.is_quick() && write.by.map_or_else(may_wait, |by| self.alone.is(by))
             }
         }
     }
@@ -290,14 +291,16 @@ mod tests {
             while writer.shared.waiting.load(Ordering::Acquire) > 0 || writer.shared.session.try_lock().is_err() {
                 tokio::task::yield_now().await;
             }
+            // What comes at once had been ready before.
+            tokio::time::sleep(Duration::from_millis(1)).await;
             let write = Write { by: Some(by), ..Write::of(Durability::Full) };
             writer.write(write, |_| Ok(thread::current().id())).await.unwrap() == own
         };
         let mut found = Vec::new();
-        for number in [1, 1, 1, 2, 1, 2, 2] {
+        for number in [1, 1, 1, 2, 2, 1, 2, 2] {
             found.push(by(number).await);
         }
-        assert_eq!(found, [false, true, true, false, false, false, true]);
+        assert_eq!(found, [false, true, true, false, true, false, false, true]);
     }
 
     #[tokio::test]
