@@ -278,7 +278,14 @@ async def test_a_stream_tells_what_models_write_in_agents_that_steps_run() -> No
     async def ask(state: Log) -> dict[str, Any]:
         return {"lines": [(await agent.run("hi")).output]}
 
-    app = StateGraph(Log).add_node("ask", ask).add_node("more", ask).add_edge(START, "ask").add_edge("ask", "more").compile()
+    app = (
+        StateGraph(Log)
+        .add_node("ask", ask)
+        .add_node("more", ask)
+        .add_edge(START, "ask")
+        .add_edge("ask", "more")
+        .compile()
+    )
     said: dict[str, str] = {}
     async for piece, about in app.astream({"lines": []}, stream_mode="messages"):
         assert piece["role"] == "assistant" and about["path"] == f"{about['node']}/helper"

@@ -93,7 +93,7 @@ fn vectors(count: usize, dim: usize) -> Vec<Vec<f32>> {
     let near = |center: &Vec<f32>, random: &mut StdRng| -> Vec<f32> {
         center.iter().map(|value| value + random.random_range(-1.0f32..1.0)).collect()
     };
-    (0..count).map(|at| near(centers.get(at % 64).unwrap(), &mut random)).collect()
+    (0..count).map(|at| near(&centers[at % 64], &mut random)).collect()
 }
 
 async fn filled(what: &str, store: Arc<dyn LongStore>, vectors: &Arc<Vec<Vec<f32>>>) {
@@ -139,6 +139,6 @@ async fn measured(what: &str, store: &dyn LongStore, vectors: &[Vec<f32>], filte
 
 fn shown(what: &str, mut all: Vec<Duration>) {
     all.sort_unstable();
-    let (middle, last) = (all.get(all.len() / 2).unwrap(), all.last().unwrap());
+    let (middle, last) = (&all[all.len() / 2], all.last().unwrap());
     println!("{what:60} {:10.2} ms p50 {:10.2} ms at most", middle.as_secs_f64() * 1e3, last.as_secs_f64() * 1e3);
 }
