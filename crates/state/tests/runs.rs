@@ -8,8 +8,8 @@ use std::time::Duration;
 use atomr_agents_core::{CallCtx, Event, EventKind, Kind};
 use atomr_agents_state::{
     Batch, Change, Checkpoint, CheckpointKey, Checkpointer, EffectClass, EffectKey, Expect, ForkAt, ForkOptions,
-    Intent, Item, Journal, JournalOptions, Key, MemoryStore, NewRun, Outcome, RunLogError, RunReader, RunStatus, Store,
-    StoredDelta, StoredState, When, compact, fork, prune, remove,
+    Intent, Item, Journal, JournalOptions, Key, MemoryStore, NewEntry, NewRun, Outcome, RunLogError, RunReader,
+    RunStatus, Store, StoredDelta, StoredState, When, compact, fork, prune, remove,
 };
 use serde_json::{Value, json};
 
@@ -264,11 +264,13 @@ async fn any_bit_that_changes_is_noticed() {
     let good = store.read(&key, 0, 10).await.unwrap();
     for entry in &good {
         for bit in (0..entry.body.len() * 8).step_by(7) {
-            let mut bodies: Vec<Vec<u8>> = good.iter().map(|entry| entry.body.to_vec()).collect();
-            bodies[usize::try_from(entry.at).unwrap()][bit / 8] ^= 1 << (bit % 8);
             let mut batch = Batch::new().with(Change::Drop { stream: key.clone() });
-            for body in bodies {
-                batch = batch.append(&key, None, bytes::Bytes::from(body));
+            for each in &good {
+                let mut body = each.body.to_vec();
+                if each.at == entry.at {
+                    body[bit / 8] ^= 1 << (bit % 8);
+                }
+                batch = batch.append(&key, None, NewEntry { body: body.into(), refs: each.refs.clone() });
             }
             store.commit(batch).await.unwrap();
             let error = RunReader::open(Arc::clone(&store), "r").await.unwrap().frames().await.unwrap_err();

@@ -111,7 +111,7 @@ async fn look(recorded: &Recorded, folder: &Path, due: Due) -> u64 {
     let last = match RunReader::open(Arc::clone(&store), RUN).await {
         Ok(reader) => {
             let frames = reader.frames().await.unwrap();
-            let bytes = |placed: &Placed| serde_json::to_string(&placed.frame).unwrap();
+            let bytes = |placed: &Placed| format!("{:?}", placed.frame);
             assert!(frames.len() <= recorded.frames.len());
             for (there, was) in frames.iter().zip(&recorded.frames) {
                 assert_eq!(bytes(there), bytes(was), "a beginning of the history, and no other");

@@ -14,7 +14,7 @@ const BLOB_FROM: usize = 512;
 
 /// A value in a frame: written out, or named by the hash of its bytes. The same value has the same name in a journal, a
 /// checkpoint and another run, and is stored once.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub enum Body {
     /// The value as JSON text.
     #[serde(rename = "v")]

@@ -169,3 +169,70 @@ fn changed(before: Option<StoredChannel>, delta: &StoredDelta) -> Result<StoredC
         (StoredDelta::Merge(_), _) => return Err("a key was set in what is no map"),
     })
 }
+
+/// The shortest change that makes of `before` what `whole` says: what is new in a list or a map, if that is less than the whole.
+pub(crate) fn news(before: Option<&StoredChannel>, whole: &StoredDelta) -> StoredDelta {
+    match (before, whole) {
+        (Some(StoredChannel::List(before)), StoredDelta::List(after)) if before.len() <= after.len() => {
+            let (same, more) = after.split_at(before.len());
+            let others = same.iter().enumerate().zip(before).filter(|((_, after), before)| after != before);
+            let others: Vec<_> = others.map(|((at, after), _)| (at, after.clone())).collect();
+            match (others.len(), more.len()) {
+                (0, _) => StoredDelta::Append(more.to_vec()),
+                (count, new) if count + new >= after.len() => whole.clone(),
+                (_, 0) => StoredDelta::Replace(others),
+                _ => StoredDelta::All(vec![StoredDelta::Replace(others), StoredDelta::Append(more.to_vec())]),
+            }
+        }
+        (Some(StoredChannel::Map(before)), StoredDelta::Map(after))
+            if before.keys().all(|key| after.contains_key(key)) =>
+        {
+            let others = after.iter().filter(|(key, after)| before.get(*key) != Some(*after));
+            StoredDelta::Merge(others.map(|(key, after)| (key.clone(), after.clone())).collect())
+        }
+        _ => whole.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn bodies(numbers: &[u8]) -> Vec<Body> {
+        numbers.iter().map(|number| Body::of(&json!(number)).unwrap().into()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn news_make_the_same_of_what_was_there(before: Vec<u8>, mut after: Vec<u8>, kept in 0_usize..20, maps: bool) {
+            // Most edits leave much as it is.
+            let kept = kept.min(before.len()).min(after.len());
+            after[..kept].copy_from_slice(&before[..kept]);
+            let map = |all: &[u8]| all.iter().map(|each| format!("{}", each % 8)).zip(bodies(all)).collect();
+            let (before, whole) = if maps {
+                (StoredChannel::Map(map(&before)), StoredDelta::Map(map(&after)))
+            } else {
+                (StoredChannel::List(bodies(&before)), StoredDelta::List(bodies(&after)))
+            };
+            let told = news(Some(&before), &whole);
+            prop_assert_eq!(changed(Some(before), &told), changed(None, &whole));
+        }
+    }
+
+    #[test]
+    fn one_more_in_a_long_list_is_one_more() {
+        let (before, after) = (bodies(&[1; 100]), bodies(&[1; 101]));
+        let list = StoredChannel::List(before);
+        assert_eq!(news(Some(&list), &StoredDelta::List(after)), StoredDelta::Append(bodies(&[1])));
+        let mut after = bodies(&[1; 101]);
+        after[50] = bodies(&[2]).remove(0);
+        let two = vec![StoredDelta::Replace(vec![(50, after[50].clone())]), StoredDelta::Append(bodies(&[1]))];
+        assert_eq!(news(Some(&list), &StoredDelta::List(after)), StoredDelta::All(two));
+        let fewer = StoredDelta::List(bodies(&[1; 99]));
+        assert_eq!(news(Some(&list), &fewer), fewer);
+        assert_eq!(news(None, &fewer), fewer);
+    }
+}

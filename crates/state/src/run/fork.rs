@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use atomr_agents_core::{RunId, Value};
 
+use super::checkpoint::news;
 use super::frame::Chain;
 use super::pen::clock_ms;
 use super::reader::{BASES, RunReader, base_prefix};
 use super::record::{RECORD_FORMAT, run_key};
 use crate::{
-    Batch, BlobId, Body, Change, Checkpoint, Expect, Frame, Item, Key, NewEntry, Parent, Placed, RunLogError,
-    RunRecord, RunStatus, Store, StoreError, StoredDelta,
+    Batch, BlobId, Body, Change, Checkpoint, Expect, Frame, Item, Key, Parent, Placed, RunLogError, RunRecord,
+    RunStatus, Store, StoreError, StoredDelta, StoredState,
 };
 
 /// The space of records that say which runs were forked from which.
@@ -137,24 +138,24 @@ fn batch(
             have: "it has no state that could be edited".to_owned(),
         });
     };
+    // Read from here on, as the steps that follow are: an edit costs what is new in it.
+    let state = StoredState::after(shared).ok().flatten().unwrap_or_default();
+    let edits = options.edits.iter().map(|(name, whole)| (name.clone(), news(state.channels.get(name), whole)));
     let checkpoint = Checkpoint {
         step: last.step,
         source: "fork".to_owned(),
-        channels: options.edits.clone(),
+        channels: edits.collect(),
         next: last.next.clone(),
         version: last.version.clone(),
         ..Checkpoint::default()
     };
     let next_seq = shared.last().map_or(0, |placed| placed.frame.next_seq);
-    let item = Item::Checkpoint(checkpoint);
-    let mut refs = Vec::new();
-    item.refs(&mut refs);
-    let frame = Frame { epoch: 0, time_ms: clock_ms(), next_seq, items: vec![item] };
-    let (body, _) = frame.encode(Chain::start(&record.name), 0)?;
-    for (id, bytes) in &options.blobs {
+    let frame = Frame { epoch: 0, time_ms: clock_ms(), next_seq, items: vec![Item::Checkpoint(checkpoint)] };
+    let (entry, _) = frame.encode(Chain::start(&record.name), 0);
+    for (id, bytes) in options.blobs.iter().filter(|(id, _)| entry.refs.contains(id)) {
         batch.changes.push(Change::Blob { id: *id, bytes: bytes.clone() });
     }
-    Ok(batch.with(Change::Append { stream: key, at: Some(0), entries: vec![NewEntry { body, refs }] }))
+    Ok(batch.append(&key, Some(0), entry))
 }
 
 /// The run that wrote the last frame that is shared, and where the fork leaves it.

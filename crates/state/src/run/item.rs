@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use atomr_agents_core::{Event, EventKind, Kind, RunId, Value};
-use serde::{Deserialize, Serialize};
+use atomr_agents_core::{Event, Kind, RunId, Value};
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{BlobId, Body, EffectClass, EffectKey, RunLogError, RunStatus};
+use super::packed;
+use crate::{Body, EffectClass, EffectKey, RunLogError, RunStatus};
 
 /// One thing that happened in a run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub enum Item {
     /// A turn began.
     #[serde(rename = "begin")]
@@ -32,7 +34,7 @@ pub enum Item {
 }
 
 /// A turn began.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Begin {
     /// Its count in the run, from 1.
     pub turn: u32,
@@ -43,7 +45,7 @@ pub struct Begin {
 }
 
 /// An effect is about to happen. Written before it does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Intent {
     /// Which.
     pub key: EffectKey,
@@ -52,15 +54,11 @@ pub struct Intent {
     /// What is called: the tool's or node's name.
     pub subject: String,
     /// What happens when it is made twice.
-    #[serde(default, skip_serializing_if = "is_idempotent")]
+    #[serde(default)]
     pub effect: EffectClass,
     /// A hash of what it is called with, where a replay compares it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub digest: String,
-}
-
-fn is_idempotent(effect: &EffectClass) -> bool {
-    *effect == EffectClass::Idempotent
 }
 
 impl Intent {
@@ -87,15 +85,15 @@ impl Intent {
 }
 
 /// An effect happened.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Outcome {
     /// Which.
     pub key: EffectKey,
     /// What it gave. Several bodies where parts of it are stored elsewhere, too (a message and what surrounds it).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub bodies: Vec<Body>,
     /// What went wrong.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub error: Option<StoredError>,
 }
 
@@ -109,36 +107,32 @@ pub struct StoredError {
 }
 
 /// The state after a step, as what is new since the one before.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub struct Checkpoint {
     /// The step, counted from 0 over all turns of the run.
     pub step: u64,
     /// It says the whole state, not what is new.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default)]
     pub base: bool,
     /// Why it was made: `input`, `step`, `update`, `fork`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub source: String,
     /// The channels that changed.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     pub channels: BTreeMap<String, StoredDelta>,
     /// What is due next.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub next: Vec<Due>,
     /// The version of the graph that made it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub version: String,
     /// The engine's own notes, small.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub note: Option<Box<RawValue>>,
 }
 
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
 /// How a channel changed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub enum StoredDelta {
     /// It has this value now.
     #[serde(rename = "set")]
@@ -163,49 +157,36 @@ pub enum StoredDelta {
     All(Vec<StoredDelta>),
 }
 
-impl StoredDelta {
-    /// Every body in it.
-    pub(crate) fn bodies<'a>(&'a self, each: &mut dyn FnMut(&'a Body)) {
-        match self {
-            Self::Set(body) => each(body),
-            Self::List(bodies) | Self::Append(bodies) => bodies.iter().for_each(each),
-            Self::Replace(bodies) => bodies.iter().for_each(|(_, body)| each(body)),
-            Self::Map(bodies) | Self::Merge(bodies) => bodies.values().for_each(each),
-            Self::All(deltas) => deltas.iter().for_each(|delta| delta.bodies(each)),
-        }
-    }
-}
-
 /// A node that is due in the next step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Due {
     /// The node.
     pub node: String,
     /// Its path in the step: the node's name, with a number where it was sent for more than once.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub path: String,
     /// What it is given instead of the state.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub input: Option<Body>,
 }
 
 /// A turn ended, or stopped where it can go on.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct End {
     /// Its count in the run, from 1.
     pub turn: u32,
     /// How.
     pub status: RunStatus,
     /// What came out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub output: Option<Body>,
     /// What went wrong.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub error: Option<StoredError>,
 }
 
 /// An event as it is stored: without what its frame says already.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct StoredEvent {
     /// Its number.
     #[serde(rename = "n")]
@@ -214,17 +195,28 @@ pub struct StoredEvent {
     #[serde(rename = "t")]
     pub time_ms: u64,
     /// The run, if it is another one than the turn's own.
-    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "r", default)]
     pub run: Option<RunId>,
     /// Who started that run.
-    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "p", default)]
     pub parent: Option<RunId>,
     /// Where in the tree.
-    #[serde(rename = "at", default, skip_serializing_if = "String::is_empty")]
+    #[serde(rename = "at", default)]
     pub path: String,
     /// What happened.
     #[serde(rename = "k")]
-    pub kind: Box<RawValue>,
+    pub(super) kind: StoredKind,
+}
+
+/// What happened, as it is stored; read when somebody asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StoredKind(pub(super) Bytes);
+
+impl<'de> Deserialize<'de> for StoredKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Self(packed::event_of_text(text.get())))
+    }
 }
 
 impl StoredEvent {
@@ -233,7 +225,8 @@ impl StoredEvent {
     /// # Errors
     /// [`RunLogError::NotJson`] for an event that JSON has no form for.
     pub fn of(event: &Event, turn: RunId) -> Result<Self, RunLogError> {
-        let kind = serde_json::value::to_raw_value(&event.kind)
+        let kind = packed::pack_event(&event.kind)
+            .map(StoredKind)
             .map_err(|error| RunLogError::NotJson { message: error.to_string() })?;
         let run = (event.run != turn).then_some(event.run);
         let path = event.path.to_string();
@@ -242,7 +235,6 @@ impl StoredEvent {
 
     /// The event, in the turn `turn`.
     pub(crate) fn event(&self, turn: RunId) -> Result<Event, String> {
-        let kind: EventKind = serde_json::from_str(self.kind.get()).map_err(|error| error.to_string())?;
         Ok(Event {
             run: self.run.unwrap_or(turn),
             seq: self.seq,
@@ -250,29 +242,8 @@ impl StoredEvent {
             path: self.path.as_str().into(),
             parent: self.parent,
             time_ms: self.time_ms,
-            kind,
+            kind: packed::unpack_event(&self.kind.0)?,
         })
-    }
-}
-
-impl Item {
-    /// The blobs that it needs.
-    pub(crate) fn refs(&self, into: &mut Vec<BlobId>) {
-        let mut add = |body: &Body| {
-            if let Some(id) = body.blob().filter(|id| !into.contains(id)) {
-                into.push(id);
-            }
-        };
-        match self {
-            Self::Begin(begin) => add(&begin.input),
-            Self::Outcome(outcome) => outcome.bodies.iter().for_each(add),
-            Self::End(end) => end.output.iter().for_each(add),
-            Self::Checkpoint(checkpoint) => {
-                checkpoint.channels.values().for_each(|delta| delta.bodies(&mut add));
-                checkpoint.next.iter().filter_map(|due| due.input.as_ref()).for_each(add);
-            }
-            Self::Intent(_) | Self::Event(_) => {}
-        }
     }
 }
 

@@ -20,6 +20,7 @@ mod list;
 mod open;
 mod options;
 mod owner;
+mod packed;
 mod pen;
 mod prune;
 mod reader;

@@ -12,9 +12,7 @@ use tokio::task::JoinSet;
 use super::frame::Chain;
 use super::journal::{Inner, NewBlob, lock};
 use super::reader::{BASES, base_prefix};
-use crate::{
-    Batch, Change, Expect, Fence, Frame, Item, Key, Lease, NewEntry, RunLogError, RunRecord, RunStatus, StoreError,
-};
+use crate::{Batch, Change, Expect, Fence, Frame, Item, Key, Lease, RunLogError, RunRecord, RunStatus, StoreError};
 
 /// By how much event numbers go on after a crash, beyond the last that was written. More events than half of that are not
 /// told before they are written.
@@ -168,8 +166,6 @@ impl Pen {
         let key = &self.fence.key;
         let next_seq = if last_seq == 0 { tail.next_seq } else { last_seq + SEQ_GAP };
         let mut batch = Batch::new().fenced(self.fence.clone()).durability(run.options.durability);
-        let mut refs = Vec::new();
-        items.iter().for_each(|item| item.refs(&mut refs));
         for (id, bytes) in blobs {
             batch.changes.push(Change::Blob { id, bytes });
         }
@@ -182,9 +178,8 @@ impl Pen {
             batch = batch.put(&Key::new(BASES, &name)?, "", Expect::Any);
         }
         let frame = Frame { epoch: self.fence.token, time_ms: clock_ms(), next_seq, items };
-        let (body, chain) = frame.encode(tail.chain, tail.next)?;
-        let entries = vec![NewEntry { body, refs }];
-        let mut batch = batch.with(Change::Append { stream: key.clone(), at: Some(tail.next), entries });
+        let (entry, chain) = frame.encode(tail.chain, tail.next);
+        let mut batch = batch.append(key, Some(tail.next), entry);
         batch.changes.extend(others);
         Ok(InFlight { batch, chain, ticket, next_seq })
     }

@@ -230,9 +230,7 @@ fn decode(
 async fn blobs(store: &Arc<dyn Store>, frames: &[Placed], found: &mut Verified) -> Result<(), RunLogError> {
     let mut named: BTreeMap<BlobId, (Arc<str>, u64)> = BTreeMap::new();
     for placed in frames {
-        let mut refs = Vec::new();
-        placed.frame.items.iter().for_each(|item| item.refs(&mut refs));
-        for id in refs {
+        for id in placed.frame.refs() {
             named.entry(id).or_insert_with(|| (Arc::clone(&placed.run), placed.at));
         }
     }
