@@ -37,7 +37,7 @@ def store(tmp_path: Path) -> str:
     path = str(tmp_path / "runs.db")
     checkpointer = Checkpointer(path)
     for step in range(3):
-        checkpointer.save_sync(CheckpointKey("w", "graph", step), {"n": step})
+        checkpointer.save_sync(CheckpointKey("w", "graph", step), {"n": step, "note": "remember this"})
     return path
 
 
@@ -63,18 +63,13 @@ def test_damage_is_told_by_the_exit_code(store: str):
     path = Path(store)
     for file in (path, path.with_name(path.name + "-wal")):
         if file.exists():
-            data = bytearray(file.read_bytes())
-            at = data.rfind(b'"step"')
-            while at >= 0:
-                data[at + 1] ^= 1
-                at = data.rfind(b'"step"', 0, at)
-            file.write_bytes(data)
+            file.write_bytes(file.read_bytes().replace(b"remember this", b"remember that"))
     assert "damaged" in say("runs", "verify", "--store", store, code=3).lower()
 
 
 def test_wrong_use_and_what_is_not_there(store: str):
     assert "Usage" in say("runs", "list", "--what", code=2)
-    assert "required" in say("runs", "list", code=2, ATOMR_AGENTS_STORE="") or True
+    say("runs", "list", code=2, ATOMR_AGENTS_STORE="")
     assert "no store at" in say("runs", "list", "--store", store + ".other", code=1)
     assert "no run named" in say("runs", "show", "none", "--store", store, code=1)
     assert main(["--version"]) == 0

@@ -33,7 +33,7 @@ def programs() -> ModuleType:
 
 
 def test_there_is_a_file_of_each_format():
-    assert [file.name for file in FILES] == ["sqlite-1.db"]
+    assert [file.name for file in FILES] == ["sqlite-1-frames-2.db", "sqlite-1.db"]
 
 
 def test_every_run_is_listed_and_whole(kept: Path):

@@ -236,7 +236,7 @@ impl Kept {
     }
 
     async fn written(&self) -> Result<(), RunLogError> {
-        if self.effect == StepEffect::Once { self.journal.flush().await } else { self.journal.commit().await }
+        if self.effect == StepEffect::Once { self.journal.flush().await } else { self.journal.commit_alone().await }
     }
 
     pub(crate) async fn finish(&self, outcome: &HarnessOutcome) -> Result<(), RunLogError> {

@@ -154,7 +154,8 @@ impl Store for SqliteStore {
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        let write = Write { bytes: size(&batch), by: batch.fence.as_ref().map(holder), ..Write::of(batch.durability) };
+        let by = batch.fence.as_ref().map(holder);
+        let write = Write { bytes: size(&batch), by, alone: batch.alone, ..Write::of(batch.durability) };
         self.inner.writer.write(write, move |tx| tables::apply(tx, &batch)).await
     }
 

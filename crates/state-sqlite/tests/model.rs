@@ -54,7 +54,7 @@ fn change() -> impl Strategy<Value = Change> {
 fn step() -> impl Strategy<Value = Step> {
     let batch = (prop::collection::vec(change(), 0..5), any::<bool>()).prop_map(|(changes, full)| {
         let durability = if full { Durability::Full } else { Durability::Relaxed };
-        Step::Commit(Batch { fence: None, changes, durability })
+        Step::Commit(Batch { changes, durability, ..Batch::default() })
     });
     prop_oneof![12 => batch, 1 => Just(Step::Sweep), 1 => Just(Step::Open)]
 }

@@ -1,4 +1,5 @@
-"""Writes `sqlite-N.db` of today's format: run it once when a format is new, and never over a file that is there.
+"""Writes a database of today's formats, `sqlite-N-frames-M.db` (`sqlite-1.db` has frames of format 1): run it once when one
+of them is new, and never over a file that is there.
 
 A file that was released stays as it is: `tests/state/test_formats.py` reads each with the version under test.
 """

@@ -11,7 +11,7 @@ const READY: Duration = Duration::from_micros(40);
 
 /// Several writers that hand over what they write share a flush; one that is alone only waits longer for it. Which it is, shows
 /// when something was handed over: either it was flushed alone, and nothing else had come by the end of the flush, or not. A run
-/// whose steps end at once is many writers in this.
+/// whose steps end at once is many writers in this, unless it says of a write that nothing else of it goes on.
 #[derive(Debug)]
 pub(super) struct Alone {
     /// Who wrote last.
@@ -30,14 +30,19 @@ impl Default for Alone {
 }
 
 impl Alone {
-    /// Whether this one may write where it stands.
-    pub(super) fn is(&self, by: u64) -> bool {
-        self.is_after(by, Duration::from_micros(self.now().saturating_sub(self.ended.load(Ordering::Acquire))))
+    /// Whether this one may write where it stands; `sure` says that it is no more than one by itself.
+    pub(super) fn is(&self, by: u64, sure: bool) -> bool {
+        let pause = Duration::from_micros(self.now().saturating_sub(self.ended.load(Ordering::Acquire)));
+        self.is_after(by, sure, pause)
     }
 
-    fn is_after(&self, by: u64, pause: Duration) -> bool {
-        if self.by.swap(by, Ordering::AcqRel) != by || pause < READY {
+    fn is_after(&self, by: u64, sure: bool, pause: Duration) -> bool {
+        if self.by.swap(by, Ordering::AcqRel) != by || (pause < READY && !sure) {
             self.left.store(0, Ordering::Release);
+        }
+        if sure {
+            // Whoever else writes is noticed by its own first write.
+            return self.left.load(Ordering::Acquire) > 0;
         }
         self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok()
     }
@@ -64,7 +69,7 @@ mod tests {
     #[test]
     fn one_writer_is_trusted_for_a_while_and_another_one_is_not() {
         let alone = Alone::default();
-        let is = |by| alone.is_after(by, READY);
+        let is = |by| alone.is_after(by, false, READY);
         assert!(!is(1) && !is(1), "nothing is known yet");
         alone.shared(1);
         assert!((0..TRUST).all(|_| is(1)) && !is(1));
@@ -79,13 +84,27 @@ mod tests {
     #[test]
     fn what_was_ready_before_is_not_alone() {
         let alone = Alone::default();
-        assert!(!alone.is(1));
+        assert!(!alone.is(1, false));
         alone.shared(1);
-        assert!(alone.is_after(1, READY));
-        assert!(!alone.is_after(1, READY / 2) && !alone.is_after(1, READY));
+        assert!(alone.is_after(1, false, READY));
+        assert!(!alone.is_after(1, false, READY / 2) && !alone.is_after(1, false, READY));
         alone.shared(1);
         alone.wrote();
         std::thread::sleep(READY);
-        assert!(alone.is(1));
+        assert!(alone.is(1, false));
+    }
+
+    #[test]
+    fn who_says_that_nothing_else_goes_on_is_alone_until_another_writes() {
+        let alone = Alone::default();
+        let is = |by| alone.is_after(by, true, Duration::ZERO);
+        assert!(!is(1), "another may be there, of whom nothing is known");
+        alone.shared(1);
+        assert!((0..TRUST * 2).all(|_| is(1)));
+        assert!(!is(2) && !is(2));
+        alone.shared(2);
+        assert!(!is(2), "they shared a flush");
+        alone.shared(1);
+        assert!(is(2));
     }
 }

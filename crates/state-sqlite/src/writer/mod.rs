@@ -41,6 +41,8 @@ pub(crate) struct Write {
     pub(crate) bytes: usize,
     /// Who writes, where that is known.
     pub(crate) by: Option<u64>,
+    /// Whether nothing else of that one goes on before it is done.
+    pub(crate) alone: bool,
     /// Whether it takes long however little it writes.
     pub(crate) long: bool,
 }
@@ -48,7 +50,7 @@ pub(crate) struct Write {
 impl Write {
     /// A little one, of nobody in particular.
     pub(crate) fn of(durability: Durability) -> Self {
-        Self { durability, bytes: 0, by: None, long: false }
+        Self { durability, bytes: 0, by: None, alone: false, long: false }
     }
 }
 
@@ -195,7 +197,7 @@ impl Shared {
             _ if write.long => false,
             Durability::Relaxed => little || (write.bytes <= INLINE_BYTES && may_wait()),
             Durability::Full => {
-                little && self.pace.is_quick() && write.by.map_or_else(may_wait, |by| self.alone.is(by))
+                little && self.pace.is_quick() && write.by.map_or_else(may_wait, |by| self.alone.is(by, write.alone))
             }
         }
     }

@@ -78,9 +78,9 @@ pub(crate) struct Inner {
 
 impl Inner {
     /// Writes what is staged. Whoever was taken over stops for good.
-    pub(crate) async fn write(&self) -> Result<(), RunLogError> {
+    pub(crate) async fn write(&self, alone: bool) -> Result<(), RunLogError> {
         self.check()?;
-        let result = self.pen.write(self).await;
+        let result = self.pen.write(self, alone).await;
         if let Err(error @ RunLogError::Store(StoreError::Fenced { .. })) = &result {
             let _ = self.fault.set(error.clone());
             self.heartbeat.lost().cancel();
@@ -262,6 +262,18 @@ impl Journal {
         }
     }
 
+    /// As [`Self::commit`], where nothing else of the run goes on before this returns: between two steps, say. There is nothing that
+    /// could be written with it, so a store need not wait for it.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub async fn commit_alone(&self) -> Result<(), RunLogError> {
+        match self.0.options.when {
+            When::Sync => self.0.write(true).await,
+            When::Async | When::Exit => self.commit().await,
+        }
+    }
+
     /// Lets what is staged be written while the run goes on, unless all of it is written at the end of a turn
     /// ([`When::Exit`]). What goes wrong comes out of the next commit, and nothing is lost by it.
     pub fn commit_soon(&self) {
@@ -275,7 +287,7 @@ impl Journal {
     /// # Errors
     /// As [`Self::commit`].
     pub async fn flush(&self) -> Result<(), RunLogError> {
-        self.0.write().await
+        self.0.write(false).await
     }
 
     /// Writes that an effect is about to happen. When this returns it may be begun. The intent of one that must not happen
@@ -323,7 +335,7 @@ impl Journal {
         *lock(&self.0.turn) = (turn, id);
         self.stage(Item::Begin(Begin { turn, id, input }));
         self.status(RunStatus::Running);
-        match self.flush().await {
+        match self.0.write(true).await {
             Err(RunLogError::Exists { run, status }) => Err(self.taken(run, status).await?),
             other => other,
         }
@@ -353,7 +365,7 @@ impl Journal {
         let (turn, _) = self.turn();
         self.stage(Item::End(End { turn, status, output, error }));
         self.status(status);
-        self.flush().await
+        self.0.write(true).await
     }
 
     /// Lets the run go, so that somebody else can go on with it at once. Dropping the last clone does the same, a little

@@ -109,8 +109,9 @@ impl Pen {
         with(&mut staged)
     }
 
-    /// Writes what is staged now. When it returns, what was staged before the call is written.
-    pub(crate) async fn write(&self, run: &Inner) -> Result<(), RunLogError> {
+    /// Writes what is staged now. When it returns, what was staged before the call is written. `alone`: nothing else of the
+    /// run goes on before.
+    pub(crate) async fn write(&self, run: &Inner, alone: bool) -> Result<(), RunLogError> {
         let ticket = lock(&self.staged).ticket;
         let mut tail = self.tail.lock().await;
         if tail.in_flight.is_some() {
@@ -120,7 +121,9 @@ impl Pen {
             return Ok(());
         }
         let staged = lock(&self.staged).take();
-        tail.in_flight = Some(self.batch(run, &tail, staged)?);
+        let mut flight = self.batch(run, &tail, staged)?;
+        flight.batch.alone = alone;
+        tail.in_flight = Some(flight);
         self.send(run, &mut tail).await
     }
 
@@ -197,7 +200,7 @@ impl Pen {
     /// Lets what is staged be written; waits for nothing. What goes wrong comes out of the next write.
     pub(crate) fn spawn_write(&self, run: &Arc<Inner>) {
         let own = Arc::clone(run);
-        lock(&self.behind).spawn_on(async move { own.write().await }, &run.runtime);
+        lock(&self.behind).spawn_on(async move { own.write(false).await }, &run.runtime);
     }
 }
 

@@ -51,6 +51,9 @@ pub struct Batch {
     pub changes: Vec<Change>,
     /// What it survives once it is done.
     pub durability: Durability,
+    /// Nothing else of who writes under this fence goes on before it is done: a store may write it where the caller stands, as
+    /// there is nothing to share a flush with.
+    pub alone: bool,
 }
 
 /// One change of a batch.
@@ -136,6 +139,13 @@ impl Batch {
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
+        self
+    }
+
+    /// Whether nothing else of its writer goes on before it is done.
+    #[must_use]
+    pub fn alone(mut self, alone: bool) -> Self {
+        self.alone = alone;
         self
     }
 

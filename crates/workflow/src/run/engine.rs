@@ -178,7 +178,7 @@ impl Engine {
             if !stops.is_empty() {
                 return Ok(Leave::Suspended(stops));
             }
-            self.written(&live, stand, "step", call, live.journal.commit()).await?;
+            self.written(&live, stand, "step", call, live.journal.commit_alone()).await?;
         }
     }
 
