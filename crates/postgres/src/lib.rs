@@ -7,6 +7,7 @@
 //! This crate knows no table: what is kept in a schema is told by the crate above it. It keeps no state in a session of the
 //! database, unless it is told that it may prepare.
 
+mod bell;
 mod dsn;
 mod fault;
 mod link;

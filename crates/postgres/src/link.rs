@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use tokio_postgres::{CancelToken, Client, Connection, Error, Socket, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use uuid::Uuid;
 
+use crate::bell::Bell;
 use crate::dsn::Dsn;
 use crate::fault::Fault;
 use crate::server::Args;
@@ -79,6 +80,7 @@ impl Asking {
 pub struct Link {
     asking: Asking,
     wire: Wire,
+    bell: Arc<Bell>,
     writer: Uuid,
     number: i64,
 }
@@ -97,17 +99,17 @@ impl Link {
 
     /// Waits for what `call` asks the database, and moves the bytes meanwhile.
     pub(crate) async fn call<T>(&mut self, call: impl AsyncFnOnce(&mut Asking) -> T) -> T {
-        let Self { asking, wire, .. } = self;
+        let Self { asking, wire, bell, .. } = self;
         let mut call = pin!(call(asking));
-        poll_fn(|cx| match call.as_mut().poll(cx) {
+        let mut both = |cx: &mut Context<'_>| match call.as_mut().poll(cx) {
             Poll::Pending => {
                 wire.move_bytes(cx);
                 // What has come is for this call, or tells it that nothing will.
                 call.as_mut().poll(cx)
             }
             ready => ready,
-        })
-        .await
+        };
+        poll_fn(|cx| bell.poll(cx, &mut both)).await
     }
 }
 
@@ -177,7 +179,8 @@ impl Links {
         };
         let (client, connection) = connected.map_err(|error| Fault::of(&self.dsn.to_string(), &error))?;
         let asking = Asking { client, prepared: self.prepare.then(BTreeMap::new) };
-        Ok(Link { asking, wire: Wire(Some(connection)), writer: Uuid::now_v7(), number: 0 })
+        let (wire, bell) = (Wire(Some(connection)), Arc::default());
+        Ok(Link { asking, wire, bell, writer: Uuid::now_v7(), number: 0 })
     }
 }
 

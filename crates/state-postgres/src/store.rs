@@ -16,7 +16,7 @@ use crate::options::PostgresOptions;
 use crate::reads::{self, ReadSql};
 
 /// What brings a schema from one format to the next; the first makes it. One that was released is never changed.
-const STEPS: &[&str] = &[include_str!("schema/v1.sql")];
+const STEPS: &[&str] = &[include_str!("schema/v1.sql"), include_str!("schema/v2.sql")];
 
 /// A store in a schema of a PostgreSQL database, shared by as many processes as connect to it.
 ///

@@ -4,10 +4,13 @@
 
 mod support;
 
+/// Today's format.
+const FORMAT: i64 = 2;
+
 use std::time::Duration;
 
 use atomr_agents_core::Kind;
-use atomr_agents_state::{Batch, Durability, Expect, Store, StoreError};
+use atomr_agents_state::{Batch, Change, Durability, Expect, Store, StoreError};
 use atomr_agents_state_postgres::{PostgresOptions, PostgresStore};
 use atomr_agents_testkit::postgres::Cluster;
 use bytes::Bytes;
@@ -30,7 +33,7 @@ async fn processes_that_start_at_once_make_one_schema() {
         }
         let client = schema.client().await;
         let row = client.query_one(&format!("SELECT count(*) FROM {}.format", schema.name), &[]).await.unwrap();
-        assert_eq!(row.get::<_, i64>(0), 1);
+        assert_eq!(row.get::<_, i64>(0), FORMAT);
         assert_eq!(schema.store().await.get(&record).await.unwrap().unwrap().version, 6);
     }
 }
@@ -43,8 +46,80 @@ async fn a_schema_of_a_newer_version_is_refused() {
     let newer = format!("INSERT INTO {}.format VALUES (99, now())", schema.name);
     schema.client().await.batch_execute(&newer).await.unwrap();
     let error = PostgresStore::connect(server.dsn(), schema.options()).await.unwrap_err();
-    assert!(matches!(&error, StoreError::UnsupportedFormat { found: 99, supported: 1, .. }), "{error}");
+    assert!(matches!(&error, StoreError::UnsupportedFormat { found: 99, supported: 2, .. }), "{error}");
     assert!(error.to_string().contains(&schema.name), "{error}");
+}
+
+#[tokio::test]
+async fn a_schema_of_format_1_goes_on_in_todays() {
+    let Some(server) = server() else { return };
+    let schema = Schema::new(server.dsn());
+    let first = include_str!("../src/schema/v1.sql").replace("SCHEMA", &schema.name);
+    let name = &schema.name;
+    let made = format!(
+        "CREATE SCHEMA {name}; CREATE TABLE {name}.format (version int PRIMARY KEY, made timestamptz NOT NULL);
+         INSERT INTO {name}.format VALUES (1, now()); {first}
+         INSERT INTO {name}.leases VALUES ('run', 'r', 'before', 7, 0);
+         INSERT INTO {name}.logs (space, name, next) VALUES ('run', 'r', 1);
+         INSERT INTO {name}.entries SELECT id, 0, 'old', '' FROM {name}.logs"
+    );
+    schema.client().await.batch_execute(&made).await.unwrap();
+    let (store, run) = (schema.store().await, key("run", "r"));
+    let lease = store.acquire(&run, "me", Duration::from_secs(60)).await.unwrap();
+    assert_eq!(lease.token, 8);
+    for at in 1..4 {
+        let batch = Batch::new().fenced(lease.fence()).append(&run, Some(at), Bytes::from("new"));
+        store.commit(batch).await.unwrap();
+    }
+    let bodies: Vec<_> = store.read(&run, 0, 9).await.unwrap().into_iter().map(|entry| entry.body).collect();
+    assert_eq!(bodies, ["old", "new", "new", "new"]);
+}
+
+#[tokio::test]
+async fn who_was_let_through_before_is_fenced_by_whatever_makes_a_token() {
+    let Some(server) = server() else { return };
+    let schema = Schema::new(server.dsn());
+    let store = schema.store().await;
+    let (run, other) = (key("run", "r"), key("run", "other"));
+    let mut at = 0;
+    for made in ["acquire", "release", "claim", "sql"] {
+        let lease = store.acquire(&run, "me", Duration::from_millis(1)).await.unwrap();
+        let write = |log, at| Batch::new().fenced(lease.fence()).append(log, Some(at), Bytes::from("e"));
+        for _ in 0..3 {
+            store.commit(write(&run, at)).await.unwrap();
+            store.commit(write(&other, at)).await.unwrap();
+            at += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        match made {
+            "acquire" => drop(store.acquire(&run, "you", Duration::from_millis(1)).await.unwrap()),
+            "release" => store.release(&lease).await.unwrap(),
+            "claim" => {
+                let due = Change::Put {
+                    key: run.clone(),
+                    value: Bytes::new(),
+                    refs: Vec::new(),
+                    due_ms: Some(1),
+                    expect: Expect::Any,
+                };
+                store.commit(Batch::new().with(due)).await.unwrap();
+                assert_eq!(store.claim("run", "you", Duration::from_millis(1), 9).await.unwrap().len(), 1);
+            }
+            _ => {
+                let sql = format!("UPDATE {}.leases SET token = token + 1 WHERE name = 'r'", schema.name);
+                schema.client().await.batch_execute(&sql).await.unwrap();
+            }
+        }
+        for log in [&run, &other] {
+            let error = store.commit(write(log, at)).await.unwrap_err();
+            assert!(
+                matches!(&error, StoreError::Fenced { token, newest, .. } if *newest == token + 1),
+                "{made}: {error}"
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!((store.end(&run).await.unwrap(), store.end(&other).await.unwrap()), (at, at));
 }
 
 #[tokio::test]
