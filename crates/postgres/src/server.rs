@@ -143,7 +143,7 @@ impl Server {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => Fault::of(&self.place, &error),
             Err(_) => {
-                self.pool.manager().cancel(link.cancel_token()).await;
+                Box::pin(self.pool.manager().cancel(link.cancel_token())).await;
                 Fault::Outage(format!("no answer within {limit:?}"))
             }
         };

@@ -31,23 +31,25 @@ struct Left {
 
 impl Tasks {
     /// Runs a call that only reads to its end and gives what it gave.
-    pub async fn read<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> T {
-        self.settled().await;
-        self.carried(call, false).await
+    pub fn read<T: Send + 'static>(
+        &self,
+        call: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = T> + Send {
+        self.carried(Box::pin(call), false)
     }
 
     /// As [`Tasks::read`], for a call that writes.
-    pub async fn write<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> T {
-        self.settled().await;
-        self.carried(call, true).await
-    }
-
-    fn carried<T: Send + 'static>(
+    pub fn write<T: Send + 'static>(
         &self,
         call: impl Future<Output = T> + Send + 'static,
-        writes: bool,
-    ) -> Carried<'_, T> {
-        Carried { call: Some(Box::pin(call)), begun: false, writes, runtime: Handle::current(), tasks: self }
+    ) -> impl Future<Output = T> + Send {
+        self.carried(Box::pin(call), true)
+    }
+
+    // The call is put aside before anything waits: what waits for it stays small.
+    async fn carried<T: Send + 'static>(&self, call: Call<T>, writes: bool) -> T {
+        self.settled().await;
+        Carried { call: Some(call), begun: false, writes, runtime: Handle::current(), tasks: self }.await
     }
 
     /// Goes on with a call whose caller has gone.

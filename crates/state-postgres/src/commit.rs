@@ -105,7 +105,12 @@ pub(crate) async fn commit(server: &Server, sql: &CommitSql, batch: Batch) -> Re
     if let Some(append) = Append::of(&batch) {
         return append.commit(server, sql, &batch).await;
     }
-    let columns = Columns::of(&batch);
+    // By itself, as hardly any commit is one: what every commit takes with it shall be small.
+    Box::pin(whole(server, sql, &batch)).await
+}
+
+async fn whole(server: &Server, sql: &CommitSql, batch: &Batch) -> Result<(), StoreError> {
+    let columns = Columns::of(batch);
     let blobs: Vec<&[u8]> = columns.blobs.keys().map(|id| &id.as_bytes()[..]).collect();
     let bytes: Vec<&[u8]> = columns.blobs.values().copied().collect();
     let named: Vec<&[u8]> = columns.named.iter().map(|id| &id.as_bytes()[..]).collect();
@@ -137,9 +142,9 @@ pub(crate) async fn commit(server: &Server, sql: &CommitSql, batch: Batch) -> Re
         let limit = server.options().call_timeout;
         match server.within(link, limit, async |asking| asking.execute(&sql.commit, &args).await).await {
             Ok(_) => return Ok(()),
-            Err(Fault::Refused(refused)) => return Err(told(server, &batch, &refused)),
+            Err(Fault::Refused(refused)) => return Err(told(server, batch, &refused)),
             Err(Fault::Outage(why)) => {
-                if settle(server, sql, ticket, &mut patience, &why).await? {
+                if Box::pin(settle(server, sql, ticket, &mut patience, &why)).await? {
                     return Ok(());
                 }
                 // It did not happen and will not: it is made again, if there is patience left.
