@@ -4,6 +4,7 @@
 mod model_tests;
 mod tables;
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -19,7 +20,12 @@ use tables::Tables;
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
     tables: Arc<Mutex<Tables>>,
+    clock: Clock,
 }
+
+/// What tells the time; the system's clock unless told.
+#[derive(Clone, Default)]
+struct Clock(Option<Arc<dyn Fn() -> u64 + Send + Sync>>);
 
 impl MemoryStore {
     /// An empty store.
@@ -28,13 +34,32 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// An empty store on another clock, which tells milliseconds and never goes back: for those who simulate time, and what happens
+    /// when leases run out in it.
+    #[must_use]
+    pub fn with_clock(clock: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        Self { clock: Clock(Some(Arc::new(clock))), ..Self::default() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn clock_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+impl Clock {
+    fn ms(&self) -> u64 {
+        if let Some(clock) = &self.0 {
+            return clock();
+        }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "another clock" } else { "the system's clock" })
+    }
 }
 
 #[async_trait]
@@ -44,7 +69,7 @@ impl Store for MemoryStore {
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        self.lock().commit(batch, clock_ms())
+        self.lock().commit(batch, self.clock.ms())
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
@@ -69,11 +94,11 @@ impl Store for MemoryStore {
     }
 
     async fn acquire(&self, key: &Key, owner: &str, ttl: Duration) -> Result<Lease, StoreError> {
-        self.lock().acquire(key, owner, ttl, clock_ms())
+        self.lock().acquire(key, owner, ttl, self.clock.ms())
     }
 
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Lease, StoreError> {
-        self.lock().renew(lease, ttl, clock_ms())
+        self.lock().renew(lease, ttl, self.clock.ms())
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
@@ -88,16 +113,16 @@ impl Store for MemoryStore {
         ttl: Duration,
         limit: usize,
     ) -> Result<Vec<(Key, Record, Lease)>, StoreError> {
-        Ok(self.lock().claim(space, owner, ttl, limit, clock_ms()))
+        Ok(self.lock().claim(space, owner, ttl, limit, self.clock.ms()))
     }
 
     async fn sweep(&self, grace: Duration) -> Result<Swept, StoreError> {
-        let old_ms = clock_ms().saturating_sub(u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
+        let old_ms = self.clock.ms().saturating_sub(u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
         Ok(self.lock().sweep(old_ms))
     }
 
     async fn now_ms(&self) -> Result<u64, StoreError> {
-        Ok(clock_ms())
+        Ok(self.clock.ms())
     }
 }
 
