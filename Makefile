@@ -65,7 +65,7 @@ test-python: $(DEV_ENV)-$(WHEEL_KEY) ## the Python tests; PYTEST_ARGS goes to py
 .PHONY: soak
 soak: ## the tests of durable runs at full length: thousands of kills, every boundary, a million states (two or three hours)
 	ATOMR_CRASH_KILLS=1000 ATOMR_CRASH_STEPS=200 ATOMR_CRASH_FIGHTS=25 ATOMR_CRASH_IMAGES=5000 ATOMR_CRASH_FAULTS=2000 \
-		ATOMR_STRESS_SECONDS=3600 \
+		ATOMR_STRESS_SECONDS=3600 ATOMR_NETWORK_SEEDS=10000 \
 		cargo test $(LOCKED) --profile wheel -p atomr-agents-state-proof -- --nocapture --test-threads 1
 	ATOMR_WALK=wide cargo test $(LOCKED) -p atomr-agents-state --lib model_tests
 	ATOMR_WORKER_RUNS=500 ATOMR_MODEL_CASES=1000 ATOMR_POSTMASTER_KILLS=20 \

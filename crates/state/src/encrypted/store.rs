@@ -46,12 +46,18 @@ impl EncryptedStore {
     /// Puts encryption around a store. An empty store is bound to this key; another key is refused from then on.
     ///
     /// # Errors
-    /// [`StoreError::Config`] with the setting `encryption_key` for another key than the one that the store was written with; what
-    /// the inner store does wrong.
+    /// [`StoreError::Config`] with the setting `encryption_key` for another key than the one that the store was written with, and
+    /// for a store that holds runs which were written without one; what the inner store does wrong.
     pub async fn open(inner: Arc<dyn Store>, key: &EncryptionKey) -> Result<Self, StoreError> {
         let sealer = Arc::new(Sealer::new(key));
         let at = Key::new(SPACE, "key")?;
         if inner.get(&at).await?.is_none() {
+            // Behind a key they could not be read any more.
+            if !inner.scan(&Scan::of(crate::run::SPACE).limit(1)).await?.is_empty() {
+                let kind = inner.kind();
+                let message = format!("this {kind} store holds runs that were written without a key; use an empty one");
+                return Err(StoreError::Config { setting: "encryption_key", message });
+            }
             let salt: [u8; SALT] = rand::random();
             let value = [&salt[..], &sealer.check(&salt)].concat();
             match inner.commit(Batch::new().put(&at, value, Expect::Absent)).await {

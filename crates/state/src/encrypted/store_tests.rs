@@ -42,6 +42,16 @@ async fn it_keeps_the_rules_of_the_seam() {
 }
 
 #[tokio::test]
+async fn runs_without_a_key_are_not_put_behind_one() {
+    let inner = Arc::new(MemoryStore::new());
+    inner.commit(Batch::new().with(put("1", "written before", Vec::new()))).await.unwrap();
+    let error = EncryptedStore::open(inner.clone(), &secret()).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Config { setting: "encryption_key", .. }), "{error}");
+    assert!(error.to_string().contains("without a key"), "{error}");
+    assert!(!EncryptedStore::is_around(&*inner).await.unwrap());
+}
+
+#[tokio::test]
 async fn nothing_of_the_contents_can_be_seen_in_the_store() {
     let (inner, store) = store().await;
     let blob = BlobId::of(b"a secret body");

@@ -46,6 +46,7 @@ pub use list::{RunFilter, RunPage, RunPlace, list_runs};
 pub use options::{JournalOptions, When};
 pub use prune::{PruneReport, compact, prune};
 pub use reader::{Placed, RunReader};
+pub(crate) use record::SPACE;
 pub use record::{NewRun, Parent, Pruned, RunRecord, RunStatus};
 pub use remove::remove;
 pub use resolve::{Found, resolve, resolve_with};
