@@ -57,7 +57,7 @@ pub(crate) async fn open_existing(place: &StorePlace, key_file: Option<&Path>) -
         (false, None) => Ok(opened),
         (true, Some(file)) => unlock(opened, file).await,
         (true, None) => Err(key_file_is("missing: this store is encrypted".to_owned())),
-        // Opening it as an encrypted one would bind it to the key, and nothing that is in it could be read any more.
+        // What was written without a key cannot be read with one; an empty store would be bound to the key.
         (false, Some(_)) => Err(key_file_is("given, and this store is not encrypted".to_owned())),
     }
 }

@@ -169,6 +169,76 @@ async fn nobody_there_is_told_within_the_time_to_connect() {
     }
 }
 
+/// What a plain client says that appends under a fence, as the store would.
+fn appends(schema: &Schema, token: u64, at: u64) -> String {
+    let name = &schema.name;
+    format!("SELECT {name}.append(false, 'run', 'r', {token}, 'run', 'r', {at}, 'plain', '', '{{}}', '{{}}', '{{}}')")
+}
+
+fn code(error: &tokio_postgres::Error) -> &str {
+    error.code().map_or("none", |code| code.code())
+}
+
+#[tokio::test]
+async fn whoever_takes_a_lease_waits_for_a_commit_under_the_one_before() {
+    let Some(server) = server() else { return };
+    let schema = Schema::new(server.dsn());
+    let (store, run) = (schema.store().await, key("run", "r"));
+    let lease = store.acquire(&run, "me", Duration::from_millis(1)).await.unwrap();
+    for at in 0..2 {
+        store.commit(Batch::new().fenced(lease.fence()).append(&run, Some(at), Bytes::from("e"))).await.unwrap();
+    }
+    let (first, again) = (schema.client().await, schema.client().await);
+    first.batch_execute(&format!("BEGIN; {}", appends(&schema, lease.token, 2))).await.unwrap();
+    // The same once more, as by who does not know whether the first one arrived; and somebody who takes the lease.
+    let (mut tasks, sql) = (JoinSet::new(), appends(&schema, lease.token, 2));
+    tasks.spawn(async move { again.batch_execute(&sql).await.map_err(|error| code(&error).to_owned()) });
+    let (own, theirs) = (store.clone(), run.clone());
+    let mut taking = JoinSet::new();
+    taking.spawn(async move { own.acquire(&theirs, "you", Duration::from_secs(60)).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(tasks.try_join_next().is_none() && taking.try_join_next().is_none(), "both wait for the first one");
+    first.batch_execute("COMMIT").await.unwrap();
+    let taken = taking.join_next().await.unwrap().unwrap().unwrap();
+    let told = tasks.join_next().await.unwrap().unwrap().unwrap_err();
+    assert!(told == "AT001" || told == "AT002", "no deadlock: {told}");
+    let late = store.commit(Batch::new().fenced(lease.fence()).append(&run, Some(3), Bytes::from("e"))).await;
+    assert!(matches!(late.unwrap_err(), StoreError::Fenced { newest, .. } if newest == taken.token));
+    store.commit(Batch::new().fenced(taken.fence()).append(&run, Some(3), Bytes::from("e"))).await.unwrap();
+    assert_eq!(store.end(&run).await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn a_lease_that_is_taken_by_who_sees_what_was_before_fences_all_the_same() {
+    let Some(server) = server() else { return };
+    for isolation in ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"] {
+        let schema = Schema::new(server.dsn());
+        let (store, run) = (schema.store().await, key("run", "r"));
+        let lease = store.acquire(&run, "me", Duration::from_millis(1)).await.unwrap();
+        let taker = schema.client().await;
+        // It sees the database as it is now: without the log.
+        let begin = format!("BEGIN ISOLATION LEVEL {isolation}; SELECT count(*) FROM {}.leases", schema.name);
+        taker.batch_execute(&begin).await.unwrap();
+        for at in 0..2 {
+            store.commit(Batch::new().fenced(lease.fence()).append(&run, Some(at), Bytes::from("e"))).await.unwrap();
+        }
+        let take = format!("SELECT * FROM {}.acquire('run', 'r', 'you', 60000)", schema.name);
+        let taken = async {
+            taker.batch_execute(&take).await?;
+            taker.batch_execute("COMMIT").await
+        };
+        let next = Batch::new().fenced(lease.fence()).append(&run, Some(2), Bytes::from("e"));
+        match (isolation, taken.await) {
+            ("READ COMMITTED", Ok(())) => {
+                assert!(matches!(store.commit(next).await.unwrap_err(), StoreError::Fenced { newest: 2, .. }));
+            }
+            // It is made again, and finds the log then.
+            (_, Err(error)) if code(&error) == "40001" => store.commit(next).await.unwrap(),
+            (_, other) => panic!("{isolation}: {other:?}"),
+        }
+    }
+}
+
 /// Makes every new entry of a log fail with `code` while the sequence is below `times`.
 async fn fail(schema: &Schema, code: &str, times: u32) {
     let name = &schema.name;

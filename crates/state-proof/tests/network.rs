@@ -138,6 +138,7 @@ impl Far {
     }
 }
 
+/// What a journal does not ask (`end`, `claim`, `sweep`, the time) does not come by here.
 #[async_trait]
 impl Around for Far {
     fn within(&self) -> &dyn Store {

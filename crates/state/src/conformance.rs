@@ -170,6 +170,12 @@ async fn blobs(store: &dyn Store) {
     let swept = store.sweep(Duration::ZERO).await.unwrap();
     assert_eq!((swept.blobs, swept.bytes), (1, 5));
     assert_eq!(store.blobs(&[loose, kept]).await.unwrap(), [None, Some("kept".into())]);
+    let texts = ["c", "a", "e", "b", "d", "f"];
+    let batch = texts.iter().fold(Batch::new(), |batch, text| batch.blob(*text));
+    let refs: Vec<BlobId> = texts.iter().map(|text| BlobId::of(text.as_bytes())).collect();
+    let entry = NewEntry { body: Bytes::from("e"), refs: refs.clone() };
+    store.commit(batch.append(&log, None, entry)).await.unwrap();
+    assert_eq!(store.read(&log, 1, 1).await.unwrap()[0].refs, refs, "in the order in which they were given");
     store.commit(Batch::new().with(Change::Cut { stream: log, before: 1 })).await.unwrap();
     assert_eq!(store.sweep(Duration::ZERO).await.unwrap().blobs, 1, "an entry that was cut names nothing any more");
     assert_eq!(store.blobs(&[logged, kept]).await.unwrap(), [None, Some("kept".into())]);

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use atomr_agents_core::{CallCtx, Event, EventKind, Kind};
 use atomr_agents_state::{
-    Batch, Change, Checkpoint, CheckpointKey, Checkpointer, EffectClass, EffectKey, Expect, ForkAt, ForkOptions,
-    Intent, Item, Journal, JournalOptions, Key, MemoryStore, NewEntry, NewRun, Outcome, RunLogError, RunReader,
-    RunStatus, Store, StoredDelta, StoredState, When, compact, fork, prune, remove,
+    Around, Batch, Change, Checkpoint, CheckpointKey, Checkpointer, EffectClass, EffectKey, EncryptedStore,
+    EncryptionKey, Expect, ForkAt, ForkOptions, Intent, Item, Journal, JournalOptions, Key, MemoryStore, NewEntry,
+    NewRun, Outcome, RunLogError, RunReader, RunStatus, Store, StoreError, StoredDelta, StoredState, When, compact,
+    fork, prune, remove,
 };
 use serde_json::{Value, json};
 
@@ -253,6 +254,40 @@ async fn what_somebody_found_out_of_one_attempt_says_nothing_of_the_next() {
     assert!(unknown(journal.result(&key).await));
     journal.release().await.unwrap();
     assert!(unknown(resume(&store, "r").await.unwrap().result(&key).await));
+}
+
+/// Notes which commits say that they are alone.
+#[derive(Debug, Default)]
+struct Noted(MemoryStore, std::sync::Mutex<Vec<bool>>);
+
+#[async_trait::async_trait]
+impl Around for Noted {
+    fn within(&self) -> &dyn Store {
+        &self.0
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        self.1.lock().unwrap().push(batch.alone);
+        self.0.commit(batch).await
+    }
+}
+
+#[tokio::test]
+async fn a_store_is_told_of_commits_beside_which_nothing_goes_on() {
+    let noted = Arc::new(Noted::default());
+    let key = EncryptionKey::new([7; 32]);
+    // It comes through what is around the store.
+    let store: Arc<dyn Store> = Arc::new(EncryptedStore::open(noted.clone(), &key).await.unwrap());
+    noted.1.lock().unwrap().clear();
+    let journal = begin(&store, "r").await;
+    let outcome =
+        |index| Item::Outcome(Outcome { key: EffectKey::new(0, "a", index), bodies: Vec::new(), error: None });
+    journal.stage(outcome(0));
+    journal.commit_alone().await.unwrap();
+    journal.stage(outcome(1));
+    journal.commit().await.unwrap();
+    journal.end(RunStatus::Finished, None, None).await.unwrap();
+    assert_eq!(*noted.1.lock().unwrap(), [true, true, false, true]);
 }
 
 #[tokio::test]

@@ -181,19 +181,19 @@ impl Session {
                     Some(StoredChannel::List(known)) => known.len(),
                     _ => 0,
                 };
-                match checkpoint.channels.get(MESSAGES) {
-                    Some(StoredDelta::Append(new)) => bodies.extend(new),
+                let told = match checkpoint.channels.get(MESSAGES) {
                     // The whole of it, after a turn; without one it is a shorter form of what was said.
-                    Some(StoredDelta::List(all)) if checkpoint.step > state.step || bodies.is_empty() => {
-                        bodies.extend(all.get(known..).unwrap_or_default());
-                    }
-                    _ => {}
-                }
+                    Some(StoredDelta::List(_)) => checkpoint.step > state.step || bodies.is_empty(),
+                    changed => changed.is_some(),
+                };
                 let corrupt = |message| RunLogError::Corrupt { run: self.name.clone(), at: placed.at, message };
                 state.apply(checkpoint, placed.frame.time_ms).map_err(corrupt)?;
+                if told && let Some(StoredChannel::List(now)) = state.channels.get(MESSAGES) {
+                    bodies.extend_from_slice(now.get(known..).unwrap_or_default());
+                }
             }
         }
-        Ok(reader.values(&bodies).await?)
+        Ok(reader.values(&bodies.iter().collect::<Vec<_>>()).await?)
     }
 
     async fn reader(&self) -> Result<Option<RunReader>, AgentError> {

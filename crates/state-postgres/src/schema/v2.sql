@@ -5,8 +5,7 @@
 -- The newest token of the lease of the same name, if a commit under it was let through. NULL where nobody knows.
 ALTER TABLE SCHEMA.logs ADD token bigint;
 
--- Whoever makes a token waits here for a commit under the one before, and the next one finds itself fenced. The row is written
--- whatever it says: where transactions see what was there when they began, this one fails and is made again.
+-- Whoever makes a token waits here for a commit under the one before, and the next one finds itself fenced.
 CREATE FUNCTION SCHEMA.fence() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE SCHEMA.logs SET token = NULL WHERE space = NEW.space AND name = NEW.name;
@@ -22,7 +21,7 @@ CREATE OR REPLACE FUNCTION SCHEMA.append(
 DECLARE
     v_found bigint;
     v_log   bigint;
-    v_own   boolean := p_name = p_fence_name AND p_space = p_fence_space;
+    v_own   boolean := p_name = p_fence_name AND p_space = p_fence_space AND p_token > 0;
 BEGIN
     IF p_relaxed THEN
         PERFORM set_config('synchronous_commit', 'off', true);
@@ -36,8 +35,29 @@ BEGIN
         RETURNING id INTO v_log;
     END IF;
     IF v_log IS NULL THEN
-        SELECT token INTO v_found FROM SCHEMA.leases WHERE space = p_fence_space AND name = p_fence_name FOR SHARE;
+        -- Looked at before anything is locked: the head may be locked already, where it had to be waited for and was not what was
+        -- expected then, and whoever makes a token locks the lease first.
+        SELECT token INTO v_found FROM SCHEMA.leases WHERE space = p_fence_space AND name = p_fence_name;
         IF COALESCE(v_found, 0) <> p_token THEN
+            RAISE EXCEPTION 'fenced' USING ERRCODE = 'AT001', DETAIL = COALESCE(v_found, 0);
+        END IF;
+        SELECT next INTO v_found FROM SCHEMA.logs WHERE space = p_space AND name = p_name;
+        IF COALESCE(v_found, 0) <> p_at THEN
+            RAISE EXCEPTION 'conflict' USING ERRCODE = 'AT002', DETAIL = '1 ' || COALESCE(v_found, 0);
+        END IF;
+
+        IF v_own THEN
+            -- Written, not only locked: a transaction that began before and makes a token fails then, also where it sees what was
+            -- there when it began and would not find the head.
+            UPDATE SCHEMA.leases SET until_ms = until_ms
+            WHERE space = p_fence_space AND name = p_fence_name AND token = p_token
+            RETURNING token INTO v_found;
+        ELSE
+            SELECT token INTO v_found FROM SCHEMA.leases
+            WHERE space = p_fence_space AND name = p_fence_name AND token = p_token FOR SHARE;
+        END IF;
+        IF NOT FOUND AND p_token > 0 THEN
+            SELECT token INTO v_found FROM SCHEMA.leases WHERE space = p_fence_space AND name = p_fence_name;
             RAISE EXCEPTION 'fenced' USING ERRCODE = 'AT001', DETAIL = COALESCE(v_found, 0);
         END IF;
         UPDATE SCHEMA.logs SET next = p_at + 1, token = CASE WHEN v_own THEN p_token ELSE token END

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// After the writer's thread has had one batch alone, so many may be written by who brings them before it is looked again.
+/// After the writer's thread has had one batch alone, so many may be written by who brings them before it is looked again. Who is
+/// sure to be alone is not counted.
 const TRUST: u32 = 8;
 
 /// What comes sooner after the end of a write does not follow from it: it had been ready before.

@@ -1,6 +1,6 @@
 //! Another run that begins where one was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use atomr_agents_core::{RunId, Value};
@@ -138,7 +138,8 @@ fn batch(
             have: "it has no state that could be edited".to_owned(),
         });
     };
-    // Read from here on, as the steps that follow are: an edit costs what is new in it.
+    // Read from here on, as the steps that follow are: an edit costs what is new in it. Of a state that cannot be read nothing is
+    // known, and an edit is the whole channel.
     let state = StoredState::after(shared).ok().flatten().unwrap_or_default();
     let edits = options.edits.iter().map(|(name, whole)| (name.clone(), news(state.channels.get(name), whole)));
     let checkpoint = Checkpoint {
@@ -151,8 +152,9 @@ fn batch(
     };
     let next_seq = shared.last().map_or(0, |placed| placed.frame.next_seq);
     let frame = Frame { epoch: 0, time_ms: clock_ms(), next_seq, items: vec![Item::Checkpoint(checkpoint)] };
-    let (entry, _) = frame.encode(Chain::start(&record.name), 0);
-    for (id, bytes) in options.blobs.iter().filter(|(id, _)| entry.refs.contains(id)) {
+    let (entry, _) = frame.encode(Chain::start(&record.name), 0)?;
+    let named: HashSet<BlobId> = entry.refs.iter().copied().collect();
+    for (id, bytes) in options.blobs.iter().filter(|(id, _)| named.contains(id)) {
         batch.changes.push(Change::Blob { id: *id, bytes: bytes.clone() });
     }
     Ok(batch.append(&key, Some(0), entry))

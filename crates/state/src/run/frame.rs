@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::packed::{Broken, Pack, Reader, Writer};
+use super::packed::{Broken, DEEPEST, Pack, Reader, Writer};
 use crate::{BlobId, Entry, Item, NewEntry, RunLogError, StoreError};
 
 /// The newest format of frames that is known, and the one that is written: fields by their places ([`super::packed`]).
@@ -17,8 +17,8 @@ const JSON: u8 = 1;
 /// Bytes before what a frame says: its format and its link in the chain.
 const HEAD: usize = 1 + Chain::LEN;
 
-/// The link of a frame: a hash over the link before it, its position, its bytes and the blobs that its entry names. A frame
-/// that was changed, moved, left out or taken from another run breaks it.
+/// The link of a frame: a hash over the link before it, its position, its bytes and, unless they are JSON that names them itself, the
+/// blobs that its entry names. A frame that was changed, moved, left out or taken from another run breaks it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Chain([u8; Self::LEN]);
 
@@ -33,7 +33,7 @@ impl Chain {
     fn next(self, at: u64, format: u8, refs: &[BlobId], body: &[u8]) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.0).update(&at.to_le_bytes()).update(&[format]);
-        // JSON says the ids itself.
+        // JSON says the ids itself. Every format after it is hashed in this way, so that a newer one is told from damage.
         if format != JSON {
             hasher.update(&(refs.len() as u64).to_le_bytes());
             refs.iter().for_each(|id| _ = hasher.update(id.as_bytes()));
@@ -84,18 +84,22 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Its entry at position `at` after the link `chain`, and its own link.
-    pub(crate) fn encode(&self, chain: Chain, at: u64) -> (NewEntry, Chain) {
+    /// Its entry at position `at` after the link `chain`, and its own link; an error if it could not be read again.
+    pub(crate) fn encode(&self, chain: Chain, at: u64) -> Result<(NewEntry, Chain), RunLogError> {
         let mut to = Writer::at(self.time_ms);
         to.bytes.extend_from_slice(&[0; HEAD]);
         (self.epoch, self.time_ms).pack(&mut to);
         self.next_seq.pack(&mut to);
         self.items.pack(&mut to);
-        let Writer { mut bytes, refs, .. } = to;
+        let Writer { mut bytes, refs, deepest, .. } = to;
+        if deepest > DEEPEST {
+            let message = format!("the changes of a channel stand in each other more than {DEEPEST} deep");
+            return Err(RunLogError::NotJson { message });
+        }
         let link = chain.next(at, FRAME_FORMAT, &refs, &bytes[HEAD..]);
         bytes[0] = FRAME_FORMAT;
         bytes[1..HEAD].copy_from_slice(&link.0);
-        (NewEntry { body: Bytes::from(bytes), refs }, link)
+        Ok((NewEntry { body: Bytes::from(bytes), refs }, link))
     }
 
     /// What [`Self::encode`] wrote behind the head.
@@ -177,10 +181,10 @@ mod tests {
     fn frame() -> Frame {
         let (long, other) = (body(&json!("long ".repeat(200))), body(&json!("other ".repeat(200))));
         let (short, key) = (body(&json!({"n": 1})), EffectKey::new(7, "planner/search", 2));
-        let turn = RunId::new();
+        let turn = RunId::from_bytes([7; 16]);
         let event = |seq, time_ms, kind| {
             let (path, parent) = ("planner".into(), Some(turn));
-            let event = Event { run: RunId::new(), seq, index: 0, path, parent, time_ms, kind };
+            let event = Event { run: RunId::from_bytes([9; 16]), seq, index: 0, path, parent, time_ms, kind };
             Item::Event(StoredEvent::of(&event, turn).unwrap())
         };
         let map = |body: &Body| [("a".to_owned(), body.clone()), ("b".to_owned(), long.clone())].into();
@@ -223,16 +227,36 @@ mod tests {
     #[test]
     fn a_frame_comes_back_and_names_each_blob_once() {
         let (frame, start) = (frame(), Chain::start("r"));
-        let (new, link) = frame.encode(start, 2);
+        let (new, link) = frame.encode(start, 2).unwrap();
         assert_eq!((new.refs.len(), frame.refs()), (2, new.refs.clone()));
         let (back, told) = Frame::decode("r", &entry(2, new), Some(start)).unwrap();
         assert_eq!((format!("{back:?}"), told), (format!("{frame:?}"), link));
     }
 
     #[test]
+    fn the_bytes_of_the_format_stay_what_they_are() {
+        let (new, _) = frame().encode(Chain::start("r"), 2).unwrap();
+        assert_eq!(blake3::hash(&new.body).to_hex()[..32], *"7a90572880e94ad429a27bdf52b41d4b");
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_written() {
+        let within = |depth| (0..depth).fold(StoredDelta::Append(Vec::new()), |delta, _| StoredDelta::All(vec![delta]));
+        let of = |depth| {
+            let channels = [("c".to_owned(), within(depth))].into();
+            let items = vec![Item::Checkpoint(Checkpoint { channels, ..Checkpoint::default() })];
+            Frame { epoch: 1, time_ms: 1, next_seq: 0, items }.encode(Chain::start("r"), 0)
+        };
+        let (new, _) = of(DEEPEST - 2).unwrap();
+        Frame::decode("r", &entry(0, new), None).unwrap();
+        let error = of(DEEPEST - 1).unwrap_err();
+        assert!(error.to_string().contains("more than 16 deep"), "{error}");
+    }
+
+    #[test]
     fn every_cut_and_every_damaged_byte_is_noticed() {
         let start = Chain::start("r");
-        let (new, _) = frame().encode(start, 0);
+        let (new, _) = frame().encode(start, 0).unwrap();
         let whole = entry(0, new);
         let corrupt = |entry: &Entry, chain| {
             let error = Frame::decode("r", entry, chain).unwrap_err();
@@ -278,7 +302,7 @@ mod tests {
             let refs: Vec<BlobId> = (0..refs).map(|number| BlobId::of(&[number])).collect();
             let body = [&[FRAME_FORMAT][..], &[0; Chain::LEN], &bytes].concat().into();
             if let Ok((frame, _)) = Frame::decode("r", &Entry { at: 0, body, refs }, None) {
-                let (again, _) = frame.encode(Chain::start("r"), 0);
+                let (again, _) = frame.encode(Chain::start("r"), 0).unwrap();
                 let (back, _) = Frame::decode("r", &entry(0, again), None).unwrap();
                 prop_assert_eq!(format!("{back:?}"), format!("{frame:?}"));
             }

@@ -262,8 +262,7 @@ impl Journal {
         }
     }
 
-    /// As [`Self::commit`], where nothing else of the run goes on before this returns: between two steps, say. There is nothing that
-    /// could be written with it, so a store need not wait for it.
+    /// As [`Self::commit`], where nothing else of the run goes on before this returns: there is nothing to be written with it.
     ///
     /// # Errors
     /// As [`Self::commit`].
@@ -346,6 +345,7 @@ impl Journal {
         let record = {
             let mut record = lock(&self.0.record);
             record.status = status;
+            record.format = super::record::RECORD_FORMAT;
             record.updated_ms = super::pen::clock_ms();
             record.clone()
         };
@@ -397,5 +397,5 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The bytes of a blob and its id.
+/// A blob's id and its bytes.
 pub(crate) type NewBlob = (crate::BlobId, Bytes);

@@ -181,7 +181,7 @@ impl Pen {
             batch = batch.put(&Key::new(BASES, &name)?, "", Expect::Any);
         }
         let frame = Frame { epoch: self.fence.token, time_ms: clock_ms(), next_seq, items };
-        let (entry, chain) = frame.encode(tail.chain, tail.next);
+        let (entry, chain) = frame.encode(tail.chain, tail.next)?;
         let mut batch = batch.append(key, Some(tail.next), entry);
         batch.changes.extend(others);
         Ok(InFlight { batch, chain, ticket, next_seq })

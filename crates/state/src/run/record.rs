@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Key, RunLogError, StoreError};
 
-/// The newest format of records that is known.
-pub(crate) const RECORD_FORMAT: u32 = 1;
+/// The newest format of records that is known. 2: the frames may be of their format 2, which a version that knows 1 only would
+/// take for damage.
+pub(crate) const RECORD_FORMAT: u32 = 2;
 
 /// The space of runs: records, logs and leases.
 pub(crate) const SPACE: &str = "run";

@@ -11,7 +11,7 @@ pub struct Entry {
     pub at: u64,
     /// What it says. The store does not look inside.
     pub body: Bytes,
-    /// The blobs that it needs.
+    /// The blobs that it needs, in the order in which it was added with them: who reads the body may name them by their places.
     pub refs: Vec<BlobId>,
 }
 
@@ -20,7 +20,7 @@ pub struct Entry {
 pub struct NewEntry {
     /// What it says.
     pub body: Bytes,
-    /// The blobs that it needs. They are in the store already or in the same batch.
+    /// The blobs that it needs. They are in the store already or in the same batch. A store keeps their order.
     pub refs: Vec<BlobId>,
 }
 

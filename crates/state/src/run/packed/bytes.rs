@@ -38,6 +38,9 @@ const CUT: Broken = Broken("it ends in the middle of a value");
 /// Up to so many ids are looked for one by one.
 const FEW: usize = 16;
 
+/// Room is made for so many items of a list before they are read. What says that it has more may only say so.
+const ROOM: usize = 1_024;
+
 /// Where a frame is written.
 #[derive(Debug, Default)]
 pub(in super::super) struct Writer {
@@ -48,6 +51,9 @@ pub(in super::super) struct Writer {
     places: HashMap<BlobId, usize>,
     /// What the next event is told from.
     pub(super) last: Last,
+    /// How deep changes stand in changes, and the deepest of them.
+    pub(super) depth: usize,
+    pub(in super::super) deepest: usize,
 }
 
 /// The number and the time of the event before, or the time of the frame.
@@ -146,7 +152,7 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.take(length)?).map_err(|_| Broken("a text in it is no UTF-8"))
     }
 
-    /// Bytes after their length, without a copy.
+    /// Bytes after their length, without a copy: they keep the whole entry. Events are short, and most of an entry.
     pub(super) fn shared(&mut self) -> Result<Bytes, Broken> {
         let length = usize::unpack(self)?;
         let begin = self.at;
@@ -163,13 +169,13 @@ impl<'a> Reader<'a> {
         if self.left() == 0 { T::absent().ok_or(CUT) } else { T::unpack(self) }
     }
 
-    /// How many come, and room for them: no more than what is left can be.
+    /// How many come, which is no more than what is left can be, and room for them.
     fn room<T>(&mut self) -> Result<(usize, Vec<T>), Broken> {
         let count = usize::unpack(self)?;
         if count > self.left() {
             return Err(CUT);
         }
-        Ok((count, Vec::with_capacity(count)))
+        Ok((count, Vec::with_capacity(count.min(ROOM))))
     }
 }
 

@@ -9,8 +9,8 @@ use crate::{
     StoredEvent,
 };
 
-/// Changes stand in changes no deeper than that.
-const DEEPEST: usize = 16;
+/// Changes stand in changes no deeper than that, in what is written as in what is read.
+pub(in super::super) const DEEPEST: usize = 16;
 
 /// The fields in the order of their bytes.
 macro_rules! fields {
@@ -41,12 +41,15 @@ fields! {
 macro_rules! variants {
     ($($name:ident { $($number:literal $variant:ident)* })*) => { $(impl Pack for $name {
         fn pack(&self, to: &mut Writer) {
+            to.depth += 1;
+            to.deepest = to.deepest.max(to.depth);
             match self {
                 $(Self::$variant(inner) => {
                     to.byte($number);
                     inner.pack(to);
                 })*
             }
+            to.depth -= 1;
         }
 
         fn unpack(from: &mut Reader<'_>) -> Result<Self, Broken> {
