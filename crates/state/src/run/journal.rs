@@ -262,7 +262,7 @@ impl Journal {
         }
     }
 
-    /// As [`Self::commit`], where nothing else of the run goes on before this returns: there is nothing to be written with it.
+    /// [`Self::commit`] where nothing else of the run goes on before this returns: there is nothing to be written with it.
     ///
     /// # Errors
     /// As [`Self::commit`].
