@@ -345,8 +345,8 @@ def encrypted_store(store: object, key: bytes | str) -> Store:
         key: 32 random bytes, or their 64 hexadecimal digits as `openssl rand -hex 32` writes them.
 
     Raises:
-        ConfigError: The key has another form, the store was written with another key, or it holds runs that were written
-            without one.
+        ConfigError: The key has another form, the store was written with another key, or it holds runs that were
+            written without one.
         StorageError: The store inside fails.
 
     Example:

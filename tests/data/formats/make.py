@@ -1,5 +1,6 @@
-"""Writes a database of today's formats, `sqlite-N-frames-M.db` (`sqlite-1.db` has frames of format 1): run it once when one
-of them is new, and never over a file that is there.
+"""Writes a database of today's formats, `sqlite-N-frames-M.db`: run it once when one of them is new, never over a file.
+
+The frames of `sqlite-1.db` are of format 1.
 
 A file that was released stays as it is: `tests/state/test_formats.py` reads each with the version under test.
 """
