@@ -33,6 +33,9 @@ pub struct NewBody {
     pub bytes: Option<Bytes>,
 }
 
+/// A blob's id and its bytes.
+pub(crate) type NewBlob = (BlobId, Bytes);
+
 impl Body {
     /// Makes a value ready to be written.
     ///

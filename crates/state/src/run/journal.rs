@@ -396,6 +396,3 @@ impl fmt::Debug for Journal {
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// A blob's id and its bytes.
-pub(crate) type NewBlob = (crate::BlobId, Bytes);

@@ -9,8 +9,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::task::JoinSet;
 
+use super::body::NewBlob;
 use super::frame::Chain;
-use super::journal::{Inner, NewBlob, lock};
+use super::journal::{Inner, lock};
 use super::reader::{BASES, base_prefix};
 use crate::{Batch, Change, Expect, Fence, Frame, Item, Key, Lease, RunLogError, RunRecord, RunStatus, StoreError};
 
