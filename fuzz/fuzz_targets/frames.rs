@@ -67,7 +67,7 @@ fuzz_target!(|input: &[u8]| {
         let reader = RunReader::open(store, "r").await.unwrap();
         match reader.frames().await {
             Ok(frames) => {
-                assert!(linked, "a log with wrong links was read");
+                assert!(linked || frames.is_empty(), "a log with wrong links was read");
                 if let Ok(Some(state)) = StoredState::after(&frames) {
                     let _ = state.values(&reader).await;
                 }
