@@ -256,6 +256,23 @@ async fn what_somebody_found_out_of_one_attempt_says_nothing_of_the_next() {
     assert!(unknown(resume(&store, "r").await.unwrap().result(&key).await));
 }
 
+#[tokio::test]
+async fn what_cannot_be_written_is_told_by_every_commit_and_nothing_is_written_past_it() {
+    let store = store();
+    let journal = begin(&store, "r").await;
+    let deep = (0..20).fold(StoredDelta::Append(Vec::new()), |delta, _| StoredDelta::All(vec![delta]));
+    let channels = [("c".to_owned(), deep)].into();
+    journal.stage(Item::Checkpoint(Checkpoint { channels, ..Checkpoint::default() }));
+    for _ in 0..2 {
+        let error = journal.commit().await.unwrap_err();
+        assert!(error.to_string().contains("deep"), "{error}");
+        journal.status(RunStatus::Finished);
+    }
+    journal.release().await.unwrap();
+    let again = resume(&store, "r").await.unwrap();
+    assert_eq!((again.frames().len(), again.info().status), (1, RunStatus::Running));
+}
+
 /// Notes which commits say that they are alone.
 #[derive(Debug, Default)]
 struct Noted(MemoryStore, std::sync::Mutex<Vec<bool>>);

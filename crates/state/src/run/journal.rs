@@ -81,9 +81,12 @@ impl Inner {
     pub(crate) async fn write(&self, alone: bool) -> Result<(), RunLogError> {
         self.check()?;
         let result = self.pen.write(self, alone).await;
-        if let Err(error @ RunLogError::Store(StoreError::Fenced { .. })) = &result {
+        // Fenced, or what cannot be written: what was staged is not written, so nothing that follows may be.
+        if let Err(error @ (RunLogError::Store(StoreError::Fenced { .. }) | RunLogError::NotJson { .. })) = &result {
             let _ = self.fault.set(error.clone());
-            self.heartbeat.lost().cancel();
+            if !matches!(error, RunLogError::NotJson { .. }) {
+                self.heartbeat.lost().cancel();
+            }
         }
         result
     }
